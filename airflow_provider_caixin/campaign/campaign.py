@@ -1,0 +1,213 @@
+"""A campaign: its audience loaded once, then sent until every recipient is settled."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import IO, Final
+
+import pendulum
+
+from airflow_provider_caixin.audience import Audience
+from airflow_provider_caixin.campaign.counts import Counts, Progress
+from airflow_provider_caixin.campaign.exceptions import CampaignCancelled, CampaignPaused, FailureRatioReached
+from airflow_provider_caixin.campaign.plan import Plan
+from airflow_provider_caixin.campaign.reopening import reopen_skipped
+from airflow_provider_caixin.campaign.report import write_report
+from airflow_provider_caixin.campaign.run import Run
+from airflow_provider_caixin.campaign.senders import Client
+from airflow_provider_caixin.ledger import Ledger, Skip, State, campaigns, messages
+from airflow_provider_caixin.ledger.campaigns import CampaignRow
+from airflow_provider_caixin.ledger.loads import load_audience
+from airflow_provider_caixin.rules import CHINA
+
+log = logging.getLogger(__name__)
+
+LEASE: Final = 60.0
+SENDERS: Final = 384
+
+
+class Campaign:
+    """
+    One template sent to one audience, once, under the rules of a plan.
+
+    Making one opens or makes the campaign in the ledger.
+
+    :param plan: the arguments of this run.
+    :param ledger: the ledger.
+    :param client: the gateway's client.
+    :param clock: the host's clock, seconds since the epoch, for window and expiry.
+    :param lease: seconds after which a request without an answer in the ledger counts as unknown; longer than
+        three timeouts.
+    :param senders: how many requests may be out at once.
+    :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
+    :raises ValueError: when the lease is too short for the timeout.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        client: Client,
+        *,
+        clock: Callable[[], float] = time.time,
+        lease: float = LEASE,
+        senders: int = SENDERS,
+    ) -> None:
+        if lease <= 3 * plan.timeout:
+            raise ValueError(
+                f"timeout {plan.timeout:g} s: expected less than a third of the lease ({lease:g} s)."
+            )
+        self.plan = plan
+        self._ledger = ledger
+        self._client = client
+        self._clock = clock
+        self._lease = lease
+        self._senders = senders
+        with ledger.writing() as connection:
+            self._account = campaigns.find_account(ledger, connection, plan.account)
+            self._key = campaigns.find_campaign(
+                ledger, connection, plan.campaign_id, self._account, plan.tpl_id, clock()
+            )
+
+    def load(self, audience: Audience, source: str, give_up: Callable[[], bool] = lambda: False) -> bool:
+        """
+        Merge an audience into the campaign, once per source and content.
+
+        :param audience: the rows; not opened when this source was loaded before.
+        :param source: who loads: dag, run, task and map index, or a call of the command line.
+        :param give_up: asked while another process loads the same source; True ends the wait.
+        :return: whether the audience was read now.
+        """
+        classifier = self.plan.classifier
+        unknown_before = classifier.unknown_segments
+        began = time.monotonic()
+        fresh = load_audience(
+            self._ledger,
+            self._key,
+            f"{source}/{audience.fingerprint}",
+            lambda: classifier.classify(audience),
+            lease=self._lease,
+            give_up=give_up,
+        )
+        if fresh:
+            campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
+            log.info(
+                "Audience loaded in %.1f s; %d numbers are in segments that the data does not know and count as allowed.",
+                time.monotonic() - began,
+                classifier.unknown_segments - unknown_before,
+            )
+        return fresh
+
+    def send(
+        self,
+        stop: threading.Event | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        every: float = 1.0,
+    ) -> None:
+        """
+        Send what is pending, until every recipient of the campaign is settled.
+
+        :param stop: set it, from any thread or signal handler, to end the run within four seconds.
+        :param on_progress: called in this thread about once every ``every`` seconds.
+        :param every: seconds.
+        :raises CampaignError: when the run ends otherwise; see :mod:`.exceptions`.
+        """
+        self._refuse_if_stopped()
+        reopen_skipped(self._ledger, self.plan, self._key)
+        self._forecast()
+        run = Run(
+            self.plan,
+            self._ledger,
+            self._client,
+            account=self._account,
+            campaign=self._key,
+            clock=self._clock,
+            lease=self._lease,
+            senders=self._senders,
+            stop=stop or threading.Event(),
+        )
+        run.run(on_progress, every)
+
+    def counts(self) -> Counts:
+        """Count the campaign's recipients by what became of them so far."""
+        counts = Counts(self.plan.campaign_id, self.plan.tpl_id)
+        with self._ledger.reading() as connection:
+            counts.add(messages.tally(connection, self._key))
+            if counts.total == counts.sent == 1:
+                counts.sid = messages.sid_of_only(connection, self._key)
+        return counts
+
+    def skip_rest(self, reason: Skip | str) -> None:
+        """
+        Skip what is pending.
+
+        :param reason: the skip reason.
+        """
+        messages.skip_pending(self._ledger, self._key, Skip(reason))
+
+    def check_ratio(self) -> None:
+        """
+        Fail a campaign of which too much failed.
+
+        :raises FailureRatioReached: when (rejected + unknown) / (sent + rejected + unknown) reaches the limit.
+        """
+        counts, most = self.counts(), self.plan.max_failure_ratio
+        if most is not None and counts.failure_ratio >= most:
+            codes = ", ".join(f"{code}: {number}" for code, number in counts.rejected.most_common())
+            raise FailureRatioReached(
+                f"{counts.failure_ratio:.0%} of the messages failed (max_failure_ratio {most:.0%}): "
+                f"{counts.rejected.total()} rejected ({codes or 'none'}), {counts.unknown} unknown, {counts.sent} sent."
+            )
+
+    def write_report(self, file: IO[str]) -> None:
+        """
+        Write what became of each recipient as CSV, in the audience's order, with full numbers.
+
+        :param file: open for text with ``newline=""``.
+        """
+        with self._ledger.reading() as connection:
+            write_report(file, messages.report(connection, self._key))
+
+    # ------------------------------------------------------------------ the start of a run
+
+    def _refuse_if_stopped(self) -> None:
+        with self._ledger.reading() as connection:
+            row = CampaignRow.read(connection, self._key)
+        if row.cancelled:
+            self.skip_rest(Skip.CANCELLED)
+            raise CampaignCancelled(f"Campaign {self.plan.campaign_id!r} was cancelled.")
+        if row.paused:
+            raise CampaignPaused(f"Campaign {self.plan.campaign_id!r} is paused.")
+
+    def _forecast(self) -> None:
+        """Say how long the run will take and what of it falls behind today's closing."""
+        with self._ledger.reading() as connection:
+            row = CampaignRow.read(connection, self._key)
+            known = messages.had_template(connection, self._key, self._account, self.plan.tpl_id)
+        pending = row.counts[State.PENDING]
+        seconds = pending / self.plan.rate
+        log.info(
+            "%d recipients to send, about %s at %g a second.", pending, _duration(seconds), self.plan.rate
+        )
+        if known:
+            log.info("%d of them already had template %d, or may have.", known, self.plan.tpl_id)
+        window = self.plan.window
+        if window is not None and not window.all_day:
+            now = pendulum.from_timestamp(self._clock(), tz=CHINA)
+            if window.contains(now):
+                left = (window.closes_at(now) - now).total_seconds() - self.plan.timeout - 5
+                late = round(max(0.0, seconds - left) * self.plan.rate)
+                if late:
+                    log.warning(
+                        "About %d of them fall behind today's closing at %s.",
+                        late,
+                        f"{window.closes_at(now):%H:%M}",
+                    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,109 @@
+"""What became of a campaign's recipients, as numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_caixin.ledger.schema import State
+
+
+@dataclass(slots=True)
+class Counts:
+    """
+    A campaign's recipients by what became of them; in-flight ones count as pending.
+
+    :param skipped: by skip reason.
+    :param rejected: by the gateway's code, as text.
+    :param would_send: only of a dry run: who would get the message.
+    :param sid: only of a campaign to a single number that was sent.
+    """
+
+    campaign_id: str
+    tpl_id: int
+    sent: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    unknown: int = 0
+    pending: int = 0
+    would_send: int | None = None
+    sid: str | None = None
+
+    @property
+    def total(self) -> int:
+        """All recipients: each is counted exactly once."""
+        others = self.sent + self.unknown + self.pending + (self.would_send or 0)
+        return others + self.skipped.total() + self.rejected.total()
+
+    @property
+    def failure_ratio(self) -> float:
+        """(rejected + unknown) / (sent + rejected + unknown), 0 when nothing was tried."""
+        failed = self.rejected.total() + self.unknown
+        return failed / (failed + self.sent) if failed else 0.0
+
+    def add(self, rows: Iterable[tuple[str, str | None, int | None, int]]) -> None:
+        """
+        Add what the ledger tallied.
+
+        :param rows: state, skip reason, code, number.
+        """
+        for state, reason, code, number in rows:
+            if state == State.SENT:
+                self.sent += number
+            elif state == State.UNKNOWN:
+                self.unknown += number
+            elif state == State.SKIPPED:
+                self.skipped[str(reason)] += number
+            elif state == State.REJECTED:
+                self.rejected[str(code)] += number
+            else:
+                self.pending += number
+
+    def as_result(self, report_file: str | None = None) -> dict[str, Any]:
+        """
+        Give the counts as the operator returns them: no numbers of people in it.
+
+        :param report_file: where the report went.
+        """
+        result: dict[str, Any] = {
+            "campaign_id": self.campaign_id,
+            "tpl_id": self.tpl_id,
+            "total": self.total,
+            "sent": self.sent,
+            "skipped": dict(sorted(self.skipped.items())),
+            "rejected": dict(sorted(self.rejected.items())),
+            "unknown": self.unknown,
+            "pending": self.pending,
+            "report_file": report_file,
+        }
+        if self.would_send is not None:
+            result["would_send"] = self.would_send
+        if self.sid is not None:
+            result["sid"] = self.sid
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """
+    How far a running campaign is.
+
+    :param rate: messages a second lately, of all processes on this campaign.
+    :param eta: seconds to go at that rate; None: not known yet.
+    """
+
+    total: int
+    pending: int
+    in_flight: int
+    sent: int
+    rejected: int
+    unknown: int
+    skipped: int
+    rate: float
+    eta: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the progress as plain values, for a log line or a store."""
+        return {name: getattr(self, name) for name in self.__slots__}

@@ -1,0 +1,71 @@
+"""
+How a run of a campaign can end otherwise than with everything settled.
+
+::
+
+    CampaignError
+      OutsideWindow        the window is closed; the rest waits for ``opens_at``
+        QuotaUsedUp        10012: the account's requests of the day are used up
+        DayVolumeUsedUp    ``max_per_day`` messages of the account have left today
+      CampaignPaused       someone paused the campaign or the account
+      CampaignCancelled    someone cancelled the campaign; the rest is skipped
+      CampaignStopped      this process was told to stop; to be run again
+      CampaignInterrupted  gateway, channel or ledger do not work; to be run again
+      CampaignFatal        running again helps nothing before a person acted
+        FailureRatioReached  settled, but too much of it failed
+
+Whatever was not settled is still ``pending`` in the ledger, except where it says otherwise.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class CampaignError(Exception):
+    """A run ended before everything was settled."""
+
+
+class OutsideWindow(CampaignError):
+    """
+    The window is closed.
+
+    :param message: the sentence for people.
+    :param opens_at: when to go on, with a zone.
+    """
+
+    def __init__(self, message: str, opens_at: datetime) -> None:
+        super().__init__(message)
+        self.opens_at = opens_at
+
+
+class QuotaUsedUp(OutsideWindow):
+    """The gateway answered 10012: the account's requests of the day are used up."""
+
+
+class DayVolumeUsedUp(OutsideWindow):
+    """The account's ``max_per_day`` is reached."""
+
+
+class CampaignPaused(CampaignError):
+    """The campaign or its account is paused."""
+
+
+class CampaignCancelled(CampaignError):
+    """The campaign was cancelled; what was left is ``skipped: cancelled``."""
+
+
+class CampaignStopped(CampaignError):
+    """The process was told to stop."""
+
+
+class CampaignInterrupted(CampaignError):
+    """Gateway, channel or ledger do not work at the moment."""
+
+
+class CampaignFatal(CampaignError):
+    """Running again helps nothing before a person acted."""
+
+
+class FailureRatioReached(CampaignFatal):
+    """Everything is settled, but too much of it failed."""

@@ -1,0 +1,88 @@
+"""Which recipients the rules let pass now: the same judgement at the send, at a new run and in a dry run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from airflow_provider_caixin.campaign.plan import Plan
+from airflow_provider_caixin.ledger import messages
+from airflow_provider_caixin.ledger.messages import Drawn, Message
+from airflow_provider_caixin.ledger.schema import Skip, State
+
+RULES: Final = (
+    Skip.NOT_CHINA_MOBILE,
+    Skip.VIRTUAL_OPERATOR,
+    Skip.BLOCKED_REGION,
+    Skip.SUPPRESSED,
+    Skip.FREQUENCY_CAP,
+)
+CLASSIFIED: Final = RULES[:3]
+REMEMBERED: Final = RULES[3:]
+
+
+@dataclass(slots=True)
+class Judgement:
+    """
+    What the rules say of a batch of recipients.
+
+    :param passed: who may get the message now.
+    :param waiting: who may not as long as another message to the same person is in the air.
+    :param skipped: who gets none, by reason.
+    """
+
+    passed: list[Drawn] = field(default_factory=list)
+    waiting: list[Drawn] = field(default_factory=list)
+    skipped: dict[Skip, list[Drawn]] = field(default_factory=lambda: defaultdict(list))
+
+
+def judge(
+    connection: Connection, plan: Plan, account: int | None, rows: Sequence[Drawn], now: float
+) -> Judgement:
+    """
+    Judge a batch of recipients by carrier, region, suppression and frequency cap.
+
+    What was billed or may have been decides about the cap. A message in the air does not yet, but it holds the
+    next one back: two campaigns cannot both win. A recipient's own earlier attempt is not counted against it.
+
+    :param connection: a transaction; one that holds the gate's lock where the judgement must stand.
+    :param plan: the rules.
+    :param account: the account's key; None: an account without any message so far.
+    :param rows: the recipients, with normalised numbers.
+    :param now: the ledger's clock.
+    """
+    judgement = Judgement()
+    if not rows:
+        return judgement
+    numbers = [row.number for row in rows]
+    never = messages.suppressed(connection, numbers)
+    earlier: dict[str, list[Message]] = {}
+    if plan.cap is not None and account is not None:
+        earlier = messages.history(connection, account, numbers, plan.cap.since(now))
+    for row in rows:
+        reason = plan.classifier.reason(row.number)
+        if reason is not None:
+            judgement.skipped[Skip(reason)].append(row)
+        elif row.number in never:
+            judgement.skipped[Skip.SUPPRESSED].append(row)
+        elif plan.cap is not None and row.number in earlier:
+            others = [message for message in earlier[row.number] if message.id != row.id]
+            settled = [message.sent_at for message in others if not _in_the_air(message, now)]
+            if not plan.cap.allows(now, settled):
+                judgement.skipped[Skip.FREQUENCY_CAP].append(row)
+            elif not plan.cap.allows(now, [message.sent_at for message in others]):
+                judgement.waiting.append(row)
+            else:
+                judgement.passed.append(row)
+        else:
+            judgement.passed.append(row)
+    return judgement
+
+
+def _in_the_air(message: Message, now: float) -> bool:
+    # A lease that ran out is as good as unknown, also where no run of its campaign has written so yet.
+    return message.state == State.IN_FLIGHT and message.due >= now

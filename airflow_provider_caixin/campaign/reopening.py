@@ -1,0 +1,61 @@
+"""At the start of a run: those become pending again whom a rule had skipped and today's rules let pass."""
+
+from __future__ import annotations
+
+from airflow_provider_caixin.campaign.judge import CLASSIFIED, REMEMBERED, judge
+from airflow_provider_caixin.campaign.plan import Plan
+from airflow_provider_caixin.ledger import Ledger, Skip, State, campaigns, messages
+from airflow_provider_caixin.ledger.campaigns import CampaignRow
+
+
+def reopen_skipped(ledger: Ledger, plan: Plan, campaign: int) -> None:
+    """
+    Look again at who was skipped; whoever passes here is judged once more before the send.
+
+    Invalid numbers, duplicates and what was cancelled or expired stay as they are.
+
+    :param ledger: the ledger.
+    :param plan: the rules of this run.
+    :param campaign: the campaign's key.
+    """
+    with ledger.reading() as connection:
+        row = CampaignRow.read(connection, campaign)
+        if not row.counts[State.SKIPPED]:
+            return
+        # A million blocked numbers are not read again as long as the same table judges them.
+        changed = row.classified_by != plan.classifier.fingerprint
+        reasons = [*CLASSIFIED, *REMEMBERED] if changed else list(REMEMBERED)
+        for batch in messages.skipped_batches(connection, campaign, reasons):
+            judgement = judge(connection, plan, row.account, batch, ledger.now(connection))
+            _reopen(ledger, campaign, [one.id for one in judgement.passed + judgement.waiting])
+    if changed:
+        campaigns.set_classifier(ledger, campaign, plan.classifier.fingerprint)
+    _reopen_left_over(ledger, campaign, Skip.WINDOW_CLOSED, None)
+    _reopen_left_over(ledger, campaign, Skip.OVER_BUDGET, plan.max_messages)
+
+
+def _reopen_left_over(ledger: Ledger, campaign: int, reason: Skip, budget: int | None) -> None:
+    """Take up what a closing window or an old budget left over, no more than a budget has room for."""
+    while True:
+        with ledger.reading() as connection:
+            counts = CampaignRow.read(connection, campaign).counts
+            spoken_for = sum(
+                counts[state] for state in (State.SENT, State.UNKNOWN, State.IN_FLIGHT, State.PENDING)
+            )
+            room = messages.BATCH if budget is None else min(messages.BATCH, max(0, budget - spoken_for))
+            ids = [one.id for one in next(messages.skipped_batches(connection, campaign, [reason]), [])][
+                :room
+            ]
+        if _reopen(ledger, campaign, ids) < messages.BATCH:
+            return
+
+
+def _reopen(ledger: Ledger, campaign: int, ids: list[int]) -> int:
+    if not ids:
+        return 0
+    with ledger.writing() as connection:
+        row = CampaignRow.lock(connection, campaign)
+        reopened = messages.reopen_skipped(connection, ids)
+        row.move(State.SKIPPED, State.PENDING, reopened)
+        row.save(connection)
+    return reopened

@@ -1,0 +1,491 @@
+"""The loop: one short transaction a tick hands out slots, settles answers and claims recipients."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import pendulum
+from sqlalchemy.engine import Connection
+
+from airflow_provider_caixin.campaign.answers import (
+    Answer,
+    Job,
+    is_channel_failure,
+    is_exhausted,
+    is_fatal,
+    settlement,
+)
+from airflow_provider_caixin.campaign.counts import Progress
+from airflow_provider_caixin.campaign.exceptions import (
+    CampaignCancelled,
+    CampaignError,
+    CampaignFatal,
+    CampaignInterrupted,
+    CampaignPaused,
+    CampaignStopped,
+    DayVolumeUsedUp,
+    OutsideWindow,
+    QuotaUsedUp,
+)
+from airflow_provider_caixin.campaign.judge import judge
+from airflow_provider_caixin.campaign.plan import Plan
+from airflow_provider_caixin.campaign.senders import Client, Senders
+from airflow_provider_caixin.juhe import (
+    Maintenance,
+    NotPosted,
+    NotReached,
+    OutcomeUnknown,
+    QuotaExceeded,
+    RateLimited,
+)
+from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, Skip, State, messages
+from airflow_provider_caixin.ledger.campaigns import CampaignRow
+from airflow_provider_caixin.ledger.gate import Gate
+from airflow_provider_caixin.ledger.loads import visible_ranges
+from airflow_provider_caixin.ledger.messages import Settlement
+from airflow_provider_caixin.rules import CHINA, china_midnight
+
+log = logging.getLogger(__name__)
+
+TICK: Final = 0.04
+AHEAD: Final = 0.05
+IDLE: Final = 0.25
+LOOKED_AT: Final = 2_000
+STOP_WAIT: Final = 3.0
+FAILING_FOR: Final = 30.0
+SLOWEST_FOR: Final = 300.0
+BACKOFF: Final = 2.0
+RESEND_AFTER: Final = 600.0
+RATE_SPAN: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a tick saw of the ledger when it committed."""
+
+    counts: dict[State, int]
+    paused: bool
+    cancelled: bool
+    over_budget: bool
+    volume_used: bool
+    slowest_for: float
+    quota_since: float | None
+
+
+class Run:
+    """
+    One process's run of a loaded campaign.
+
+    :param plan: the rules of this run.
+    :param ledger: the ledger.
+    :param client: the gateway's client.
+    :param account: the account's key.
+    :param campaign: the campaign's key.
+    :param clock: the host's clock, for window and expiry.
+    :param lease: seconds that a claim holds.
+    :param senders: how many requests may be out at once.
+    :param stop: set from outside when the process is to end within four seconds.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        client: Client,
+        *,
+        account: int,
+        campaign: int,
+        clock: Callable[[], float],
+        lease: float,
+        senders: int,
+        stop: threading.Event,
+    ) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._account = account
+        self._campaign = campaign
+        self._clock = clock
+        self._lease = lease
+        self._stop = stop
+        self._senders = Senders(client, plan.tpl_id, self._may_post, plan.timeout, senders)
+        self._id = uuid.uuid4().hex
+        self._ticks = 0
+        self._seen: Seen | None = None
+        self._ending: CampaignError | None = None
+        self._stopped_at: float | None = None
+        self._ledger_failed_at: float | None = None
+        self._quota_before = False
+        self._expires: float | None = None
+        self._ranges: list[tuple[int, int]] = []
+        self._ranges_at = 0.0
+        self._failures = 0
+        self._failing_since = 0.0
+        self._backoff = 0.0
+        self._hold_until = 0.0
+        self._resent_at = 0.0
+        self._rates: deque[tuple[float, int]] = deque()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._dispatch, name="caixin-dispatcher", daemon=True)
+
+    def run(self, on_progress: Callable[[Progress], None] | None, every: float = 1.0) -> None:
+        """
+        Send until everything is settled; the calling thread only waits, so that signals reach it.
+
+        :param on_progress: called in the calling thread, about once every ``every`` seconds.
+        :param every: seconds.
+        :raises CampaignError: when the run ends otherwise.
+        """
+        self._thread.start()
+        told = time.monotonic()
+        try:
+            while self._thread.is_alive():
+                self._thread.join(min(every, 0.2))
+                if on_progress and time.monotonic() - told >= every and (progress := self._progress()):
+                    told = time.monotonic()
+                    on_progress(progress)
+        except BaseException:
+            # A time-out of the task arrives as an exception in this thread: settle what is out before it goes on.
+            self._stop.set()
+            self._thread.join(STOP_WAIT + 1)
+            raise
+        if self._error is not None:
+            raise self._error
+
+    # ------------------------------------------------------------------ the dispatcher's thread
+
+    def _dispatch(self) -> None:
+        try:
+            self._prepare()
+            while True:
+                began = time.monotonic()
+                busy = self._tick()
+                if self._is_over():
+                    break
+                time.sleep(max(0.0, began + (TICK if busy else IDLE) - time.monotonic()))
+            if self._ending is not None:
+                raise self._ending
+        except LedgerUnavailable as error:
+            self._error = CampaignInterrupted(str(error))
+        except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
+            self._error = error
+        finally:
+            self._senders.close()
+
+    def _prepare(self) -> None:
+        with self._ledger.reading() as connection:
+            row = CampaignRow.read(connection, self._campaign)
+        self._quota_before = row.quota_since is not None
+        self._expires = self._plan.expiry(row.loaded_at or row.created_at)
+
+    def _tick(self) -> bool:
+        """Run one transaction; return whether the next one is due soon."""
+        self._look_around()
+        answers = list(self._senders.answers)
+        settlements: list[Settlement] = []
+        jobs: list[Job] = []
+        try:
+            seen = self._transact(answers, settlements, jobs)
+        except LedgerUnavailable as error:
+            # Whether the commit took place is not known: these claims were never posted, so they are given back.
+            self._senders.answers.extend(Answer(job, NotPosted("the ledger did not answer")) for job in jobs)
+            self._ledger_failed(error)
+            return False
+        self._ledger_failed_at = None
+        self._senders.settled(answers)
+        self._senders.submit(jobs)
+        for answer, settled in zip(answers, settlements, strict=True):
+            self._learn(answer, settled, seen)
+        self._seen = seen
+        return bool(jobs or self._senders.out or answers)
+
+    def _look_around(self) -> None:
+        """Notice what ends the run from outside the ledger: the stop event and the window."""
+        if self._stop.is_set() and self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+            self._end(
+                CampaignStopped("The task was told to stop; what was not sent stays pending."), force=True
+            )
+        if self._stopped_at is not None and time.monotonic() - self._stopped_at >= STOP_WAIT:
+            for job in self._senders.out:
+                self._senders.answers.append(
+                    Answer(job, OutcomeUnknown("the process was stopped before the answer"))
+                )
+
+    def _transact(self, answers: list[Answer], settlements: list[Settlement], jobs: list[Job]) -> Seen:
+        self._ticks += 1
+        with self._ledger.writing() as connection:
+            gate = Gate.open(connection, self._account)
+            row = CampaignRow.lock(connection, self._campaign)
+            read_at = time.monotonic()
+            now = self._ledger.now(connection)
+            gate.begin_day(china_midnight(now))
+            settlements += self._settle(connection, gate, row, answers, now)
+            messages.expire_leases(connection, row, now)
+            self._resend(connection, row, now)
+            gate.speed_up(now)
+            stopped = row.paused or row.cancelled or gate.paused
+            used = row.counts[State.SENT] + row.counts[State.UNKNOWN]
+            over_budget = self._plan.max_messages is not None and used >= self._plan.max_messages
+            if not stopped and not over_budget and self._may_claim():
+                jobs += self._claim(connection, gate, row, now, read_at)
+            volume = self._plan.max_per_day
+            seen = Seen(
+                counts=dict(row.counts),
+                paused=row.paused or gate.paused,
+                cancelled=row.cancelled,
+                over_budget=over_budget,
+                volume_used=volume is not None and gate.day_count >= volume,
+                slowest_for=now - gate.slowest_since if gate.slowest_since is not None else 0.0,
+                quota_since=row.quota_since,
+            )
+            row.save(connection)
+            gate.save(connection)
+        return seen
+
+    def _settle(
+        self, connection: Connection, gate: Gate, row: CampaignRow, answers: list[Answer], now: float
+    ) -> list[Settlement]:
+        settlements: list[Settlement] = []
+        for answer in answers:
+            outcome = answer.outcome
+            settlements.append(settlement(answer, now, gate.last_sent_at))
+            if isinstance(outcome, str):
+                gate.got_through(now)
+                row.quota_since = None
+            elif is_channel_failure(outcome):
+                gate.channel_failed()
+            if isinstance(outcome, RateLimited):
+                gate.slow_down(now)
+            if isinstance(outcome, QuotaExceeded) and row.quota_since is None:
+                row.quota_since = now
+        if settlements:
+            messages.settle(connection, gate, row, settlements)
+        return settlements
+
+    def _resend(self, connection: Connection, row: CampaignRow, now: float) -> None:
+        if self._plan.on_unknown != "resend" or not row.counts[State.UNKNOWN]:
+            return
+        if time.monotonic() - self._resent_at < RATE_SPAN and self._resent_at:
+            return
+        self._resent_at = time.monotonic()
+        ids = messages.unknown_to_resend(connection, row.id, now - RESEND_AFTER)
+        messages.reopen_unknown(connection, ids)
+        row.move(State.UNKNOWN, State.PENDING, len(ids))
+
+    def _may_claim(self) -> bool:
+        return self._ending is None and time.monotonic() >= self._hold_until and self._may_post()
+
+    def _may_post(self) -> bool:
+        """Look at everything that can forbid a request from one moment to the next."""
+        if self._stop.is_set() or self._ending is not None:
+            return False
+        now = self._clock()
+        if self._expires is not None and now >= self._expires:
+            return False
+        window = self._plan.window
+        return window is None or window.seconds_to_post(now, self._plan.timeout) == 0
+
+    def _claim(
+        self, connection: Connection, gate: Gate, row: CampaignRow, now: float, read_at: float
+    ) -> list[Job]:
+        plan = self._plan
+        rate = gate.rate(plan.rate)
+        room = self._senders.free
+        if plan.max_messages is not None:
+            used = sum(row.counts[state] for state in (State.SENT, State.UNKNOWN, State.IN_FLIGHT))
+            room = min(room, plan.max_messages - used)
+        if plan.max_per_day is not None:
+            room = min(room, plan.max_per_day - gate.day_count)
+        slots = gate.slots(now, rate, AHEAD, max(0, room))
+        if not slots or not row.counts[State.PENDING]:
+            return []
+        if time.monotonic() - self._ranges_at > 1.0:
+            self._ranges, self._ranges_at = visible_ranges(connection, row.id), time.monotonic()
+        chosen = self._choose(connection, row, now, len(slots))
+        mark, lease = f"{self._id}-{self._ticks}", now + self._lease
+        claimed = list(zip(chosen, slots, strict=False))
+        messages.claim(connection, [(one.id, slot) for one, slot in claimed], mark, lease)
+        row.move(State.PENDING, State.IN_FLIGHT, len(claimed))
+        gate.take(slots[: len(claimed)], rate)
+        local, drift = read_at - now, time.time() - time.monotonic()
+        return [
+            Job(one.id, one.number, one.busy, mark, slot + local, lease + local, drift)
+            for one, slot in claimed
+        ]
+
+    def _choose(
+        self, connection: Connection, row: CampaignRow, now: float, most: int
+    ) -> list[messages.Drawn]:
+        """Draw recipients until enough pass the rules; those that do not leave the queue."""
+        chosen: list[messages.Drawn] = []
+        looked_at = 0
+        while len(chosen) < most and looked_at < LOOKED_AT:
+            # A queue full of skips is read in longer strides than one that sends.
+            stride = most if not looked_at else LOOKED_AT // 4
+            drawn = messages.draw(connection, row.id, now, stride, self._ranges)
+            known = {one.id for one in chosen}
+            judged = judge(
+                connection, self._plan, row.account, [one for one in drawn if one.id not in known], now
+            )
+            for reason, rows in judged.skipped.items():
+                messages.mark(connection, [one.id for one in rows], State.SKIPPED, reason.value)
+                row.move(State.PENDING, State.SKIPPED, len(rows))
+            messages.mark(connection, [one.id for one in judged.waiting], State.PENDING, due=now + 1)
+            chosen += judged.passed
+            looked_at += stride
+            if len(drawn) < stride:
+                break
+        return chosen[:most]
+
+    # ------------------------------------------------------------------ what the answers say about the run
+
+    def _learn(self, answer: Answer, settled: Settlement, seen: Seen) -> None:
+        """Draw conclusions for the run from an answer that is in the ledger now."""
+        outcome = answer.outcome
+        if isinstance(outcome, str):
+            self._failures, self._backoff = 0, 0.0
+            return
+        if is_channel_failure(outcome):
+            if not self._failures:
+                self._failing_since = time.monotonic()
+            self._failures += 1
+        if is_fatal(outcome):
+            self._end(CampaignFatal(str(outcome)))
+        elif isinstance(outcome, QuotaExceeded):
+            self._quota_used_up(outcome)
+        elif isinstance(outcome, Maintenance):
+            self._end(CampaignInterrupted(str(outcome)))
+        elif isinstance(outcome, RateLimited) and seen.slowest_for >= SLOWEST_FOR:
+            self._end(CampaignInterrupted(f"{outcome} It was so at the lowest rate for five minutes."))
+        elif isinstance(outcome, NotReached):
+            self._back_off()
+        elif is_exhausted(answer) and settled.state is State.PENDING:
+            self._end(
+                CampaignInterrupted(f"The channel was busy for over two minutes, for everyone: {outcome}")
+            )
+        most = self._plan.max_consecutive_failures
+        failing_for = time.monotonic() - self._failing_since
+        if most is not None and self._failures >= most and failing_for >= FAILING_FOR:
+            sentence = (
+                f"{self._failures} channel failures in a row over {failing_for:.0f} s, the last: {outcome}"
+            )
+            self._end(CampaignInterrupted(sentence))
+
+    def _back_off(self) -> None:
+        if time.monotonic() >= self._hold_until:
+            self._backoff = min(BACKOFF, 2 * self._backoff or BACKOFF / 4)
+            self._hold_until = time.monotonic() + self._backoff
+
+    def _quota_used_up(self, outcome: QuotaExceeded) -> None:
+        if self._quota_before:
+            self._end(CampaignFatal(f"{outcome} It was so before, and no message has got through since."))
+        else:
+            self._end(QuotaUsedUp(str(outcome), self._next_day()))
+
+    def _next_day(self) -> pendulum.DateTime:
+        """Reckon the first opening of another China day: what is used up today is not so before."""
+        tomorrow = pendulum.from_timestamp(china_midnight(self._clock()), tz=CHINA).add(days=1)
+        window = self._plan.window
+        if window is None or window.contains(tomorrow):
+            return tomorrow
+        return window.next_opening(tomorrow)
+
+    def _ledger_failed(self, error: LedgerUnavailable) -> None:
+        now = time.monotonic()
+        if self._ledger_failed_at is None:
+            self._ledger_failed_at = now
+            log.warning("%s Sending stops until it does; answers are kept.", error)
+        patience = self._lease if self._stopped_at is None else 0.0
+        if now - self._ledger_failed_at >= patience and (self._stopped_at is None or self._stop_is_due()):
+            raise CampaignInterrupted(
+                f"{error} Requests whose answers could not be recorded become unknown when their leases run out."
+            )
+
+    def _stop_is_due(self) -> bool:
+        return self._stopped_at is not None and time.monotonic() - self._stopped_at >= STOP_WAIT
+
+    # ------------------------------------------------------------------ how a run ends
+
+    def _end(self, reason: CampaignError, *, force: bool = False) -> None:
+        if self._ending is None or force:
+            self._ending = reason
+
+    def _is_over(self) -> bool:
+        """Decide after a tick whether the run goes on, ends, or first settles what is out."""
+        seen = self._seen
+        if seen is None or self._ledger_failed_at is not None:
+            return False
+        if seen.cancelled:
+            self._end(CampaignCancelled("The campaign was cancelled; what was left is skipped."))
+        elif seen.paused:
+            self._end(CampaignPaused("The campaign is paused."))
+        if self._senders.out:
+            return False
+        pending = seen.counts[State.PENDING]
+        if not pending and not seen.counts[State.IN_FLIGHT]:
+            # Nothing is left to do, whatever else would have ended the run.
+            self._ending = None if isinstance(self._ending, CampaignStopped | OutsideWindow) else self._ending
+            return True
+        if self._ending is not None:
+            if seen.cancelled:
+                self._skip_rest(Skip.CANCELLED)
+            return True
+        if not pending:
+            return False
+        if self._expires is not None and self._clock() >= self._expires:
+            self._skip_rest(Skip.EXPIRED)
+        elif seen.over_budget:
+            self._skip_rest(Skip.OVER_BUDGET)
+        elif seen.volume_used:
+            if not seen.counts[State.IN_FLIGHT]:
+                sentence = f"max_per_day: {self._plan.max_per_day} messages of this account have left today."
+                self._end(DayVolumeUsedUp(sentence, self._next_day()))
+        else:
+            self._look_at_window()
+        return self._ending is not None
+
+    def _look_at_window(self) -> None:
+        window = self._plan.window
+        if window is None:
+            return
+        wait = window.seconds_to_post(self._clock(), self._plan.timeout)
+        if wait > 2.0:
+            now = pendulum.from_timestamp(self._clock(), tz=CHINA)
+            opens_at = window.next_opening(now)
+            self._end(
+                OutsideWindow(
+                    f"The send window {window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}.", opens_at
+                )
+            )
+
+    def _skip_rest(self, reason: Skip) -> None:
+        messages.skip_pending(self._ledger, self._campaign, reason)
+
+    def _progress(self) -> Progress | None:
+        seen = self._seen
+        if seen is None:
+            return None
+        counts = seen.counts
+        now, done = (
+            time.monotonic(),
+            sum(counts[state] for state in (State.SENT, State.REJECTED, State.UNKNOWN)),
+        )
+        self._rates.append((now, done))
+        while self._rates[0][0] < now - RATE_SPAN:
+            self._rates.popleft()
+        since, before = self._rates[0]
+        rate = max(0.0, (done - before) / (now - since)) if now > since else 0.0
+        left = counts[State.PENDING] + counts[State.IN_FLIGHT]
+        return Progress(
+            total=sum(counts.values()),
+            rate=round(rate, 1),
+            eta=round(left / rate, 1) if rate else None,
+            **counts,
+        )

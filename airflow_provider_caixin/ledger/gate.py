@@ -1,0 +1,162 @@
+"""The gate: one row per account that hands out send slots, so that all senders share one rate."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from airflow_provider_caixin.ledger.schema import account
+
+log = logging.getLogger(__name__)
+
+CLOCK_WENT_BACK: Final = 2.0
+HALVED_AFTER: Final = 10
+SLOWEST: Final = 1 / 64
+SPEED_UP_AFTER: Final = 5.0
+SPEED_UP_BY: Final = 1.25
+
+_LOCK: Final = sa.select(account).where(account.c.id == sa.bindparam("key")).with_for_update()
+_SAVE: Final = (
+    sa.update(account)
+    .where(account.c.id == sa.bindparam("key"))
+    .values(
+        {name: sa.bindparam(f"new_{name}") for name in ("next_slot", "pace", "paced_at", "slowest_since")}
+    )
+    .values({name: sa.bindparam(f"new_{name}") for name in ("failures", "last_sent_at", "day", "day_count")})
+)
+
+
+@dataclass(slots=True)
+class Gate:
+    """
+    An account's gate row, locked for the length of one transaction.
+
+    Only :meth:`open` makes one and only :meth:`save` writes it back; in between it is plain arithmetic.
+    """
+
+    id: int
+    next_slot: float
+    pace: float
+    paced_at: float | None
+    slowest_since: float | None
+    failures: int
+    last_sent_at: float | None
+    day: float
+    day_count: int
+    paused: bool
+
+    @classmethod
+    def open(cls, connection: Connection, key: int) -> Gate:
+        """
+        Lock the row. Read the clock only after this: the wait for the lock may be long.
+
+        :param connection: a writing transaction.
+        :param key: the account's surrogate key.
+        """
+        row = connection.execute(_LOCK, {"key": key}).one()._mapping
+        return cls(**{name: row[name] for name in cls.__slots__})
+
+    def save(self, connection: Connection) -> None:
+        """
+        Write the row back.
+
+        :param connection: the transaction that opened it.
+        """
+        values: dict[str, Any] = {f"new_{name}": getattr(self, name) for name in self.__slots__}
+        connection.execute(_SAVE, {"key": self.id, **values})
+
+    def rate(self, configured: float) -> float:
+        """
+        Give the rate in force: slowed down by 10011, halved while nothing gets through.
+
+        :param configured: messages a second that the run is set to.
+        """
+        return configured * self.pace * (0.5 if self.failures >= HALVED_AFTER else 1.0)
+
+    def slots(self, now: float, rate: float, ahead: float, limit: int) -> list[float]:
+        """
+        Reckon the next free slots without taking them.
+
+        :param now: the ledger's clock, read under the lock.
+        :param rate: messages a second in force.
+        :param ahead: how far ahead of now a slot may lie, in seconds.
+        :param limit: how many at the most.
+        """
+        gap = 1 / rate
+        if self.next_slot > now + CLOCK_WENT_BACK + gap:
+            log.warning(
+                "The gate's next slot lay %.1f s ahead: a clock went back. Reset.", self.next_slot - now
+            )
+            self.next_slot = now
+        first = max(self.next_slot, now)
+        return [first + index * gap for index in range(limit) if first + index * gap <= now + ahead]
+
+    def take(self, slots: list[float], rate: float) -> None:
+        """
+        Take slots that :meth:`slots` gave, counting them as messages of their day.
+
+        :param slots: the ones that are used, the first ones of those given.
+        :param rate: the rate they were reckoned with.
+        """
+        if slots:
+            self.next_slot = slots[-1] + 1 / rate
+            self.day_count += len(slots)
+
+    def begin_day(self, midnight: float) -> None:
+        """
+        Start counting a new day when one has begun.
+
+        :param midnight: the start of the current China day.
+        """
+        if midnight > self.day:
+            self.day, self.day_count = midnight, 0
+
+    def uncount(self, slot: float | None) -> None:
+        """
+        Take one message off the day's count: it turned out not to be billed.
+
+        :param slot: when it left or was to leave.
+        """
+        if slot is not None and slot >= self.day and self.day_count > 0:
+            self.day_count -= 1
+
+    def got_through(self, now: float) -> None:
+        """
+        Note that the gateway accepted a message.
+
+        :param now: the ledger's clock.
+        """
+        self.failures = 0
+        self.last_sent_at = now
+
+    def channel_failed(self) -> None:
+        """Note a channel failure; from the tenth in a row the rate is halved until one gets through."""
+        self.failures += 1
+
+    def slow_down(self, now: float) -> None:
+        """
+        Halve the pace after 10011, at most once a second: what is in the air brings many such answers.
+
+        :param now: the ledger's clock.
+        """
+        if self.paced_at is not None and 0 <= now - self.paced_at < 1.0 and self.pace < 1.0:
+            return
+        self.pace = max(SLOWEST, self.pace / 2)
+        self.paced_at = now
+        if self.pace == SLOWEST and self.slowest_since is None:
+            self.slowest_since = now
+
+    def speed_up(self, now: float) -> None:
+        """
+        Raise the pace again after five seconds without a 10011.
+
+        :param now: the ledger's clock.
+        """
+        if self.pace < 1.0 and (self.paced_at is None or not 0 <= now - self.paced_at < SPEED_UP_AFTER):
+            self.pace = min(1.0, self.pace * SPEED_UP_BY)
+            self.paced_at = now
+            self.slowest_since = None

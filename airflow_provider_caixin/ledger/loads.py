@@ -1,0 +1,254 @@
+"""Loading an audience: streamed through a private sort, merged in batches, visible when it is complete."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger.campaigns import CampaignRow
+from airflow_provider_caixin.ledger.database import Ledger, LedgerUnavailable
+from airflow_provider_caixin.ledger.schema import Skip, State, digest
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 10_000
+_POLL: Final = 0.5
+_LAST: Final = 2**63 - 1
+
+Row = tuple[str, str | None]
+
+
+class LoadLost(LedgerUnavailable):
+    """Another process took this load over, because this one was silent for longer than its lease."""
+
+
+def load_audience(
+    ledger: Ledger,
+    campaign: int,
+    source: str,
+    rows: Callable[[], Iterable[Row]],
+    *,
+    lease: float,
+    give_up: Callable[[], bool] = lambda: False,
+) -> bool:
+    """
+    Merge an audience into a campaign, once per source.
+
+    The whole source is read before the ledger is touched, into a private sorted file that the operating system
+    deletes by itself: that finds each number's occurrences without holding a million numbers in memory, a
+    source that breaks half-way leaves nothing behind, and rows arrive in the order of the ledger's key, as locks
+    must be taken.
+
+    :param ledger: the ledger.
+    :param campaign: the campaign's key.
+    :param source: who loads what; a source that is done is not opened again.
+    :param rows: opens the source: (number or raw text, skip reason or None) in the audience's order.
+    :param lease: seconds of silence after which another process may take over.
+    :param give_up: asked while another process loads the same source; True ends the wait.
+    :return: whether this call loaded it; False when it had been done.
+    """
+    owner = uuid.uuid4().hex
+    while True:
+        load = _take(ledger, campaign, source, owner, lease)
+        if load is None:
+            return False
+        if load > 0:
+            break
+        if give_up():
+            return False
+        # Another process is loading the same source; it is alive as long as it renews its lease.
+        time.sleep(_POLL)
+    try:
+        with closing(sorted_audience(rows(), lambda: _renew(ledger, load, owner, lease))) as stream:
+            while batch := list(itertools.islice(stream, BATCH)):
+                _merge(ledger, campaign, load, owner, lease, batch)
+        _finish(ledger, campaign, load, owner)
+    except BaseException:
+        _hand_back(ledger, load, owner)
+        raise
+    return True
+
+
+def sorted_audience(
+    rows: Iterable[Row], renew: Callable[[], None] = lambda: None
+) -> Generator[dict[str, Any], None, None]:
+    """
+    Stream an audience in the order of its numbers, each row with its place and occurrence and its state.
+
+    :param rows: (number or raw text, skip reason or None) in the audience's order.
+    :param renew: called about once a second while the source is read.
+    """
+    # An empty name makes a temporary file that is unlinked as soon as it is open: numbers outlive no crash.
+    with closing(sqlite3.connect("", isolation_level=None)) as scratch:
+        scratch.execute("PRAGMA journal_mode=OFF")
+        scratch.execute("PRAGMA temp_store=FILE")
+        scratch.execute("CREATE TABLE audience (place INTEGER PRIMARY KEY, number TEXT, reason TEXT)")
+        numbered = ((place, number, reason) for place, (number, reason) in enumerate(rows))
+        renewed = time.monotonic()
+        scratch.execute("BEGIN")
+        while batch := list(itertools.islice(numbered, BATCH)):
+            scratch.executemany("INSERT INTO audience VALUES (?, ?, ?)", batch)
+            if time.monotonic() - renewed > 1:
+                renew()
+                renewed = time.monotonic()
+        scratch.execute("COMMIT")
+        renew()
+        cursor = scratch.execute(
+            "SELECT number, place, reason, row_number() OVER (PARTITION BY number ORDER BY place) "
+            "FROM audience ORDER BY number, place"
+        )
+        while fetched := cursor.fetchmany(BATCH):
+            for number, place, found, occurrence in fetched:
+                reason = found or (Skip.DUPLICATE if occurrence > 1 else None)
+                yield {
+                    "number": number,
+                    "occurrence": occurrence,
+                    "position": place,
+                    "state": State.SKIPPED if reason else State.PENDING,
+                    "reason": reason,
+                }
+
+
+def visible_ranges(connection: Connection, campaign: int) -> list[tuple[int, int]]:
+    """
+    Give the positions that belong to complete loads, as (first, last) pairs in their order.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    """
+    ranges, first = [], 0
+    for hidden, last in _hidden(connection, campaign):
+        if first < hidden:
+            ranges.append((first, hidden - 1))
+        first = last + 1
+    return [*ranges, (first, _LAST)]
+
+
+def _hidden(connection: Connection, campaign: int, dead_at: float | None = None) -> list[tuple[int, int]]:
+    table = schema.load
+    unfinished = sa.select(table.c.id).where(table.c.campaign == campaign, ~table.c.done).order_by(table.c.id)
+    if dead_at is not None:
+        unfinished = unfinished.where(sa.or_(table.c.owner.is_(None), table.c.lease < dead_at))
+    return [(_base(load), _base(load + 1) - 1) for load in connection.execute(unfinished).scalars()]
+
+
+def _base(load: int) -> int:
+    return load << 32
+
+
+def _take(ledger: Ledger, campaign: int, source: str, owner: str, lease: float) -> int | None:
+    """Return the load's key when it is ours to do, 0 when someone else is at it, None when it is done."""
+    table = schema.load
+    key = {"campaign": campaign, "hash": digest(source)}
+    with ledger.writing() as connection:
+        now = ledger.now(connection)
+        connection.execute(ledger.insert_if_absent(table), {**key, "source": source, "lease": 0.0})
+        where = (table.c.campaign == campaign, table.c.hash == key["hash"])
+        found = connection.execute(sa.select(table).where(*where).with_for_update()).one()
+        if found.done:
+            return None
+        if found.owner is not None and now < found.lease < now + 2 * lease:
+            return 0
+        connection.execute(sa.update(table).where(*where).values(owner=owner, lease=now + lease))
+        return int(found.id)
+
+
+def _renew(ledger: Ledger, load: int, owner: str, lease: float) -> None:
+    with ledger.writing() as connection:
+        _keep(connection, load, owner, ledger.now(connection) + lease)
+
+
+def _keep(connection: Connection, load: int, owner: str, until: float) -> None:
+    table = schema.load
+    mine = sa.update(table).where(table.c.id == load, table.c.owner == owner).values(lease=until)
+    if connection.execute(mine).rowcount == 0:
+        raise LoadLost("Another process took over the loading of this audience; it goes on there.")
+
+
+def _hand_back(ledger: Ledger, load: int, owner: str) -> None:
+    table = schema.load
+    mine = sa.update(table).where(table.c.id == load, table.c.owner == owner).values(owner=None, lease=0.0)
+    try:
+        with ledger.writing() as connection:
+            connection.execute(mine)
+    except LedgerUnavailable:
+        log.info("The load could not be handed back; it can be taken over when its lease ends.")
+
+
+def _merge(
+    ledger: Ledger, campaign: int, load: int, owner: str, lease: float, batch: list[dict[str, Any]]
+) -> None:
+    for row in batch:
+        row["campaign"] = campaign
+        row["position"] += _base(load)
+    table = schema.recipient
+    with ledger.writing() as connection:
+        _keep(connection, load, owner, ledger.now(connection) + lease)
+        # Rows of a load that died are hidden; where this audience has them too, they become its own.
+        dead = [
+            table.c.position.between(*bounds)
+            for bounds in _hidden(connection, campaign, ledger.now(connection))
+        ]
+        key = ["number", "campaign", "occurrence"]
+        connection.execute(
+            ledger.insert_or_adopt(table, key, "position", sa.or_(*dead))
+            if dead
+            else ledger.insert_if_absent(table),
+            batch,
+        )
+
+
+def _finish(ledger: Ledger, campaign: int, load: int, owner: str) -> None:
+    with ledger.writing() as connection:
+        row = CampaignRow.lock(connection, campaign)
+        now = ledger.now(connection)
+        _keep(connection, load, owner, now)
+        connection.execute(
+            sa.update(schema.load).where(schema.load.c.id == load).values(done=True, owner=None)
+        )
+        table = schema.campaign
+        unset = sa.update(table).where(table.c.id == campaign, table.c.loaded_at.is_(None))
+        connection.execute(unset.values(loaded_at=now))
+        row.counts.update(count_states(connection, campaign))
+        row.save(connection)
+
+
+def count_states(connection: Connection, campaign: int) -> dict[State, int]:
+    """
+    Count a campaign's recipients by state, leaving out loads that are not complete.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    """
+    table = schema.recipient
+    counts = dict.fromkeys(State, 0)
+    per_state = (
+        sa.select(table.c.state, sa.func.count())
+        .where(table.c.campaign == campaign, visible(connection, campaign))
+        .group_by(table.c.state)
+    )
+    counts.update({State(state): number for state, number in connection.execute(per_state).tuples()})
+    return counts
+
+
+def visible(connection: Connection, campaign: int) -> sa.ColumnElement[bool]:
+    """
+    Give the condition that leaves out recipients of loads that are not complete.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    """
+    ranges = visible_ranges(connection, campaign)
+    if ranges == [(0, _LAST)]:
+        return sa.true()
+    return sa.or_(*(schema.recipient.c.position.between(*bounds) for bounds in ranges))

@@ -1,0 +1,8 @@
+"""When and how often: the send window and the frequency cap."""
+
+from __future__ import annotations
+
+from airflow_provider_caixin.rules.cap import FrequencyCap, china_midnight
+from airflow_provider_caixin.rules.window import CHINA, SendWindow
+
+__all__ = ["CHINA", "FrequencyCap", "SendWindow", "china_midnight"]
