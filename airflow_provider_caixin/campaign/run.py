@@ -54,7 +54,7 @@ from airflow_provider_caixin.rules import CHINA, china_midnight
 
 log = logging.getLogger(__name__)
 
-TICK: Final = 0.04
+TICK: Final = 0.03
 AHEAD: Final = 0.05
 IDLE: Final = 0.25
 LOOKED_AT: Final = 2_000
@@ -114,7 +114,9 @@ class Run:
         self._clock = clock
         self._lease = lease
         self._stop = stop
-        self._senders = Senders(client, plan.tpl_id, self._may_post, plan.timeout, senders)
+        self._senders = Senders(
+            client, plan.tpl_id, self._may_post, rate=plan.rate, timeout=plan.timeout, most=senders
+        )
         self._id = uuid.uuid4().hex
         self._ticks = 0
         self._seen: Seen | None = None

@@ -47,8 +47,12 @@ class Ledger:
         self._clock = clock
         self.engine = _engine(sa.make_url(url))
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
-        with _translated():
-            self.uuid = self._prepare()
+        try:
+            with _translated():
+                self.uuid = self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def sqlite(cls, path: str | PathLike[str], clock: Callable[[], float] = time.time) -> Ledger:
@@ -140,9 +144,8 @@ class Ledger:
                 {"name": "uuid", "value": str(uuid.uuid4())},
             ]
             connection.execute(self.insert_if_absent(schema.meta), values)
-            stored = dict(
-                connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value)).tuples().all()
-            )
+            rows = connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value))
+            stored = {row.name: row.value for row in rows}
         version = int(stored["schema_version"])
         if version > schema.SCHEMA_VERSION:
             raise LedgerError(

@@ -195,8 +195,9 @@ def _merge(
     with ledger.writing() as connection:
         _keep(connection, load, owner, ledger.now(connection) + lease)
         # Rows of a load that died are hidden; where this audience has them too, they become its own.
+        # Literals: PyMySQL takes no parameters behind the values of a bulk insert.
         dead = [
-            table.c.position.between(*bounds)
+            table.c.position.between(*(sa.literal_column(str(bound)) for bound in bounds))
             for bounds in _hidden(connection, campaign, ledger.now(connection))
         ]
         key = ["number", "campaign", "occurrence"]
@@ -237,7 +238,7 @@ def count_states(connection: Connection, campaign: int) -> dict[State, int]:
         .where(table.c.campaign == campaign, visible(connection, campaign))
         .group_by(table.c.state)
     )
-    counts.update({State(state): number for state, number in connection.execute(per_state).tuples()})
+    counts.update({State(state): number for state, number in connection.execute(per_state)})
     return counts
 
 

@@ -1,0 +1,76 @@
+"""Mobile numbers: one spelling for all, and one way to show them."""
+
+from __future__ import annotations
+
+import re
+from numbers import Number
+
+#: The digits of a mobile number.
+LENGTH = 11
+
+# Longer than any number dressed in separators; what is longer is some other text.
+_LONGEST = 64
+
+# What people and programs put around and between digits, and what copies along unseen (zero-width characters,
+# the direction marks of address books). Line ends are not here: between digits they part two cut numbers.
+_SEPARATORS = (
+    "\t \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+    "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+    "'\"`\u00b4\u2018\u2019\u201c\u201d\uff02\uff07"
+    "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+    "()\uff08\uff09"
+)
+# Of the characters that NFKC turns into digits only the full-width ones are read: superscripts and circled
+# digits are notes beside a number, and reading them would make it another number.
+_FULL_WIDTH = {chr(ord(char) + 0xFEE0): char for char in "0123456789+."}
+_CLEAN = str.maketrans({**_FULL_WIDTH, **dict.fromkeys(_SEPARATORS)})
+
+_MOBILE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})(?:\.0)?")
+
+
+def normalise(raw: object) -> str | None:
+    """
+    Read one mobile number of mainland China.
+
+    Accepted around the digits: the country code as ``+86``, ``0086`` or ``86``, spaces, tabs, quotes,
+    dashes, round brackets, byte order marks and zero-width characters, full-width digits, and the ``.0``
+    that spreadsheets append. A number that has lost digits (``1.38E+10``) is never expanded.
+
+    :param raw: a text or a number (int, float, Decimal); anything else is not a mobile number.
+    :return: 11 ASCII digits ``1[3-9]...``, or None if ``raw`` does not hold exactly one such number.
+    """
+    if isinstance(raw, str):
+        if type(raw) is str and len(raw) == LENGTH and raw.isascii() and raw.isdigit() and "13" <= raw < "2":
+            return raw
+        text = raw.strip()
+        match = _MOBILE.fullmatch(text.translate(_CLEAN)) if len(text) <= _LONGEST else None
+    elif isinstance(raw, Number):
+        match = _MOBILE.fullmatch(written(raw))
+    else:
+        return None
+    return match[1] if match else None
+
+
+def written(raw: object) -> str:
+    """
+    Write out any row.
+
+    :param raw: the row.
+    :return: its text; of an integer that is too long for Python to write out, its type.
+    """
+    try:
+        return str(raw)
+    except ValueError:  # more than 4,300 digits
+        return type(raw).__name__
+
+
+def mask(mobile: str) -> str:
+    """
+    Show a number so that people can recognise it and nobody can call it.
+
+    :param mobile: 11 digits.
+    :return: ``138****8000``, or ``***`` for anything that is not an 11-digit number.
+    """
+    if len(mobile) == LENGTH and mobile.isascii() and mobile.isdigit():
+        return f"{mobile[:3]}****{mobile[7:]}"
+    return "***"

@@ -1,0 +1,100 @@
+"""The ``[caixin]`` configuration options, defined once: name, meaning and built-in default."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+SECTION: Final = "caixin"
+
+_EXTRA: Final = "A connection's extra of the same name goes before it"
+_OF_ACCOUNT: Final = f"{_EXTRA}."
+_OF_RULE: Final = f"{_EXTRA}, an operator's argument before both."
+
+CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    name: {"version_added": "0.1.0", "example": None, "default": None, **option}
+    for name, option in {
+        "ledger_conn_id": {
+            "description": (
+                "Connection id of the PostgreSQL or MySQL database that holds the ledger. Not set: a SQLite "
+                "file, caixin_ledger.db in AIRFLOW_HOME, which serves one host. " + _OF_ACCOUNT
+            ),
+            "type": "string",
+            "example": "caixin_ledger",
+        },
+        "allow_embedded_ledger": {
+            "description": (
+                "Use the SQLite ledger even where tasks may run on several hosts. Each host then has a ledger "
+                "of its own, and a message may be sent and billed once from each."
+            ),
+            "type": "boolean",
+            "default": "False",
+        },
+        "segments_file": {
+            "description": (
+                "Path of a phone.dat file with newer number segments (city and carrier) than those shipped "
+                "with the provider."
+            ),
+            "type": "string",
+            "example": "/opt/airflow/data/phone.dat",
+        },
+        "messages_per_second": {
+            "description": (
+                "Messages a second that one account may send, over all tasks, Dags and hosts that share a "
+                "ledger. The gateway allows 300. " + _OF_ACCOUNT
+            ),
+            "type": "float",
+            "example": "100",
+            "default": "294",
+        },
+        "max_per_day": {
+            "description": (
+                "Messages that one account may send in one day of Asia/Shanghai. Not set, or none: no limit. "
+                + _OF_ACCOUNT
+            ),
+            "type": "integer",
+            "example": "100000",
+        },
+        "send_window": {
+            "description": (
+                "Daily hours, in Asia/Shanghai, in which messages may be sent; none: at any time. " + _OF_RULE
+            ),
+            "type": "string",
+            "example": "10:00-17:30",
+            "default": "09:00-18:00",
+        },
+        "frequency_cap": {
+            "description": (
+                "Messages that one person may get: member_marketing (1 a day), games_health (1 a day and 3 a "
+                "week), JSON with per_day, per_week and rolling, or none. " + _OF_RULE
+            ),
+            "type": "string",
+            "example": '{"per_day": 1, "per_week": 2}',
+            "default": "member_marketing",
+        },
+        "blocked_regions": {
+            "description": (
+                "Cities or provinces that get nothing, by their Chinese names, separated by commas, or none. "
+                + _OF_RULE
+            ),
+            "type": "string",
+            "example": "北京,沈阳,上海",
+            "default": "北京,沈阳",
+        },
+    }.items()
+}
+
+
+def get_option(name: str) -> str | None:
+    """
+    Read one option as text: the deployment's value, else the built-in default.
+
+    :param name: a key of ``CONFIG_OPTIONS``.
+    :raises KeyError: for a name that is not defined there.
+    """
+    # Airflow asks every process for the provider's metadata, which is built from this module: it stays light.
+    from airflow.providers.common.compat.sdk import conf
+
+    # Said again as fallback, because not every process loads the providers' configuration defaults.
+    default: str | None = CONFIG_OPTIONS[name]["default"]
+    value: str | None = conf.get(SECTION, name, fallback=default)
+    return value

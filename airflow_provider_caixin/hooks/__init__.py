@@ -1,0 +1,1 @@
+"""Hooks: the gateway, a call at a time."""

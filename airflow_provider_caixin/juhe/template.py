@@ -1,0 +1,46 @@
+"""A template: what the gateway has approved to be sent."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+__all__ = ["Template"]
+
+_SIGNATURE = re.compile(r"【([^】]*)】")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One row of ``myTpls``.
+
+    :param tpl_id: the gateway's ``tplId``.
+    :param content: the 【signature】 and the text; the gateway's document calls both together the signature.
+    :param url: where the video or picture lies.
+    :param available: whether it can be sent (``tpl_state`` 1); a withdrawn template stays listed, unavailable.
+    :param created_at: when it was made, in Asia/Shanghai; None where the gateway gave no readable time.
+    """
+
+    tpl_id: int
+    content: str
+    url: str
+    available: bool
+    created_at: datetime | None
+
+    @property
+    def signature(self) -> str:
+        """The text in the first 【】 of the content, without the brackets; empty if there is none."""
+        found = _SIGNATURE.search(self.content)
+        return found[1] if found else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the template with JSON's types only; ``created_at`` is ISO 8601 with +08:00, or None."""
+        return {
+            "tpl_id": self.tpl_id,
+            "content": self.content,
+            "url": self.url,
+            "available": self.available,
+            "created_at": self.created_at.isoformat() if self.created_at else None,
+        }

@@ -1,0 +1,162 @@
+"""Which ledger an Airflow installation uses, and whether the embedded one may be it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_caixin.configuration import get_option
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+    from airflow_provider_caixin.ledger import Ledger
+
+EMBEDDED_NAME: Final = "caixin_ledger.db"
+
+_BACKENDS: Final = {
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
+_DRIVER_EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql"}
+# Extra fields of Airflow's own database connections that mean the same to the drivers.
+_OPTIONS: Final = {
+    "postgresql": ("sslmode", "sslrootcert", "sslcert", "sslkey"),
+    "mysql": ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key"),
+}
+_LOCAL_EXECUTOR: Final = "LocalExecutor"
+# SQLite's write-ahead log is shared memory, which none of these shares between hosts.
+_NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {"afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+    | {
+        f"fuse.{name}"
+        for name in (
+            "blobfuse2",
+            "ceph",
+            "gcsfuse",
+            "glusterfs",
+            "goofys",
+            "juicefs",
+            "rclone",
+            "s3fs",
+            "sshfs",
+        )
+    }
+)
+_REMEDY: Final = (
+    "Set [caixin] ledger_conn_id (AIRFLOW__CAIXIN__LEDGER_CONN_ID) to the id of a PostgreSQL or MySQL connection that all hosts "
+    "share. Only if every task that sends runs on this one host, with AIRFLOW_HOME on a local disk, set [caixin] "
+    "allow_embedded_ledger (AIRFLOW__CAIXIN__ALLOW_EMBEDDED_LEDGER) to True."
+)
+
+
+def open_ledger(conn_id: str | None, *, executor: str | None = None) -> Ledger:
+    """
+    Open the ledger that connection and configuration name, else the embedded SQLite file in ``AIRFLOW_HOME``.
+
+    :param conn_id: id of a PostgreSQL or MySQL connection; None: the embedded ledger.
+    :param executor: the executor that the task names for itself.
+    :raises LedgerError: when the embedded ledger is asked for where tasks may run on several hosts, or the
+        connection is of another type, or its driver is missing; says what to set.
+    """
+    from airflow_provider_caixin.ledger import Ledger, LedgerError
+
+    if conn_id is None:
+        path = embedded_path()
+        if hosts := _several_hosts(path, executor):
+            raise LedgerError(f"The embedded ledger ({path.name}) serves one host, and {hosts}. {_REMEDY}")
+        return Ledger.sqlite(path)
+    url = _url(conn_id)
+    try:
+        return Ledger(url)
+    except ModuleNotFoundError as error:
+        extra = _DRIVER_EXTRAS[url.get_backend_name()]
+        raise LedgerError(
+            f"Ledger connection {conn_id!r} needs the module {error.name!r}, which is not installed: "
+            f'pip install "airflow-provider-caixin[{extra}]".'
+        ) from error
+
+
+def embedded_path() -> Path:
+    """Say where the embedded ledger is."""
+    from airflow.configuration import get_airflow_home
+
+    return Path(get_airflow_home()) / EMBEDDED_NAME
+
+
+def _url(conn_id: str) -> URL:
+    """Build the URL field by field, so that no character of a password has to be quoted right."""
+    from airflow.providers.common.compat.sdk import BaseHook
+    from sqlalchemy.engine import URL
+
+    from airflow_provider_caixin.ledger import LedgerError
+
+    conn = BaseHook.get_connection(conn_id)
+    backend = _BACKENDS.get((conn.conn_type or "").lower())
+    if backend is None:
+        raise LedgerError(
+            f"Ledger connection {conn_id!r} is of type {conn.conn_type!r}: expected postgres or mysql (also for "
+            "MariaDB). Without ledger_conn_id the ledger is a SQLite file in AIRFLOW_HOME."
+        )
+    extra = conn.extra_dejson
+    return URL.create(
+        backend,
+        username=conn.login or None,
+        password=conn.password or None,
+        host=conn.host or None,
+        port=int(conn.port) if conn.port else None,
+        database=conn.schema or None,
+        query={name: str(extra[name]) for name in _OPTIONS[backend] if extra.get(name)},
+    )
+
+
+def _several_hosts(path: Path, executor: str | None) -> str | None:
+    """Say why tasks may run on several hosts; None: they do not, as far as can be told, or are allowed to."""
+    from airflow.providers.common.compat.sdk import conf
+
+    if (get_option("allow_embedded_ledger") or "").strip().lower() in ("true", "t", "1", "yes", "on"):
+        return None
+    configured = _executors(str(conf.get("core", "executor", fallback=_LOCAL_EXECUTOR)))
+    if executor is not None:
+        configured.setdefault(executor, executor)
+    if remote := sorted(
+        name for name, path in configured.items() if path.rpartition(".")[2] != _LOCAL_EXECUTOR
+    ):
+        return f"tasks may run on several with {', '.join(remote)}"
+    # The official Helm chart gives every Kubernetes worker the LocalExecutor.
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return "this is a Kubernetes pod (KUBERNETES_SERVICE_HOST is set), whose disk ends with it"
+    if (kind := _file_system(path.parent)) in _NETWORK_FILE_SYSTEMS:
+        return f"AIRFLOW_HOME is on a network file system ({kind})"
+    return None
+
+
+def _executors(option: str) -> dict[str, str]:
+    """Read ``[core] executor``: names, classes, ``alias:class`` and, per team, ``team=...`` with ``;`` between."""
+    found: dict[str, str] = {}
+    for team in option.split(";"):
+        for item in team.rpartition("=")[2].split(","):
+            alias, _, path = item.strip().rpartition(":")
+            if path:
+                found[alias or path] = path
+    return found
+
+
+def _file_system(folder: Path) -> str | None:
+    """Name the type of the file system that a folder is on; None where that cannot be told (not Linux)."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        target = folder.resolve()
+    except OSError:
+        return None
+    best, kind = -1, None
+    for line in lines:
+        mount, _, source = line.partition(" - ")
+        point = Path(mount.split(" ")[4].replace("\\040", " "))
+        # The last of two mounts on one point hides the first.
+        if target.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), source.split(" ")[0]
+    return kind

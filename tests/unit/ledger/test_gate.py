@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_caixin.ledger import Ledger, campaigns
+from airflow_provider_caixin.ledger.gate import SLOWEST, Gate
+
+NOW = 1_795_400_000.0
+
+
+def gate(**fields: object) -> Gate:
+    """Make a gate row that nobody has used."""
+    values: dict[str, object] = {
+        "id": 1, "next_slot": 0.0, "pace": 1.0, "paced_at": None, "slowest_since": None,
+        "failures": 0, "last_sent_at": None, "day": 0.0, "day_count": 0, "paused": False,
+    }  # fmt: skip
+    return Gate(**{**values, **fields})  # type: ignore[arg-type]  # fields of many types
+
+
+def test_slots_are_one_gap_apart_and_one_tick_ahead_at_most() -> None:
+    """At 100/s a tick of 50 ms has slots at 0, 10, ... 50 ms."""
+    slots = gate().slots(NOW, 100.0, 0.05, 99)
+    assert slots == pytest.approx([NOW + 0.01 * index for index in range(6)])
+    assert gate().slots(NOW, 100.0, 0.05, 2) == slots[:2]
+    assert gate().slots(NOW, 100.0, 0.05, 0) == []
+
+
+def test_what_is_not_used_is_not_taken() -> None:
+    """Only used slots move the gate."""
+    row = gate()
+    slots = row.slots(NOW, 100.0, 0.05, 99)
+    row.take(slots[:2], 100.0)
+    assert row.next_slot == pytest.approx(slots[2])
+    assert row.day_count == 2
+    row.take([], 100.0)
+    assert row.next_slot == pytest.approx(slots[2])
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.2), st.integers(0, 20)), min_size=5, max_size=80), st.floats(1, 300))
+def test_no_sliding_second_has_more_slots_than_the_rate(ticks: list[tuple[float, int]], rate: float) -> None:
+    """Whoever ticks whenever, the slots that are taken keep the rate."""
+    row, now, taken = gate(), NOW, []
+    for pause, wanted in ticks:
+        now += pause
+        slots = row.slots(now, rate, 0.05, wanted)
+        assert all(now <= slot <= now + 0.05 for slot in slots)
+        row.take(slots, rate)
+        taken += slots
+    assert all(later - earlier >= 1 / rate - 1e-6 for earlier, later in itertools.pairwise(taken))
+
+
+def test_a_clock_that_went_back_does_not_stop_the_gate() -> None:
+    """A next slot an hour ahead is a clock's fault; one second ahead is a slow rate's."""
+    row = gate(next_slot=NOW + 3600)
+    assert row.slots(NOW, 100.0, 0.05, 1) == [NOW]
+    slow = gate(next_slot=NOW + 5)
+    assert slow.slots(NOW, 0.2, 0.05, 1) == []
+    assert slow.next_slot == NOW + 5
+
+
+def test_ten_failures_halve_the_rate_until_one_gets_through() -> None:
+    """The tenth failure in a row halves it, the first success restores it."""
+    row = gate()
+    for _ in range(9):
+        row.channel_failed()
+    assert row.rate(294.0) == 294.0
+    row.channel_failed()
+    assert row.rate(294.0) == 147.0
+    row.got_through(NOW)
+    assert row.rate(294.0) == 294.0
+    assert row.last_sent_at == NOW
+
+
+def test_10011_halves_the_pace_once_a_second_and_it_comes_back() -> None:
+    """A storm of 10011 counts once; five quiet seconds bring a quarter back."""
+    row = gate()
+    for _ in range(20):
+        row.slow_down(NOW)
+    assert row.rate(294.0) == 147.0
+    row.slow_down(NOW + 1)
+    assert row.rate(294.0) == 73.5
+    row.speed_up(NOW + 5)
+    assert row.pace == 0.25
+    row.speed_up(NOW + 6)
+    assert row.pace == 0.3125
+    for second in range(11, 80, 5):
+        row.speed_up(NOW + second)
+    assert row.pace == 1.0
+
+
+def test_the_lowest_pace_is_remembered_since_when() -> None:
+    """Five minutes at it end a run; speeding up forgets it."""
+    row = gate()
+    for second in range(10):
+        row.slow_down(NOW + second)
+    assert row.pace == SLOWEST
+    assert row.slowest_since == NOW + 5
+    row.speed_up(NOW + 20)
+    assert row.slowest_since is None
+
+
+def test_a_day_counts_what_was_or_may_be_billed() -> None:
+    """What turned out not to be billed leaves the count of its own day only."""
+    row = gate()
+    row.begin_day(NOW - 100)
+    row.take([NOW, NOW + 1], 1.0)
+    row.uncount(NOW)
+    row.uncount(NOW - 101)
+    row.uncount(None)
+    assert row.day_count == 1
+    row.begin_day(NOW + 1000)
+    assert row.day_count == 0
+    row.begin_day(NOW)
+    assert row.day == NOW + 1000
+
+
+def test_a_gate_is_written_back(ledger: Ledger) -> None:
+    """What one transaction saves the next one opens."""
+    with ledger.writing() as connection:
+        key = campaigns.find_account(ledger, connection, "账户")
+        assert campaigns.find_account(ledger, connection, "账户") == key
+        assert campaigns.find_account(ledger, connection, "another") != key
+        row = Gate.open(connection, key)
+        row.take(row.slots(NOW, 294.0, 0.05, 9), 294.0)
+        row.slow_down(NOW)
+        row.got_through(NOW)
+        row.save(connection)
+    with ledger.writing() as connection:
+        assert Gate.open(connection, key) == row
