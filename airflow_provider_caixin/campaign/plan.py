@@ -9,7 +9,7 @@ from typing import Final, Literal
 import pendulum
 
 from airflow_provider_caixin.audience import Classifier
-from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
+from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow, in_china
 
 GATEWAY_RATE: Final = 300.0
 DEFAULT_RATE: Final = 294.0
@@ -103,6 +103,6 @@ class Plan:
         if isinstance(self.expires_at, timedelta):
             return loaded_at + self.expires_at.total_seconds()
         if isinstance(self.expires_at, datetime):
-            return float(pendulum.instance(self.expires_at, tz=CHINA).timestamp())
+            return float(in_china(self.expires_at).timestamp())
         # "close", which is refused where there is no window.
         return float(self.window.closes_at(loaded).timestamp()) if self.window else None

@@ -352,7 +352,7 @@ class Run:
         """Draw conclusions for the run from an answer that is in the ledger now."""
         outcome = answer.outcome
         if isinstance(outcome, str):
-            self._failures, self._backoff = 0, 0.0
+            self._failures, self._backoff, self._quota_before = 0, 0.0, False
             return
         if is_channel_failure(outcome):
             if not self._failures:

@@ -23,6 +23,12 @@ _CLOCKS: Final = {
     "mysql": sa.text("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"),
 }
 
+# Two sessions that make tables at once trip over each other on these two; SQLite's write lock is enough.
+_MAKING: Final = {
+    "postgresql": ("SELECT pg_advisory_xact_lock(236300)", None),
+    "mysql": ("SELECT GET_LOCK('caixin_ledger', 30)", "SELECT RELEASE_LOCK('caixin_ledger')"),
+}
+
 
 class LedgerError(Exception):
     """Something about the ledger that a person has to mend."""
@@ -48,8 +54,7 @@ class Ledger:
         self.engine = _engine(sa.make_url(url))
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         try:
-            with _translated():
-                self.uuid = self._prepare()
+            self.uuid = self._prepare()
         except BaseException:
             self.close()
             raise
@@ -123,7 +128,9 @@ class Ledger:
             kept = sa.func.if_(adoptable, insert.inserted[column], table.c[column])
             return insert.on_duplicate_key_update({column: kept})
         insert = self._insert(table)
-        return insert.on_conflict_do_update(key, set_={column: insert.excluded[column]}, where=adoptable)
+        return insert.on_conflict_do_update(
+            index_elements=key, set_={column: insert.excluded[column]}, where=adoptable
+        )
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -134,25 +141,38 @@ class Ledger:
 
     def _prepare(self) -> str:
         """Make the tables if need be and return the ledger's own id."""
-        with self.engine.begin() as connection:
-            if self.dialect == "postgresql":
-                # CREATE TABLE IF NOT EXISTS of two sessions at once can fail on PostgreSQL's catalogue.
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(236300)"))
-            schema.metadata.create_all(connection)
-            values = [
-                {"name": "schema_version", "value": str(schema.SCHEMA_VERSION)},
-                {"name": "uuid", "value": str(uuid.uuid4())},
-            ]
-            connection.execute(self.insert_if_absent(schema.meta), values)
-            rows = connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value))
-            stored = {row.name: row.value for row in rows}
+        stored = self._read_meta() or self._make()
         version = int(stored["schema_version"])
         if version > schema.SCHEMA_VERSION:
             raise LedgerError(
                 f"The ledger has schema version {version}, this airflow-provider-caixin knows up to "
                 f"{schema.SCHEMA_VERSION}: upgrade airflow-provider-caixin on this host."
             )
-        return str(stored["uuid"])
+        return stored["uuid"]
+
+    def _read_meta(self) -> dict[str, str]:
+        with self.reading() as connection:
+            if not sa.inspect(connection).has_table(schema.meta.name):
+                return {}
+            rows = connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value))
+            return {row.name: row.value for row in rows}
+
+    def _make(self) -> dict[str, str]:
+        lock, unlock = _MAKING.get(self.dialect, (None, None))
+        with self.writing() as connection:
+            if lock is not None:
+                connection.execute(sa.text(lock))
+            try:
+                schema.metadata.create_all(connection)
+                values = [
+                    {"name": "schema_version", "value": str(schema.SCHEMA_VERSION)},
+                    {"name": "uuid", "value": str(uuid.uuid4())},
+                ]
+                connection.execute(self.insert_if_absent(schema.meta), values)
+            finally:
+                if unlock is not None:
+                    connection.execute(sa.text(unlock))
+        return self._read_meta()
 
 
 @contextmanager

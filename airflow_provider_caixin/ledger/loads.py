@@ -197,8 +197,8 @@ def _merge(
         # Rows of a load that died are hidden; where this audience has them too, they become its own.
         # Literals: PyMySQL takes no parameters behind the values of a bulk insert.
         dead = [
-            table.c.position.between(*(sa.literal_column(str(bound)) for bound in bounds))
-            for bounds in _hidden(connection, campaign, ledger.now(connection))
+            table.c.position.between(sa.literal_column(str(first)), sa.literal_column(str(last)))
+            for first, last in _hidden(connection, campaign, ledger.now(connection))
         ]
         key = ["number", "campaign", "occurrence"]
         connection.execute(

@@ -72,7 +72,7 @@ class SendWindow:
 
         :param moment: any moment; one without a zone is taken as Asia/Shanghai.
         """
-        local = _local(moment)
+        local = in_china(moment)
         return self._opens <= (local - local.start_of("day")).total_seconds() < self._closes
 
     def next_opening(self, moment: datetime) -> pendulum.DateTime:
@@ -81,7 +81,7 @@ class SendWindow:
 
         :param moment: any moment; while the window is open the answer is the next day's opening.
         """
-        local = _local(moment)
+        local = in_china(moment)
         opening = local.start_of("day").add(seconds=self._opens)
         return opening if opening > local else opening.add(days=1)
 
@@ -91,7 +91,7 @@ class SendWindow:
 
         :param moment: any moment.
         """
-        local = _local(moment)
+        local = in_china(moment)
         closing = local.start_of("day").add(seconds=self._closes)
         return closing if closing > local else closing.add(days=1)
 
@@ -147,8 +147,14 @@ def seconds_of_day(now: float) -> float:
     return (now + _UTC_OFFSET) % DAY
 
 
-def _local(moment: datetime) -> pendulum.DateTime:
-    return pendulum.instance(moment, tz=CHINA).in_timezone(CHINA)
+def in_china(moment: datetime) -> pendulum.DateTime:
+    """
+    Read a moment in Asia/Shanghai.
+
+    :param moment: any moment; one without a zone is taken as Asia/Shanghai.
+    """
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=CHINA)
+    return pendulum.instance(aware).in_timezone(CHINA)
 
 
 def _seconds(value: str | time) -> int:

@@ -3,11 +3,21 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import URL
 
-from airflow_provider_caixin.ledger import CampaignMismatch, Ledger, LedgerError, State, campaigns, messages, schema
+from airflow_provider_caixin.ledger import (
+    CampaignMismatch,
+    Ledger,
+    LedgerError,
+    State,
+    campaigns,
+    messages,
+    schema,
+)
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.loads import load_audience, sorted_audience, visible_ranges
 
@@ -128,7 +138,11 @@ def test_another_source_adopts_the_rows_of_a_load_that_died(ledger: Ledger) -> N
     assert states(ledger, campaign) == {(B, "pending", None): 1, (C, "pending", None): 1}
     assert counts(ledger, campaign)[State.PENDING] == 2
     assert load(ledger, campaign, "s", [(A, None), (B, None)])
-    assert states(ledger, campaign) == {(A, "pending", None): 1, (B, "pending", None): 1, (C, "pending", None): 1}
+    assert states(ledger, campaign) == {
+        (A, "pending", None): 1,
+        (B, "pending", None): 1,
+        (C, "pending", None): 1,
+    }
 
 
 def test_one_source_is_loaded_by_one_process_at_a_time(ledger: Ledger) -> None:
@@ -141,7 +155,9 @@ def test_one_source_is_loaded_by_one_process_at_a_time(ledger: Ledger) -> None:
         assert go_on.wait(30)
         yield A, None
 
-    first = threading.Thread(target=lambda: results.append(load_audience(ledger, campaign, "s", slow, lease=60)))
+    first = threading.Thread(
+        target=lambda: results.append(load_audience(ledger, campaign, "s", slow, lease=60))
+    )
     first.start()
     assert reading.wait(30)
     asked = []
@@ -190,13 +206,16 @@ def test_a_campaign_has_one_template_and_one_account(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         account = campaigns.find_account(ledger, connection, "account")
         other = campaigns.find_account(ledger, connection, "Account")
-        with pytest.raises(CampaignMismatch, match="template 65535, not 65536.*cancel that campaign"):
+        with pytest.raises(CampaignMismatch, match=r"template 65535, not 65536.*cancel that campaign"):
             campaigns.find_campaign(ledger, connection, "campaign", account, 65536, 0.0)
         with pytest.raises(CampaignMismatch, match="another account"):
             campaigns.find_campaign(ledger, connection, "campaign", other, 65535, 0.0)
         upper = campaigns.find_campaign(ledger, connection, "CAMPAIGN", other, 65535, 0.0)
         long = campaigns.find_campaign(ledger, connection, "活动" * 3_000, account, 65535, 0.0)
-        assert len({upper, long, campaigns.find_campaign(ledger, connection, "campaign", account, 65535, 0.0)}) == 3
+        assert (
+            len({upper, long, campaigns.find_campaign(ledger, connection, "campaign", account, 65535, 0.0)})
+            == 3
+        )
 
 
 def test_a_newer_ledger_is_refused(ledger: Ledger) -> None:
@@ -206,6 +225,15 @@ def test_a_newer_ledger_is_refused(ledger: Ledger) -> None:
         connection.execute(newer.values(value=str(schema.SCHEMA_VERSION + 1)))
     with pytest.raises(LedgerError, match="upgrade airflow-provider-caixin"):
         Ledger(ledger.engine.url)
+
+
+def test_many_may_make_a_ledger_at_once(ledger_url: URL) -> None:
+    """They find one and the same ledger."""
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(Ledger, [ledger_url] * 8))
+    assert len({one.uuid for one in opened}) == 1
+    for one in opened:
+        one.close()
 
 
 def test_a_ledger_keeps_its_id(ledger: Ledger) -> None:
@@ -218,5 +246,12 @@ def test_a_ledger_keeps_its_id(ledger: Ledger) -> None:
 def test_sorting_streams_every_row_once() -> None:
     """Sorted by number, with its place, and occurrences counted."""
     rows: Rows = [(B, None), (A, "blocked_region"), (B, None), (A, None)]
-    found = [(row["number"], row["occurrence"], row["position"], row["reason"]) for row in sorted_audience(rows)]
-    assert found == [(A, 1, 1, "blocked_region"), (A, 2, 3, "duplicate"), (B, 1, 0, None), (B, 2, 2, "duplicate")]
+    found = [
+        (row["number"], row["occurrence"], row["position"], row["reason"]) for row in sorted_audience(rows)
+    ]
+    assert found == [
+        (A, 1, 1, "blocked_region"),
+        (A, 2, 3, "duplicate"),
+        (B, 1, 0, None),
+        (B, 2, 2, "duplicate"),
+    ]

@@ -46,11 +46,12 @@ def test_presets() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["member", "", "3", {}, {"per_month": 1}, {"per_day": 0}, {"per_day": True}, {"per_day": "1"}, 7, ["1"]]
+    "value",
+    ["member", "", "3", {}, {"per_month": 1}, {"per_day": 0}, {"per_day": True}, {"per_day": "1"}, 7, ["1"]],
 )
 def test_a_bad_cap_is_refused_with_a_sentence(value: object) -> None:
     """The sentence names the field and what was expected."""
-    with pytest.raises(ValueError, match="frequency_cap.*expected.*member_marketing"):
+    with pytest.raises(ValueError, match=r"frequency_cap.*expected.*member_marketing"):
         FrequencyCap.parse(value)  # type: ignore[arg-type]  # bad on purpose
     with pytest.raises(ValueError, match="neither per_day nor per_week"):
         FrequencyCap(per_day=None)

@@ -1,0 +1,56 @@
+"""Campaigns against the sandbox, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_caixin.audience import audience_from
+from airflow_provider_caixin.campaign import Campaign, Plan
+from airflow_provider_caixin.juhe import JuheClient
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.sandbox import SandboxServer
+
+KEY = "0123456789abcdef0123456789abcdef"
+TIMEOUT = 1.0
+LEASE = 4.0
+
+Make = Callable[..., Campaign]
+
+
+@pytest.fixture
+def gateway() -> Iterator[SandboxServer]:
+    """Run a sandbox on a free port."""
+    with SandboxServer() as server:
+        yield server
+
+
+@pytest.fixture
+def make(gateway: SandboxServer, sqlite_ledger: Ledger) -> Iterator[Make]:
+    """Make loaded campaigns on an embedded ledger; the plan's fields are keywords."""
+    clients: list[JuheClient] = []
+
+    def made(numbers: list[str] | None = None, *, key: str = KEY, clock: Any = None, **plan: Any) -> Campaign:
+        ledger = plan.pop("ledger", sqlite_ledger)
+        port = plan.pop("port", gateway.port)
+        timeout = plan.pop("timeout", TIMEOUT)
+        client = JuheClient(key, host=gateway.host, port=port, schema="http", timeout=timeout)
+        clients.append(client)
+        fields = {
+            "campaign_id": "campaign",
+            "tpl_id": 65535,
+            "account": "account",
+            "timeout": timeout,
+            **plan,
+        }
+        options = {"clock": clock} if clock else {}
+        campaign = Campaign(Plan(**fields), ledger, client, lease=LEASE, **options)
+        if numbers is not None:
+            campaign.load(audience_from(numbers), f"test/{hash(tuple(numbers))}")
+        return campaign
+
+    yield made
+    for client in clients:
+        client.close()

@@ -1,0 +1,384 @@
+"""Rules hold per message: window, expiry, budget, caps, suppression, regions, pause and cancel."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pendulum
+import pytest
+import sqlalchemy as sa
+
+from airflow_provider_caixin.audience import Classifier, audience_from
+from airflow_provider_caixin.campaign import (
+    Campaign,
+    CampaignCancelled,
+    CampaignPaused,
+    CampaignStopped,
+    DayVolumeUsedUp,
+    FailureRatioReached,
+    OutsideWindow,
+    Plan,
+    dry_run,
+)
+from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, campaigns, schema
+from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
+from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+
+Make = Callable[..., Campaign]
+OFFICE = SendWindow("09:00-18:00")
+ONE_A_DAY = FrequencyCap(1)
+
+
+def people(count: int, start: int = 0) -> list[str]:
+    """Make up numbers that every rule lets pass."""
+    return [str(13_912_340_000 + start + index) for index in range(count)]
+
+
+def clock_at(text: str) -> Callable[[], float]:
+    """Make a clock that starts at a moment in China and runs on."""
+    offset = pendulum.parse(text, tz=CHINA).timestamp() - time.time()  # type: ignore[union-attr]  # a moment
+    return lambda: time.time() + offset
+
+
+def test_a_window_that_closes_half_way(make: Make, gateway: SandboxServer) -> None:
+    """What is left waits for the next opening, and a run at that opening sends it: everyone once."""
+    campaign = make(people(100), window=OFFICE, rate=50, clock=clock_at("2026-11-23 17:59:53"))
+    with pytest.raises(OutsideWindow) as closed:
+        campaign.send()
+    first = campaign.counts()
+    assert closed.value.opens_at == pendulum.datetime(2026, 11, 24, 9, tz=CHINA)
+    assert 0 < first.sent < 100
+    assert first.sent + first.pending == 100
+    with pytest.raises(OutsideWindow):
+        make(window=OFFICE, clock=clock_at("2026-11-23 20:00:00")).send()
+    assert gateway.state()["billed"] == first.sent
+    resumed = make(window=OFFICE, clock=clock_at("2026-11-24 09:00:01"))
+    resumed.send()
+    assert resumed.counts().sent == 100
+    state = gateway.state()
+    assert state["billed"] == state["billed_numbers"] == 100
+
+
+def test_the_rest_can_be_skipped_when_the_window_closes(make: Make) -> None:
+    """And a later run inside the window takes it up again."""
+    campaign = make(people(3), window=OFFICE, clock=clock_at("2026-11-23 20:00:00"))
+    campaign.skip_rest("window_closed")
+    assert campaign.counts().skipped == {"window_closed": 3}
+    again = make(window=OFFICE, clock=clock_at("2026-11-24 10:00:00"))
+    again.send()
+    assert again.counts().as_result()["sent"] == 3
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "window", "now"),
+    [
+        (pendulum.datetime(2026, 11, 23, 11, tz=CHINA), None, "2026-11-23 11:00:00"),
+        (pendulum.datetime(2026, 11, 23, 11).naive(), None, "2026-11-23 11:00:00"),
+        (timedelta(seconds=0), None, None),
+        ("close", OFFICE, "2099-11-23 12:00:00"),
+    ],
+)
+def test_what_expired_is_skipped(
+    make: Make, gateway: SandboxServer, expires_at: object, window: SendWindow | None, now: str | None
+) -> None:
+    """A stale message is not sent next morning, nor by any later run."""
+    options = {"expires_at": expires_at, "window": window, "clock": clock_at(now) if now else None}
+    for _ in range(2):
+        campaign = make(people(3), **options)
+        campaign.send()
+        assert campaign.counts().skipped == {"expired": 3}
+    assert gateway.state()["requests"] == 0
+
+
+def test_expiry_half_way(make: Make) -> None:
+    """Nothing leaves after it, everything before it counts."""
+    campaign = make(people(100), expires_at=timedelta(seconds=0.8), rate=50)
+    campaign.send()
+    counts = campaign.counts()
+    assert counts.sent > 0
+    assert counts.sent + counts.skipped["expired"] == 100
+    assert counts.skipped["expired"] > 0
+
+
+def test_a_budget_holds_over_runs_and_can_be_raised(make: Make, gateway: SandboxServer) -> None:
+    """At most so many billed or possibly billed; a doubt spends it too."""
+    numbers = [magic_mobile(99004), *people(9)]
+    for _ in range(2):
+        campaign = make(numbers, max_messages=4)
+        campaign.send()
+        counts = campaign.counts()
+        assert counts.sent + counts.unknown == 4
+        assert counts.skipped == {"over_budget": 6}
+    assert gateway.state()["billed"] == 4
+    raised = make(max_messages=7)
+    raised.send()
+    assert raised.counts().skipped == {"over_budget": 3}
+    make(max_messages=None).send()
+    assert gateway.state()["billed"] == 10
+
+
+def test_a_day_s_volume_of_the_account(make: Make, gateway: SandboxServer) -> None:
+    """Counted over campaigns; what is left waits for the next day's opening."""
+    make(people(3), campaign_id="first", max_per_day=5).send()
+    with pytest.raises(DayVolumeUsedUp, match="max_per_day") as used_up:
+        make(people(6, 100), campaign_id="second", max_per_day=5, window=None).send()
+    assert used_up.value.opens_at.hour == 0
+    assert gateway.state()["billed"] == 5
+    make(campaign_id="second", max_per_day=50).send()
+    assert gateway.state()["billed"] == 9
+
+
+def test_a_cap_holds_over_campaigns(make: Make, gateway: SandboxServer) -> None:
+    """Who had one today gets none from another campaign; another account has its own count."""
+    make(people(5), cap=ONE_A_DAY, campaign_id="first").send()
+    second = make(people(8), cap=ONE_A_DAY, campaign_id="second")
+    second.send()
+    assert second.counts().skipped == {"frequency_cap": 5}
+    assert second.counts().sent == 3
+    other = make(people(5), cap=ONE_A_DAY, campaign_id="third", account="other")
+    other.send()
+    assert other.counts().sent == 5
+    again = make(campaign_id="second", cap=None)
+    again.send()
+    assert again.counts().sent == 8
+    assert gateway.state()["billed"] == 5 + 8 + 5
+
+
+def test_a_doubt_counts_for_the_cap(make: Make) -> None:
+    """A message that may have been billed was perhaps received."""
+    lost = magic_mobile(99004)
+    make([lost], cap=ONE_A_DAY, campaign_id="first").send()
+    second = make([lost], cap=ONE_A_DAY, campaign_id="second")
+    second.send()
+    assert second.counts().skipped == {"frequency_cap": 1}
+
+
+def test_two_campaigns_on_one_audience_at_once(make: Make, gateway: SandboxServer) -> None:
+    """With one a day, both together send each person one message."""
+    gateway.configure(latency_ms=[20, 60])
+    numbers = people(200)
+    both = [make(numbers, cap=ONE_A_DAY, campaign_id=name) for name in ("first", "second")]
+    threads = [threading.Thread(target=campaign.send) for campaign in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    results = [campaign.counts() for campaign in both]
+    assert sum(counts.sent for counts in results) == 200
+    assert sum(counts.skipped["frequency_cap"] for counts in results) == 200
+    state = gateway.state()
+    assert state["billed"] == state["billed_numbers"] == 200
+    assert state["overlapping"] == 0
+
+
+def test_a_message_in_the_air_holds_the_next_one_back(make: Make, gateway: SandboxServer) -> None:
+    """It decides nothing yet: when it is rejected, the other campaign's message goes out."""
+    person = magic_mobile(236306, tries=1)
+    gateway.configure(latency_ms=[600, 600])
+    first = make([person], cap=ONE_A_DAY, campaign_id="first")
+    thread = threading.Thread(target=first.send)
+    thread.start()
+    while not gateway.state()["in_air"]:
+        time.sleep(0.02)
+    second = make([person], cap=ONE_A_DAY, campaign_id="second")
+    second.send()
+    thread.join(30)
+    assert first.counts().rejected == {"236306": 1}
+    assert second.counts().sent == 1
+    assert gateway.state()["overlapping"] == 0
+
+
+def test_suppressed_people_get_nothing(make: Make, sqlite_ledger: Ledger) -> None:
+    """Also not when they were loaded before they opted out; released, the next run sends."""
+    campaign = make(people(3))
+    with sqlite_ledger.writing() as connection:
+        row = {"number": people(3)[1], "reason": "退订", "added_at": 0.0}
+        connection.execute(sa.insert(schema.suppression), row)
+    campaign.send()
+    assert campaign.counts().skipped == {"suppressed": 1}
+    with sqlite_ledger.writing() as connection:
+        connection.execute(sa.delete(schema.suppression))
+    make().send()
+    assert campaign.counts().sent == 3
+
+
+BEIJING = "13910000001"
+
+
+def test_regions_are_looked_at_again_at_each_run(make: Make, gateway: SandboxServer) -> None:
+    """A region added after the load holds; one that is no longer blocked lets its people go."""
+    blocked = Classifier(blocked_regions=["北京"])
+    make([BEIJING, *people(2)])
+    second = make(classifier=blocked)
+    second.send()
+    assert second.counts().skipped == {"blocked_region": 1}
+    make(classifier=blocked).send()
+    assert gateway.state()["billed"] == 2
+    make(classifier=Classifier()).send()
+    assert gateway.state()["billed"] == 3
+
+
+def test_other_carriers_are_skipped_unless_allowed(make: Make) -> None:
+    """By prefix; a ported number can be let through."""
+    numbers = ["13012345678", "17051234567", "not a number", *people(1)]
+    campaign = make(numbers)
+    campaign.send()
+    assert campaign.counts().skipped == {"not_china_mobile": 1, "virtual_operator": 1, "invalid_number": 1}
+    make(classifier=Classifier(allow_other_carriers=True, allow_virtual_operators=True)).send()
+    assert campaign.counts().skipped == {"invalid_number": 1}
+    assert campaign.counts().sent == 3
+
+
+def test_pause_and_resume_from_outside(make: Make, gateway: SandboxServer, sqlite_ledger: Ledger) -> None:
+    """Seen within a tick, while it runs and before it starts."""
+    campaign = make(people(200), rate=100)
+
+    def pause() -> None:
+        while gateway.state()["billed"] < 10:
+            time.sleep(0.01)
+        assert campaigns.set_flag(sqlite_ledger, "campaign", "paused", value=True)
+
+    thread = threading.Thread(target=pause)
+    thread.start()
+    with pytest.raises(CampaignPaused):
+        campaign.send()
+    thread.join(30)
+    sent = campaign.counts().sent
+    assert 10 <= sent < 200
+    with pytest.raises(CampaignPaused):
+        make().send()
+    assert gateway.state()["billed"] == sent
+    campaigns.set_flag(sqlite_ledger, "campaign", "paused", value=False)
+    make().send()
+    assert gateway.state()["billed"] == gateway.state()["billed_numbers"] == 200
+    assert not campaigns.set_flag(sqlite_ledger, "no such campaign", "paused", value=True)
+
+
+def test_cancel_from_outside(make: Make, gateway: SandboxServer, sqlite_ledger: Ledger) -> None:
+    """The rest is skipped for good, also what a later load brings."""
+    campaign = make(people(200), rate=100)
+
+    def cancel() -> None:
+        while gateway.state()["billed"] < 10:
+            time.sleep(0.01)
+        campaigns.set_flag(sqlite_ledger, "campaign", "cancelled", value=True)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with pytest.raises(CampaignCancelled):
+        campaign.send()
+    thread.join(30)
+    counts = campaign.counts()
+    assert counts.sent + counts.skipped["cancelled"] == 200
+    with pytest.raises(CampaignCancelled):
+        make(people(5, 1000)).send()
+    assert campaign.counts().skipped["cancelled"] == counts.skipped["cancelled"] + 5
+    assert gateway.state()["billed"] == counts.sent
+
+
+def test_a_run_that_is_told_to_stop_ends_within_four_seconds(make: Make, gateway: SandboxServer) -> None:
+    """Answers are awaited 3 s; what is still out is a doubt, the rest stays pending."""
+    gateway.configure(answer=99001, stall_seconds=30)
+    campaign = make(people(50), rate=10, timeout=20.0 / 16)
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    with pytest.raises(CampaignStopped):
+        campaign.send(stop)
+    counts = campaign.counts()
+    assert counts.unknown == gateway.state()["requests"] > 0
+    assert counts.pending == 50 - counts.unknown
+
+
+def test_a_campaign_of_which_half_failed(make: Make) -> None:
+    """The ratio is reached at the half; a lone failed number fails."""
+    half = make([magic_mobile(236306), *people(1)], max_failure_ratio=0.5)
+    half.send()
+    with pytest.raises(FailureRatioReached, match="236306: 1"):
+        half.check_ratio()
+    make(max_failure_ratio=0.51).check_ratio()
+    make(max_failure_ratio=None).check_ratio()
+    nobody = make(["x"], campaign_id="nobody")
+    nobody.send()
+    nobody.check_ratio()
+
+
+def test_resend_asks_once_more_for_an_old_doubt(
+    make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only with on_unknown="resend", only what is old enough, and only once."""
+    lost, lost_again = magic_mobile(99004, tries=1), magic_mobile(99004)
+    make([lost, lost_again, *people(2)]).send()
+    assert make().counts().unknown == 2
+    make(on_unknown="resend").send()
+    assert gateway.state()["requests"] == 4
+    monkeypatch.setattr("airflow_provider_caixin.campaign.run.RESEND_AFTER", 0.0)
+    make(on_unknown="hold").send()
+    assert gateway.state()["requests"] == 4
+    for _ in range(2):
+        campaign = make(on_unknown="resend", cap=ONE_A_DAY)
+        campaign.send()
+        assert campaign.counts().sent == 3
+        assert campaign.counts().unknown == 1
+        assert gateway.state()["requests"] == 6
+
+
+def test_a_dry_run_counts_what_a_run_would_do(
+    make: Make, gateway: SandboxServer, sqlite_ledger: Ledger
+) -> None:
+    """The same counts as the real run that follows it; nothing is sent and nothing kept."""
+    make(people(3), campaign_id="earlier", cap=ONE_A_DAY).send()
+    rows = [*people(6), people(1)[0], BEIJING, "13012345678", "x", "x", people(6)[5]]
+    rules = {"cap": ONE_A_DAY, "classifier": Classifier(blocked_regions=["北京"]), "max_messages": 2}
+    plan = Plan(campaign_id="campaign", tpl_id=65535, account="account", **rules)  # type: ignore[arg-type]  # of many types
+    dry = dry_run(plan, sqlite_ledger, audience_from(rows)).as_result()
+    with sqlite_ledger.reading() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(schema.campaign)).scalar_one() == 1
+    real = make(rows, **rules)
+    real.send()
+    expected = real.counts().as_result()
+    assert dry.pop("would_send") == expected.pop("sent") == 2
+    assert dry.pop("sent") == 0
+    assert dry == expected
+    assert gateway.state()["billed"] == 5
+    after = dry_run(plan, sqlite_ledger, audience_from(rows)).as_result()
+    assert after["would_send"] == 0
+    assert after["total"] == expected["total"]
+
+
+def test_a_loaded_audience_without_end_is_no_hindrance(make: Make) -> None:
+    """An empty audience is a campaign with nothing to do."""
+    campaign = make([])
+    campaign.send()
+    assert campaign.counts().total == 0
+
+
+def test_a_ledger_that_is_locked_stops_sending_and_loses_no_answer(
+    make: Make, gateway: SandboxServer, sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing can be recorded nothing leaves; when it is back, answers are settled and the rest goes out."""
+    writing, failing = sqlite_ledger.writing, threading.Event()
+
+    def sometimes() -> object:
+        if failing.is_set():
+            raise LedgerUnavailable("The ledger did not answer: disk full")
+        return writing()
+
+    gateway.configure(latency_ms=[100, 100])
+    campaign = make(people(150), rate=100)
+    monkeypatch.setattr(sqlite_ledger, "writing", sometimes)
+    thread = threading.Thread(target=campaign.send)
+    thread.start()
+    while gateway.state()["requests"] < 30:
+        time.sleep(0.01)
+    failing.set()
+    time.sleep(0.3)
+    stuck = gateway.state()["requests"]
+    time.sleep(0.5)
+    assert gateway.state()["requests"] == stuck
+    failing.clear()
+    thread.join(30)
+    assert campaign.counts().sent == 150
+    assert gateway.state()["billed"] == 150
