@@ -138,7 +138,7 @@ recipient = sa.Table(
     sa.Column("position", sa.BigInteger, nullable=False),
     sa.Column("state", sa.String(9), nullable=False),
     # pending: not before; in_flight: the end of the lease; otherwise 0.
-    sa.Column("due", sa.Double, nullable=False, default=0.0),
+    sa.Column("due", sa.Double, nullable=False, server_default=sa.text("0")),
     # skipped: the skip reason; otherwise the gateway's own text.
     sa.Column("reason", _text(REASON_LENGTH)),
     sa.Column("code", sa.Integer),
@@ -146,8 +146,8 @@ recipient = sa.Table(
     # The slot of the last request, also of one without an answer.
     _moment("sent_at"),
     sa.Column("claim", sa.String(48)),
-    sa.Column("busy", sa.SmallInteger, nullable=False, default=0),
-    sa.Column("resent", sa.Boolean, nullable=False, default=False),
+    sa.Column("busy", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("resent", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("number", "campaign", "occurrence", name="caixin_recipient_key"),
     sa.Index("caixin_recipient_claim", "campaign", "state", "due", "position"),
 )
