@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from airflow_provider_caixin.juhe import (
-    AccountRefused,
     CaixinError,
     ChannelBusy,
     GatewayError,
@@ -14,7 +13,6 @@ from airflow_provider_caixin.juhe import (
     OutcomeUnknown,
     RateLimited,
     RecipientRejected,
-    WrongEndpoint,
 )
 from airflow_provider_caixin.ledger.messages import Settlement
 from airflow_provider_caixin.ledger.schema import State
@@ -91,21 +89,3 @@ def is_channel_failure(outcome: Outcome) -> bool:
     if isinstance(outcome, RecipientRejected):
         return outcome.entry.kind is not Kind.RECIPIENT
     return isinstance(outcome, ChannelBusy | OutcomeUnknown | NotReached)
-
-
-def is_exhausted(answer: Answer) -> bool:
-    """
-    Tell whether the channel was busy for a recipient once more after its last delay.
-
-    :param answer: the answer.
-    """
-    return isinstance(answer.outcome, ChannelBusy) and answer.job.busy >= len(BUSY_DELAYS)
-
-
-def is_fatal(outcome: Outcome) -> bool:
-    """
-    Tell whether asking again helps nothing before a person acted.
-
-    :param outcome: what came of a request.
-    """
-    return isinstance(outcome, AccountRefused | WrongEndpoint)

@@ -12,7 +12,12 @@ import pendulum
 
 from airflow_provider_caixin.audience import Audience
 from airflow_provider_caixin.campaign.counts import Counts, Progress
-from airflow_provider_caixin.campaign.exceptions import CampaignCancelled, CampaignPaused, FailureRatioReached
+from airflow_provider_caixin.campaign.exceptions import (
+    CampaignCancelled,
+    CampaignPaused,
+    CampaignStopped,
+    FailureRatioReached,
+)
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.reopening import reopen_skipped
 from airflow_provider_caixin.campaign.report import write_report
@@ -20,7 +25,7 @@ from airflow_provider_caixin.campaign.run import Run
 from airflow_provider_caixin.campaign.senders import Client
 from airflow_provider_caixin.ledger import Ledger, Skip, State, campaigns, messages
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import load_audience
+from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience
 from airflow_provider_caixin.rules import CHINA
 
 log = logging.getLogger(__name__)
@@ -78,20 +83,24 @@ class Campaign:
 
         :param audience: the rows; not opened when this source was loaded before.
         :param source: who loads: dag, run, task and map index, or a call of the command line.
-        :param give_up: asked while another process loads the same source; True ends the wait.
+        :param give_up: asked now and then; True ends the load.
         :return: whether the audience was read now.
+        :raises CampaignStopped: when ``give_up`` said so.
         """
         classifier = self.plan.classifier
         unknown_before = classifier.unknown_segments
         began = time.monotonic()
-        fresh = load_audience(
-            self._ledger,
-            self._key,
-            f"{source}/{audience.fingerprint}",
-            lambda: classifier.classify(audience),
-            lease=self._lease,
-            give_up=give_up,
-        )
+        try:
+            fresh = load_audience(
+                self._ledger,
+                self._key,
+                f"{source}/{audience.fingerprint}",
+                lambda: classifier.classify(audience),
+                lease=self._lease,
+                give_up=give_up,
+            )
+        except LoadGivenUp as stopped:
+            raise CampaignStopped(str(stopped)) from None
         if fresh:
             campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
             log.info(

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import pendulum
 
 from airflow_provider_caixin.audience import Classifier
-from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow, in_china
+from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow, china_midnight, in_china
 
 GATEWAY_RATE: Final = 300.0
 DEFAULT_RATE: Final = 294.0
@@ -106,3 +106,14 @@ class Plan:
             return float(in_china(self.expires_at).timestamp())
         # "close", which is refused where there is no window.
         return float(self.window.closes_at(loaded).timestamp()) if self.window else None
+
+    def next_day(self, now: float) -> pendulum.DateTime:
+        """
+        Reckon the first opening of another China day: what is used up today is not so before.
+
+        :param now: a moment, in seconds since the epoch.
+        """
+        tomorrow = pendulum.from_timestamp(china_midnight(now), tz=CHINA).add(days=1)
+        if self.window is None or self.window.contains(tomorrow):
+            return tomorrow
+        return self.window.next_opening(tomorrow)

@@ -14,33 +14,23 @@ from typing import Final
 import pendulum
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.campaign.answers import (
-    Answer,
-    Job,
-    is_channel_failure,
-    is_exhausted,
-    is_fatal,
-    settlement,
-)
+from airflow_provider_caixin.campaign.answers import Answer, Job, is_channel_failure, settlement
 from airflow_provider_caixin.campaign.counts import Progress
 from airflow_provider_caixin.campaign.exceptions import (
     CampaignCancelled,
     CampaignError,
-    CampaignFatal,
     CampaignInterrupted,
     CampaignPaused,
     CampaignStopped,
     DayVolumeUsedUp,
     OutsideWindow,
-    QuotaUsedUp,
 )
+from airflow_provider_caixin.campaign.health import Health
 from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.senders import Client, Senders
 from airflow_provider_caixin.juhe import (
-    Maintenance,
     NotPosted,
-    NotReached,
     OutcomeUnknown,
     QuotaExceeded,
     RateLimited,
@@ -59,9 +49,6 @@ AHEAD: Final = 0.05
 IDLE: Final = 0.25
 LOOKED_AT: Final = 2_000
 STOP_WAIT: Final = 3.0
-FAILING_FOR: Final = 30.0
-SLOWEST_FOR: Final = 300.0
-BACKOFF: Final = 2.0
 RESEND_AFTER: Final = 600.0
 RATE_SPAN: Final = 10.0
 
@@ -123,14 +110,10 @@ class Run:
         self._ending: CampaignError | None = None
         self._stopped_at: float | None = None
         self._ledger_failed_at: float | None = None
-        self._quota_before = False
+        self._health = Health(plan, clock)
         self._expires: float | None = None
         self._ranges: list[tuple[int, int]] = []
         self._ranges_at = 0.0
-        self._failures = 0
-        self._failing_since = 0.0
-        self._backoff = 0.0
-        self._hold_until = 0.0
         self._resent_at = 0.0
         self._rates: deque[tuple[float, int]] = deque()
         self._error: BaseException | None = None
@@ -183,7 +166,7 @@ class Run:
     def _prepare(self) -> None:
         with self._ledger.reading() as connection:
             row = CampaignRow.read(connection, self._campaign)
-        self._quota_before = row.quota_since is not None
+        self._health.quota_before = row.quota_since is not None
         self._expires = self._plan.expiry(row.loaded_at or row.created_at)
 
     def _tick(self) -> bool:
@@ -203,7 +186,7 @@ class Run:
         self._senders.settled(answers)
         self._senders.submit(jobs)
         for answer, settled in zip(answers, settlements, strict=True):
-            self._learn(answer, settled, seen)
+            self._end(self._health.learn(answer, settled, seen.slowest_for))
         self._seen = seen
         return bool(jobs or self._senders.out or answers)
 
@@ -282,7 +265,7 @@ class Run:
         row.move(State.UNKNOWN, State.PENDING, len(ids))
 
     def _may_claim(self) -> bool:
-        return self._ending is None and time.monotonic() >= self._hold_until and self._may_post()
+        return self._ending is None and not self._health.is_backing_off() and self._may_post()
 
     def _may_post(self) -> bool:
         """Look at everything that can forbid a request from one moment to the next."""
@@ -346,59 +329,6 @@ class Run:
                 break
         return chosen[:most]
 
-    # ------------------------------------------------------------------ what the answers say about the run
-
-    def _learn(self, answer: Answer, settled: Settlement, seen: Seen) -> None:
-        """Draw conclusions for the run from an answer that is in the ledger now."""
-        outcome = answer.outcome
-        if isinstance(outcome, str):
-            self._failures, self._backoff, self._quota_before = 0, 0.0, False
-            return
-        if is_channel_failure(outcome):
-            if not self._failures:
-                self._failing_since = time.monotonic()
-            self._failures += 1
-        if is_fatal(outcome):
-            self._end(CampaignFatal(str(outcome)))
-        elif isinstance(outcome, QuotaExceeded):
-            self._quota_used_up(outcome)
-        elif isinstance(outcome, Maintenance):
-            self._end(CampaignInterrupted(str(outcome)))
-        elif isinstance(outcome, RateLimited) and seen.slowest_for >= SLOWEST_FOR:
-            self._end(CampaignInterrupted(f"{outcome} It was so at the lowest rate for five minutes."))
-        elif isinstance(outcome, NotReached):
-            self._back_off()
-        elif is_exhausted(answer) and settled.state is State.PENDING:
-            self._end(
-                CampaignInterrupted(f"The channel was busy for over two minutes, for everyone: {outcome}")
-            )
-        most = self._plan.max_consecutive_failures
-        failing_for = time.monotonic() - self._failing_since
-        if most is not None and self._failures >= most and failing_for >= FAILING_FOR:
-            sentence = (
-                f"{self._failures} channel failures in a row over {failing_for:.0f} s, the last: {outcome}"
-            )
-            self._end(CampaignInterrupted(sentence))
-
-    def _back_off(self) -> None:
-        if time.monotonic() >= self._hold_until:
-            self._backoff = min(BACKOFF, 2 * self._backoff or BACKOFF / 4)
-            self._hold_until = time.monotonic() + self._backoff
-
-    def _quota_used_up(self, outcome: QuotaExceeded) -> None:
-        if self._quota_before:
-            self._end(CampaignFatal(f"{outcome} It was so before, and no message has got through since."))
-        else:
-            self._end(QuotaUsedUp(str(outcome), self._next_day()))
-
-    def _next_day(self) -> pendulum.DateTime:
-        """Reckon the first opening of another China day: what is used up today is not so before."""
-        tomorrow = pendulum.from_timestamp(china_midnight(self._clock()), tz=CHINA).add(days=1)
-        window = self._plan.window
-        if window is None or window.contains(tomorrow):
-            return tomorrow
-        return window.next_opening(tomorrow)
-
     def _ledger_failed(self, error: LedgerUnavailable) -> None:
         now = time.monotonic()
         if self._ledger_failed_at is None:
@@ -415,7 +345,7 @@ class Run:
 
     # ------------------------------------------------------------------ how a run ends
 
-    def _end(self, reason: CampaignError, *, force: bool = False) -> None:
+    def _end(self, reason: CampaignError | None, *, force: bool = False) -> None:
         if self._ending is None or force:
             self._ending = reason
 
@@ -448,7 +378,7 @@ class Run:
         elif seen.volume_used:
             if not seen.counts[State.IN_FLIGHT]:
                 sentence = f"max_per_day: {self._plan.max_per_day} messages of this account have left today."
-                self._end(DayVolumeUsedUp(sentence, self._next_day()))
+                self._end(DayVolumeUsedUp(sentence, self._plan.next_day(self._clock())))
         else:
             self._look_at_window()
         return self._ending is not None

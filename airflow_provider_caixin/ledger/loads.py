@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.database import Ledger, LedgerUnavailable
+from airflow_provider_caixin.ledger.database import Ledger, LedgerError, LedgerUnavailable
 from airflow_provider_caixin.ledger.schema import Skip, State, digest
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,10 @@ _POLL: Final = 0.5
 _LAST: Final = 2**63 - 1
 
 Row = tuple[str, str | None]
+
+
+class LoadGivenUp(LedgerError):
+    """The load was told to stop before it was complete; it is handed back for the next attempt."""
 
 
 class LoadLost(LedgerUnavailable):
@@ -54,8 +58,9 @@ def load_audience(
     :param source: who loads what; a source that is done is not opened again.
     :param rows: opens the source: (number or raw text, skip reason or None) in the audience's order.
     :param lease: seconds of silence after which another process may take over.
-    :param give_up: asked while another process loads the same source; True ends the wait.
+    :param give_up: asked before each batch and while another process loads the same source.
     :return: whether this call loaded it; False when it had been done.
+    :raises LoadGivenUp: when ``give_up`` said so.
     """
     owner = uuid.uuid4().hex
     while True:
@@ -64,13 +69,18 @@ def load_audience(
             return False
         if load > 0:
             break
-        if give_up():
-            return False
+        _go_on(give_up)
         # Another process is loading the same source; it is alive as long as it renews its lease.
         time.sleep(_POLL)
+
+    def renew() -> None:
+        _go_on(give_up)
+        _renew(ledger, load, owner, lease)
+
     try:
-        with closing(sorted_audience(rows(), lambda: _renew(ledger, load, owner, lease))) as stream:
+        with closing(sorted_audience(rows(), renew)) as stream:
             while batch := list(itertools.islice(stream, BATCH)):
+                _go_on(give_up)
                 _merge(ledger, campaign, load, owner, lease, batch)
         _finish(ledger, campaign, load, owner)
     except BaseException:
@@ -140,6 +150,11 @@ def _hidden(connection: Connection, campaign: int, dead_at: float | None = None)
     if dead_at is not None:
         unfinished = unfinished.where(sa.or_(table.c.owner.is_(None), table.c.lease < dead_at))
     return [(_base(load), _base(load + 1) - 1) for load in connection.execute(unfinished).scalars()]
+
+
+def _go_on(give_up: Callable[[], bool]) -> None:
+    if give_up():
+        raise LoadGivenUp("The loading of the audience was stopped; it begins anew with the next attempt.")
 
 
 def _base(load: int) -> int:

@@ -1,18 +1,13 @@
-"""What the tests of the Airflow side share: a throw-away Airflow home, a sandbox and its connection."""
+"""What the tests of the Airflow side share: a ledger for each test, a sandbox and its connection."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-
-# Airflow makes its home where it is imported: never in the home of whoever runs the tests.
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="caixin-airflow-"))
-os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
@@ -39,7 +34,7 @@ def _running_sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def sandbox(_running_sandbox: SandboxServer) -> SandboxServer:
-    """A sandbox that has seen nothing yet."""
+    """Give a sandbox that has seen nothing yet."""
     _running_sandbox.reset()
     return _running_sandbox
 
@@ -72,14 +67,14 @@ def to_sandbox(sandbox: SandboxServer, connect: Connect) -> Connect:
 
 @pytest.fixture
 def context() -> dict[str, Any]:
-    """The context of a task, as far as the operator reads it."""
+    """Give the context of a task, as far as the operator reads it."""
     ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="send", map_index=-1)
     return {"ti": ti, "dag_run": SimpleNamespace(run_type="manual")}
 
 
 @pytest.fixture
 def logged(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """What the tasks logged so far: Airflow writes it to stdout, past the standard library's handlers."""
+    """Read what tasks logged so far: Airflow writes it to stdout, past the standard library's handlers."""
     lines: list[str] = []
 
     def read() -> str:

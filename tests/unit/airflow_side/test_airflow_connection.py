@@ -17,7 +17,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 def parse(extra: dict[str, Any] | None = None, **fields: Any) -> CaixinConnection:
     """Parse a connection with these fields."""
     plain = {"conn_id": "c", "password": KEY, "host": None, "schema": None, "port": None, **fields}
-    return CaixinConnection.parse(SimpleNamespace(**plain, extra_dejson=extra or {}))  # type: ignore[arg-type]
+    return CaixinConnection.parse(SimpleNamespace(**plain, extra_dejson=extra or {}))
 
 
 def test_a_password_is_enough() -> None:
@@ -56,7 +56,12 @@ def test_extra_is_read() -> None:
 def test_a_uri_gives_texts() -> None:
     """Numbers and lists that arrive as text, as from a connection URI, are read."""
     settings = parse(
-        {"timeout": "2.5", "max_per_day": "10", "messages_per_second": "50.5", "blocked_regions": "北京， 上海、天津"},
+        {
+            "timeout": "2.5",
+            "max_per_day": "10",
+            "messages_per_second": "50.5",
+            "blocked_regions": "北京， 上海、天津",
+        },
         port="8088",
         schema="HTTP",
     )
@@ -68,7 +73,15 @@ def test_a_uri_gives_texts() -> None:
 @pytest.mark.parametrize("empty", [None, "", "  ", [], {}])
 def test_an_empty_form_field_is_not_given(empty: object) -> None:
     """A field left empty keeps the rule."""
-    names = ("timeout", "messages_per_second", "max_per_day", "send_window", "frequency_cap", "blocked_regions", "account")
+    names = (
+        "timeout",
+        "messages_per_second",
+        "max_per_day",
+        "send_window",
+        "frequency_cap",
+        "blocked_regions",
+        "account",
+    )
     assert parse(dict.fromkeys(names, empty), host="", schema="", port=None) == parse()
 
 
@@ -140,7 +153,7 @@ BAD = [
 @pytest.mark.parametrize(("extra", "named"), BAD, ids=[named for _, named in BAD])
 def test_a_bad_extra_is_named(extra: dict[str, Any], named: str) -> None:
     """The sentence has the connection, the field, the value and what was expected."""
-    with pytest.raises(ValueError, match="expected|write") as caught:
+    with pytest.raises(ValueError, match=r"expected|write") as caught:
         parse(extra)
     assert str(caught.value).startswith("Connection 'c', extra: ")
     assert named in str(caught.value)
@@ -155,7 +168,14 @@ def test_a_bad_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"schema": "ftp"}, {"port": 0}, {"port": "eighty"}, {"port": 70000}, {"host": "v.juhe.cn:80"}, {"host": "a b"}],
+    [
+        {"schema": "ftp"},
+        {"port": 0},
+        {"port": "eighty"},
+        {"port": 70000},
+        {"host": "v.juhe.cn:80"},
+        {"host": "a b"},
+    ],
     ids=str,
 )
 def test_a_bad_field_is_named(fields: dict[str, Any]) -> None:
@@ -167,7 +187,7 @@ def test_a_bad_field_is_named(fields: dict[str, Any]) -> None:
 
 def test_a_pasted_address_is_refused_without_its_key() -> None:
     """A whole URL in the host field may carry the key, which is not repeated."""
-    with pytest.raises(ValueError, match="without scheme, port and path") as caught:
+    with pytest.raises(ValueError, match="without scheme") as caught:
         parse(host="https://v.juhe.cn/caixinv2/send?key=abcdef")
     assert "v.juhe.cn/caixinv2/send" in str(caught.value)
     assert "abcdef" not in str(caught.value)
@@ -182,7 +202,7 @@ def test_hosts_that_are_hosts(host: str) -> None:
 @pytest.mark.parametrize("password", [None, "", "  "])
 def test_no_key(password: str | None) -> None:
     """Without an AppKey nothing works, and the sentence says where to put it."""
-    with pytest.raises(ValueError, match="has no AppKey.*password"):
+    with pytest.raises(ValueError, match=r"has no AppKey.*password"):
         parse(password=password)
 
 

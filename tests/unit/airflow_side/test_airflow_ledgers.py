@@ -47,7 +47,12 @@ def test_several_hosts_by_executor(executor: str, named: str, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     "executor",
-    ["LocalExecutor", "airflow.executors.local_executor.LocalExecutor", "near:LocalExecutor", "LocalExecutor;red=LocalExecutor"],
+    [
+        "LocalExecutor",
+        "airflow.executors.local_executor.LocalExecutor",
+        "near:LocalExecutor",
+        "LocalExecutor;red=LocalExecutor",
+    ],
 )
 def test_one_host(executor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The local executor is local under each of its names."""
@@ -94,7 +99,13 @@ MOUNTS = """\
 
 @pytest.mark.parametrize(
     ("folder", "kind"),
-    [("/opt", "ext4"), ("/home/you", "nfs4"), ("/home/me/local/a", "ext4"), ("/homes", "ext4"), ("/with blank/a", "cifs")],
+    [
+        ("/opt", "ext4"),
+        ("/home/you", "nfs4"),
+        ("/home/me/local/a", "ext4"),
+        ("/homes", "ext4"),
+        ("/with blank/a", "cifs"),
+    ],
 )
 def test_the_file_system_of_a_folder(folder: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deepest mount above a folder tells."""
@@ -116,7 +127,11 @@ def test_without_a_list_of_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("conn_type", "extra", "expected"),
     [
-        ("postgres", {"sslmode": "require", "cursor": "x"}, "postgresql://u%40:p%2F%3A%40@h:5/db?sslmode=require"),
+        (
+            "postgres",
+            {"sslmode": "require", "cursor": "x"},
+            "postgresql://u%40:p%2F%3A%40@h:5/db?sslmode=require",
+        ),
         ("mysql", {"ssl_ca": "/ca.pem"}, "mysql://u%40:p%2F%3A%40@h:5/db?ssl_ca=%2Fca.pem"),
     ],
 )
@@ -128,7 +143,9 @@ def test_the_url_of_a_connection(
         "led", conn_type=conn_type, login="u@", password="p/:@", host="h", port=5, schema="db", extra=extra
     )
     seen = []
-    monkeypatch.setattr(Ledger, "__init__", lambda _, url: seen.append(url.render_as_string(hide_password=False)))
+    monkeypatch.setattr(
+        Ledger, "__init__", lambda _, url: seen.append(url.render_as_string(hide_password=False))
+    )
     open_ledger("led")
     assert seen == [expected]
 

@@ -14,7 +14,15 @@ LOG = logging.getLogger("test.progress")
 def progress(sent: int = 1200, pending: int = 8750, eta: float | None = 29.8) -> Progress:
     """Make a progress of 10,000 recipients."""
     return Progress(
-        total=10000, pending=pending, in_flight=50, sent=sent, rejected=0, unknown=0, skipped=0, rate=293.61, eta=eta
+        total=10000,
+        pending=pending,
+        in_flight=50,
+        sent=sent,
+        rejected=0,
+        unknown=0,
+        skipped=0,
+        rate=293.61,
+        eta=eta,
     )
 
 
@@ -24,6 +32,7 @@ class Clock:
     now = 100.0
 
     def __call__(self) -> float:
+        """Tell the time."""
         return self.now
 
 
@@ -47,7 +56,8 @@ def test_the_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (298, "4 min 58 s"), (7500, "2 h 05 min")]
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (298, "4 min 58 s"), (7500, "2 h 05 min")],
 )
 def test_durations(seconds: float, text: str) -> None:
     """Lengths of time are written as people say them."""
@@ -83,6 +93,7 @@ def test_a_store_that_fails_is_told_once(caplog: pytest.LogCaptureFixture) -> No
 
     class Broken:
         def set(self, key: str, value: Any) -> None:
+            """Fail as a server does that is gone."""
             raise RuntimeError(f"no {key} for {value['total']}")
 
     clock = Clock()

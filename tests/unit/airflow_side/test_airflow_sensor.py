@@ -17,7 +17,7 @@ def sensor(**arguments: Any) -> CaixinTemplateSensor:
 
 
 @pytest.mark.usefixtures("to_sandbox")
-def test_an_available_template(context: dict[str, Any]) -> None:
+def test_an_available_template(context: Any) -> None:
     """The template comes back as a dict of plain values."""
     template = sensor(tpl_id="65535").execute(context)
     assert list(template) == ["tpl_id", "content", "url", "available", "created_at"]
@@ -27,7 +27,7 @@ def test_an_available_template(context: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("to_sandbox")
 @pytest.mark.parametrize("tpl_id", [1, 65537])
-def test_waiting(tpl_id: int, context: dict[str, Any]) -> None:
+def test_waiting(tpl_id: int, context: Any) -> None:
     """A template that is missing or not available is waited for, until the time is over."""
     assert not sensor(tpl_id=tpl_id).poke(context)
     with pytest.raises(AirflowSensorTimeout):
@@ -42,14 +42,14 @@ def test_waiting(tpl_id: int, context: dict[str, Any]) -> None:
         (65537, {"unavailable": "fail"}, "Template 65537 is there and not available"),
     ],
 )
-def test_failing(tpl_id: int, arguments: dict[str, Any], sentence: str, context: dict[str, Any]) -> None:
+def test_failing(tpl_id: int, arguments: dict[str, Any], sentence: str, context: Any) -> None:
     """On request it fails without a retry and names the template."""
     with pytest.raises(AirflowFailException, match=sentence):
         sensor(tpl_id=tpl_id, **arguments).execute(context)
 
 
 @pytest.mark.usefixtures("to_sandbox")
-def test_a_template_that_becomes_available(sandbox: SandboxServer, context: dict[str, Any]) -> None:
+def test_a_template_that_becomes_available(sandbox: SandboxServer, context: Any) -> None:
     """The poke after the approval succeeds."""
     waiting = sensor(tpl_id=65538)
     assert not waiting.poke(context)
@@ -58,7 +58,7 @@ def test_a_template_that_becomes_available(sandbox: SandboxServer, context: dict
 
 
 @pytest.mark.usefixtures("to_sandbox")
-def test_reschedule(context: dict[str, Any]) -> None:
+def test_reschedule(context: Any) -> None:
     """In reschedule mode the slot is given back between two pokes."""
     context["ti"].get_first_reschedule_date = lambda _: None
     with pytest.raises(AirflowRescheduleException):
@@ -66,9 +66,7 @@ def test_reschedule(context: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("to_sandbox")
-def test_a_gateway_in_maintenance(
-    sandbox: SandboxServer, context: dict[str, Any], logged: Callable[[], str]
-) -> None:
+def test_a_gateway_in_maintenance(sandbox: SandboxServer, context: Any, logged: Callable[[], str]) -> None:
     """An answer that will change is a warning, and the next poke asks again."""
     sandbox.configure(maintenance=True)
     waiting = sensor()
@@ -78,20 +76,20 @@ def test_a_gateway_in_maintenance(
     assert waiting.poke(context)
 
 
-def test_a_gateway_out_of_reach(connect: Any, context: dict[str, Any]) -> None:
+def test_a_gateway_out_of_reach(connect: Any, context: Any) -> None:
     """A connection that is refused may work later."""
     connect(host="127.0.0.1", port=1, schema="http")
     assert not sensor().poke(context)
 
 
-def test_a_refused_account(sandbox: SandboxServer, connect: Any, context: dict[str, Any]) -> None:
+def test_a_refused_account(sandbox: SandboxServer, connect: Any, context: Any) -> None:
     """An AppKey that the gateway refuses will be refused at the next poke, too."""
     connect(host=sandbox.host, port=sandbox.port, schema="http", password="sandbox-10003")
     with pytest.raises(AirflowFailException, match="10003"):
         sensor().execute(context)
 
 
-def test_a_bad_connection(connect: Any, context: dict[str, Any]) -> None:
+def test_a_bad_connection(connect: Any, context: Any) -> None:
     """A mistake in the connection is not waited for."""
     connect(extra={"timeout": "long"})
     with pytest.raises(AirflowFailException, match="timeout 'long'"):
@@ -99,7 +97,7 @@ def test_a_bad_connection(connect: Any, context: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("to_sandbox")
-def test_a_bad_template_id(context: dict[str, Any]) -> None:
+def test_a_bad_template_id(context: Any) -> None:
     """What a template field came to is checked when it is known."""
     with pytest.raises(AirflowFailException, match="tpl_id 'None'"):
         sensor(tpl_id="None").execute(context)

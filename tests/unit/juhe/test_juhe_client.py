@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_caixin.juhe import (
@@ -26,7 +26,9 @@ from airflow_provider_caixin.juhe import (
 from airflow_provider_caixin.juhe.transport import Answer
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.unit.juhe.conftest import Gateway
 
@@ -67,6 +69,7 @@ def test_special_characters_are_encoded(gateway: Gateway) -> None:
 def test_the_path_may_have_a_suffix(gateway: Gateway, connect: Callable[..., JuheClient]) -> None:
     """Both of the document's forms of each address can be asked."""
     client = connect(gateway.port, path_suffix=".php")
+    gateway.script += [gateway.accepted(), gateway.answer(gateway.envelope(result=[]))]
     client.send(1, MOBILE)
     client.templates()
     paths = [request.split(b" ")[1] for request in gateway.requests]
@@ -178,6 +181,17 @@ def test_a_redirect_without_a_host_is_told_too(client: JuheClient, gateway: Gate
     assert type(_raised(client)) is WrongEndpoint
 
 
+def test_a_redirect_is_told_without_its_body(client: JuheClient, gateway: Gateway) -> None:
+    """A redirect is the wrong address even if the connection breaks off in its body."""
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(b"HTTP/1.1 302 Found\r\nLocation: https://login.example/\r\nContent-Length: 100\r\n\r\n")
+        gateway.hang_up(sock)
+
+    gateway.script.append(behave)
+    assert type(_raised(client)) is WrongEndpoint
+
+
 def test_a_cookie_is_not_kept(client: JuheClient, gateway: Gateway) -> None:
     """What a gateway sets as a cookie does not come back to it."""
     gateway.script.append(gateway.answer(gateway.envelope(), "200 OK", "Set-Cookie: a=b; Path=/"))
@@ -187,13 +201,12 @@ def test_a_cookie_is_not_kept(client: JuheClient, gateway: Gateway) -> None:
 
 
 def test_a_netrc_is_not_read(
-    client: JuheClient, gateway: Gateway, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    client: JuheClient, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Credentials for this host in a .netrc are not sent."""
-    netrc = f"{tmp_path}/netrc"
-    with open(netrc, "w", encoding="ascii") as file:  # noqa: PTH123
-        file.write("machine 127.0.0.1 login me password secret\n")
-    monkeypatch.setenv("NETRC", netrc)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
     client.send(1, MOBILE)
     assert b"authorization" not in gateway.requests[0].lower()
 
@@ -230,9 +243,9 @@ def test_an_answer_that_ends_with_the_connection_is_read(
 ) -> None:
     """Without a length the end of the connection is the end of the answer, and the next message gets a new one."""
 
-    def behave(sock: object) -> None:
-        sock.sendall(head + gateway.envelope(result={"sid": "last"}))  # type: ignore[attr-defined]
-        gateway.hang_up(sock)  # type: ignore[arg-type]
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(head + gateway.envelope(result={"sid": "last"}))
+        gateway.hang_up(sock)
 
     gateway.script.append(behave)
     assert client.send(1, MOBILE) == "last"
@@ -381,9 +394,9 @@ def test_nothing_that_is_echoed_is_shown(
     caplog.set_level("DEBUG")
     secrets = f"{gateway.KEY}-{MOBILE}"
 
-    def behave(sock: object) -> None:
-        sock.sendall(answer.replace(b"%b", secrets.encode()))  # type: ignore[attr-defined]
-        gateway.hang_up(sock)  # type: ignore[arg-type]
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(answer.replace(b"%b", secrets.encode()))
+        gateway.hang_up(sock)
 
     gateway.script.append(behave)
     client = connect(gateway.port)
@@ -420,7 +433,7 @@ def test_nothing_that_is_echoed_is_shown(
         ({"host": "v.juhe.cn:80"}, "host"),
         ({"host": "v juhe cn"}, "host"),
         ({"host": "user@v.juhe.cn"}, "host"),
-        ({"host": "a" * 70 + ".cn"}, "host"),
+        ({"host": "*.juhe.cn"}, "host"),
         ({"schema": "ftp"}, "schema"),
         ({"schema": "HTTPS"}, "schema"),
         ({"schema": None}, "schema"),
@@ -462,6 +475,7 @@ def test_a_client_tells_where_it_calls(options: dict[str, object], origin: str) 
     client.close()
 
 
+@settings(deadline=None)
 @given(
     status=st.integers(100, 999),
     location=st.text(max_size=30),
@@ -477,7 +491,7 @@ def test_a_client_tells_where_it_calls(options: dict[str, object], origin: str) 
 )
 def test_an_answer_is_a_result_or_one_of_our_errors(status: int, location: str, body: bytes) -> None:
     """No status, Location and body make anything else than an envelope that says 0 or a CaixinError."""
-    client = JuheClient("k" * 32)
+    client = JuheClient("k" * 32, schema="http")
     try:
         assert client._envelope(Answer(status, location, body)).code == 0
     except CaixinError as error:

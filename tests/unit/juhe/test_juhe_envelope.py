@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_caixin.juhe.envelope import Envelope, integer, printable
@@ -116,6 +116,7 @@ def test_a_reason_that_is_no_text_is_none(reason: object) -> None:
     assert envelope.reason == ""
 
 
+@settings(deadline=None)
 @given(
     st.binary()
     | JSON.map(lambda value: json.dumps(value).encode())
@@ -130,6 +131,7 @@ def test_garbage_is_read_without_an_error(body: bytes) -> None:
         assert envelope.sid.encode().decode().isprintable()
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_printable_text_is_fit_for_a_line(text: str) -> None:
     """No control character, lone surrogate or line break is left, and no more than 200 characters."""

@@ -37,6 +37,7 @@ def _tunnel(port: int) -> Behaviour:
                 for end in select.select(list(ends), [], [], 20)[0]:
                     data = end.recv(65536)
                     if not data:
+                        sock.close()
                         return
                     ends[end].sendall(data)
 

@@ -110,10 +110,21 @@ def test_a_last_look_that_says_no_writes_nothing(client: JuheClient, gateway: Ga
     assert gateway.connections == [gateway.requests[0]]
 
 
+def test_a_refused_message_keeps_no_connection(client: JuheClient, gateway: Gateway) -> None:
+    """A thread whose message was refused does not hold a connection that another could use."""
+    with pytest.raises(NotPosted):
+        client.send(1, MOBILE, last_look=lambda: False)
+    thread = threading.Thread(target=client.send, args=(1, MOBILE))
+    thread.start()
+    thread.join()
+    assert len(gateway.connections) == 1
+
+
 def test_a_refused_message_leaves_no_trace(client: JuheClient, gateway: Gateway) -> None:
     """With nothing else to send, the gateway has read no byte when the connection ends."""
     with pytest.raises(NotPosted):
         client.send(1, MOBILE, last_look=lambda: False)
+    assert _connections(gateway) == 1
     client.close()
     gateway.close()
     assert gateway.connections == [b""]
@@ -427,6 +438,17 @@ def test_a_huge_answer_is_unknown(client: JuheClient, gateway: Gateway, framing:
     assert "64 KiB" in str(error)
     client.send(1, MOBILE)
     assert len(gateway.connections) == 2
+
+
+def test_no_more_is_read_than_allowed(client: JuheClient, gateway: Gateway) -> None:
+    """The end of an answer that is too large is not waited for."""
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(gateway.answer(b"x" * 10 * 1024 * 1024)[:70000])
+        gateway.stall(sock)
+
+    gateway.script.append(behave)
+    assert "64 KiB" in str(_raised(client))
 
 
 def test_an_answer_of_just_64_kib_is_read(client: JuheClient, gateway: Gateway) -> None:

@@ -19,7 +19,7 @@ from airflow_provider_caixin.ledger import (
     schema,
 )
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import load_audience, sorted_audience, visible_ranges
+from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience, sorted_audience, visible_ranges
 
 Rows = list[tuple[str, str | None]]
 
@@ -180,8 +180,21 @@ def test_waiting_for_another_loader_can_be_given_up(ledger: Ledger) -> None:
     crash_half_way(ledger, campaign, "s", [(A, None)])
     with ledger.writing() as connection:
         connection.execute(sa.update(schema.load).values(lease=ledger.now(connection) + 50))
-    assert not load_audience(ledger, campaign, "s", lambda: [(A, None)], lease=60, give_up=lambda: True)
+    with pytest.raises(LoadGivenUp):
+        load_audience(ledger, campaign, "s", lambda: [(A, None)], lease=60, give_up=lambda: True)
     assert states(ledger, campaign) == {}
+
+
+def test_a_load_can_be_given_up_half_way(ledger: Ledger) -> None:
+    """It is handed back: the next attempt waits for no lease and loads everyone."""
+    campaign = make(ledger)
+    rows: Rows = [(str(13_900_000_000 + index), None) for index in range(25_000)]
+    asked = iter([False, False, True])
+    with pytest.raises(LoadGivenUp):
+        load_audience(ledger, campaign, "s", lambda: rows, lease=60, give_up=lambda: next(asked))
+    assert states(ledger, campaign) == {}
+    assert load(ledger, campaign, "s", rows)
+    assert counts(ledger, campaign)[State.PENDING] == 25_000
 
 
 def test_different_sources_load_side_by_side(ledger: Ledger) -> None:

@@ -1,0 +1,136 @@
+"""A whole Airflow as ``make up`` starts it, and what tests do with it."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_caixin.sandbox import SandboxServer
+from scripts.airflow_api import AirflowApi
+
+FINISHED = ("success", "failed")
+
+
+def wait_until(what: str, condition: Callable[[], Any], seconds: float = 90.0) -> Any:
+    """Wait until a condition gives something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)
+    return found
+
+
+def audience(path: Path, numbers: Iterable[str]) -> str:
+    """Write numbers into a file, one a line, and return its path."""
+    path.write_text("\n".join(numbers) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def people(count: int) -> list[str]:
+    """Make up different numbers of China Mobile, from a prefix that is neither blocked nor magic."""
+    return [f"1391234{number:04}" for number in random.sample(range(10_000), count)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a Dag."""
+
+    live: Live
+    dag_id: str
+    run_id: str
+
+    def ask(self, method: str, *path: str, **body: Any) -> Any:
+        """Call the API about this run."""
+        return self.live.api.ask(method, "dags", self.dag_id, "dagRuns", self.run_id, *path, **body)
+
+    def finish(self) -> str:
+        """Wait until it is over, and return its state."""
+        state: str = wait_until(
+            f"{self.dag_id} is over",
+            lambda: (state := self.ask("GET")["state"]) in FINISHED and state,
+        )
+        return state
+
+    def tasks(self, task_id: str = "send") -> list[dict[str, Any]]:
+        """Give the instances of a task."""
+        found = self.ask("GET", "taskInstances")["task_instances"]
+        return sorted((one for one in found if one["task_id"] == task_id), key=lambda one: int(one["map_index"]))
+
+    def task(self) -> dict[str, Any]:
+        """Give the only instance of the sending task."""
+        (found,) = self.tasks()
+        return found
+
+    def result(self, map_index: int = -1) -> dict[str, Any]:
+        """Give what the sending task returned."""
+        path = ("taskInstances", "send", "xcomEntries", "return_value")
+        found: dict[str, Any] = self.ask("GET", *path, map_index=map_index)["value"]
+        return found
+
+    def log(self, attempt: int = 1) -> str:
+        """Give the sending task's log of one attempt."""
+        return str(self.ask("GET", "taskInstances", "send", "logs", str(attempt))["content"])
+
+    def clear(self) -> None:
+        """Clear the sending task, as a person does in the UI."""
+        self.live.api.ask(
+            "POST",
+            "dags",
+            self.dag_id,
+            "clearTaskInstances",
+            dag_run_id=self.run_id,
+            task_ids=["send"],
+            dry_run=False,
+            only_failed=False,
+            reset_dag_runs=True,
+        )
+
+
+@dataclass(frozen=True)
+class Live:
+    """
+    A running Airflow.
+
+    :param home: its ``AIRFLOW_HOME``.
+    :param api: its REST API.
+    """
+
+    home: Path
+    api: AirflowApi
+
+    def connect(self, sandbox: SandboxServer, key: str = "key-of-a-live-test", **extra: Any) -> str:
+        """Make a connection to a sandbox, open at any hour unless ``extra`` says otherwise, and return its id."""
+        conn_id = f"live_{uuid.uuid4().hex}"
+        # Rate and caps are counted by account: no test counts another's.
+        extra = {"send_window": "00:00-24:00", "account": conn_id, **extra}
+        self.api.ask("POST", "connections", **_connection(conn_id, sandbox, key, extra))
+        return conn_id
+
+    def reconnect(self, conn_id: str, sandbox: SandboxServer, **extra: Any) -> None:
+        """Change the extra of a connection that :meth:`connect` made."""
+        extra = {"send_window": "00:00-24:00", "account": conn_id, **extra}
+        body = _connection(conn_id, sandbox, "key-of-a-live-test", extra)
+        self.api.ask("PATCH", "connections", conn_id, **body)
+
+    def trigger(self, dag_id: str, **conf: Any) -> Run:
+        """Trigger a Dag as a person does."""
+        run = self.api.ask("POST", "dags", dag_id, "dagRuns", logical_date=None, conf=conf)
+        return Run(self, dag_id, run["dag_run_id"])
+
+
+def _connection(conn_id: str, sandbox: SandboxServer, key: str, extra: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "connection_id": conn_id,
+        "conn_type": "caixin",
+        "host": sandbox.host,
+        "port": sandbox.port,
+        "schema": "http",
+        "password": key,
+        "extra": json.dumps(extra),
+    }

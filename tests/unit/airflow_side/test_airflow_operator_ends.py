@@ -1,0 +1,232 @@
+"""How a task ends when its campaign does not: closed window, quota, pause, cancel, kill."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferred,
+)
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from airflow_provider_caixin.ledger.campaigns import set_flag
+from airflow_provider_caixin.ledgers import open_ledger
+from airflow_provider_caixin.operators.caixin import CaixinSendOperator
+from airflow_provider_caixin.rules import CHINA, SendWindow
+from airflow_provider_caixin.sandbox import SandboxServer
+
+PEOPLE = [f"139123400{number:02}" for number in range(20)]
+
+pytestmark = pytest.mark.usefixtures("to_sandbox")
+
+
+def operator(**arguments: Any) -> CaixinSendOperator:
+    """Make an operator of template 65535 to twenty people."""
+    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, "mobiles": PEOPLE, **arguments})
+
+
+def closed_window() -> SendWindow:
+    """Give a window that is closed now and for hours to come."""
+    return SendWindow("20:00-21:00" if datetime.now(CHINA).hour < 12 else "03:00-04:00")
+
+
+def opening() -> datetime:
+    """Say when the closed window opens."""
+    return closed_window().next_opening(datetime.now(UTC))
+
+
+def billed(sandbox: SandboxServer) -> list[str]:
+    """Say whom the sandbox billed."""
+    return sorted(row["mobile"] for row in sandbox.billed())
+
+
+# ---------------------------------------------------------------------- before the first send
+
+
+def test_deferred(sandbox: SandboxServer, context: Any) -> None:
+    """Outside the window the task waits in the triggerer until the opening; the trigger carries nothing else."""
+    with pytest.raises(TaskDeferred) as caught:
+        operator(send_window=closed_window(), deferrable=True).execute(context)
+    trigger = caught.value.trigger
+    assert isinstance(trigger, DateTimeTrigger)
+    assert trigger.moment == opening()
+    assert trigger.serialize()[1] == {"moment": opening(), "end_from_trigger": False}
+    assert (caught.value.method_name, caught.value.kwargs) == ("resume", None)
+    assert not sandbox.requests()
+    assert sandbox.state()["template_calls"] == 0
+
+
+def test_rescheduled(sandbox: SandboxServer, context: Any) -> None:
+    """Without a triggerer the task is rescheduled for the opening."""
+    with pytest.raises(AirflowRescheduleException) as caught:
+        operator(send_window=closed_window(), deferrable=False).execute(context)
+    assert caught.value.reschedule_date == opening()
+    assert caught.value.reschedule_date.utcoffset() == timedelta(0)
+    assert not sandbox.requests()
+
+
+def test_resumed(sandbox: SandboxServer, context: Any) -> None:
+    """To resume is to run again, whatever the trigger said."""
+    with pytest.raises(TaskDeferred):
+        operator(send_window=closed_window(), deferrable=True).execute(context)
+    assert operator(deferrable=True).resume(context, event=opening())["sent"] == 20
+    assert billed(sandbox) == PEOPLE
+
+
+def test_failed(sandbox: SandboxServer, context: Any) -> None:
+    """On request it fails without a retry, names the opening and keeps everybody pending."""
+    with pytest.raises(AirflowFailException, match="20 recipients stay pending") as caught:
+        operator(send_window=closed_window(), outside_window="fail").execute(context)
+    assert f"{opening():%Y-%m-%d %H:%M}" in str(caught.value)
+    assert not sandbox.requests()
+    assert operator(mobiles=[]).execute(context)["sent"] == 20
+
+
+def test_skipped(sandbox: SandboxServer, context: Any) -> None:
+    """On request the task is skipped, and nobody is left for a later run of the campaign to send to."""
+    with pytest.raises(AirflowSkipException) as caught:
+        operator(send_window=closed_window(), outside_window="skip").execute(context)
+    assert f"{opening():%Y-%m-%d %H:%M}" in str(caught.value)
+    assert operator(mobiles=[]).execute(context)["total"] == 0
+    assert not sandbox.requests()
+
+
+def test_a_finished_campaign_does_not_wait(context: Any) -> None:
+    """A cleared task with nobody left returns its counts at any hour."""
+    first = operator().execute(context)
+    for choice in ("wait", "fail", "skip"):
+        assert operator(send_window=closed_window(), outside_window=choice).execute(context) == first
+
+
+def test_a_dry_run_does_not_wait(context: Any) -> None:
+    """A dry run sends nothing, so it runs at any hour."""
+    assert operator(send_window=closed_window(), dry_run=True).execute(context)["would_send"] == 20
+
+
+# ---------------------------------------------------------------------- half-way, by a quota that ends
+
+
+def half_way(sandbox: SandboxServer, context: Any, **arguments: Any) -> Any:
+    """Run until the gateway's quota is used up."""
+    sandbox.configure(quota=5)
+    try:
+        return operator(**arguments).execute(context)
+    finally:
+        sandbox.configure(quota=None)
+
+
+def test_deferred_half_way(sandbox: SandboxServer, context: Any) -> None:
+    """What is left waits for the next day; the resumed task sends it and nobody gets two messages."""
+    with pytest.raises(TaskDeferred) as caught:
+        half_way(sandbox, context, deferrable=True)
+    tomorrow = datetime.now(CHINA).date() + timedelta(days=1)
+    assert isinstance(caught.value.trigger, DateTimeTrigger)
+    assert caught.value.trigger.moment.astimezone(CHINA).isoformat() == f"{tomorrow}T00:00:00+08:00"
+    assert len(billed(sandbox)) == 5
+    assert operator().resume(context)["sent"] == 20
+    assert billed(sandbox) == PEOPLE
+
+
+def test_failed_half_way(sandbox: SandboxServer, context: Any) -> None:
+    """The failure says how many are left."""
+    with pytest.raises(AirflowFailException, match="15 recipients stay pending"):
+        half_way(sandbox, context, outside_window="fail")
+
+
+def test_skipped_half_way(sandbox: SandboxServer, context: Any) -> None:
+    """The rest is skipped and the counts come back."""
+    result = half_way(sandbox, context, outside_window="skip")
+    assert (result["sent"], result["skipped"], result["pending"]) == (5, {"window_closed": 15}, 0)
+
+
+# ---------------------------------------------------------------------- paused, cancelled, killed
+
+
+def test_paused(sandbox: SandboxServer, context: Any) -> None:
+    """A paused campaign is looked at again in a minute, deferrable or not, and goes on when it is resumed."""
+    operator(mobiles=[]).execute(context)
+    with closing(open_ledger(None)) as ledger:
+        assert set_flag(ledger, "dag/run/send", "paused", value=True)
+    with pytest.raises(AirflowRescheduleException) as caught:
+        operator(deferrable=True).execute(context)
+    assert timedelta(seconds=50) < caught.value.reschedule_date - datetime.now(UTC) <= timedelta(seconds=60)
+    assert not sandbox.requests()
+    with closing(open_ledger(None)) as ledger:
+        set_flag(ledger, "dag/run/send", "paused", value=False)
+    assert operator().execute(context)["sent"] == 20
+
+
+def test_cancelled(sandbox: SandboxServer, context: Any, tmp_path: Any, logged: Callable[[], str]) -> None:
+    """A cancelled campaign fails without a retry, after its counts and its report."""
+    operator(mobiles=[]).execute(context)
+    with closing(open_ledger(None)) as ledger:
+        set_flag(ledger, "dag/run/send", "cancelled", value=True)
+    with pytest.raises(AirflowFailException, match="was cancelled"):
+        operator(report_file=str(tmp_path / "report.csv")).execute(context)
+    assert not sandbox.requests()
+    assert "cancelled: 20" in logged()
+    assert (tmp_path / "report.csv").read_text(encoding="utf-8-sig").count("cancelled") == 20
+
+
+def test_killed(sandbox: SandboxServer, to_sandbox: Any, context: Any) -> None:
+    """A kill ends the run as a failure that Airflow retries; the retry finishes and nobody gets two messages."""
+    to_sandbox(messages_per_second=20)
+    running = operator()
+
+    def kill_when_it_sends() -> None:
+        while not sandbox.requests():
+            pass
+        running.on_kill()
+
+    killer = threading.Thread(target=kill_when_it_sends)
+    killer.start()
+    with pytest.raises(AirflowException, match="told to stop") as caught:
+        running.execute(context)
+    killer.join()
+    assert not isinstance(caught.value, AirflowFailException)
+    assert 0 < len(billed(sandbox)) < 20
+    to_sandbox()
+    assert operator().execute(context)["sent"] == 20
+    assert billed(sandbox) == PEOPLE
+
+
+def test_killed_before_it_began(sandbox: SandboxServer, context: Any) -> None:
+    """A kill that comes before execute is not lost."""
+    killed = operator()
+    killed.on_kill()
+    with pytest.raises(AirflowException, match="told to stop"):
+        killed.execute(context)
+    assert not sandbox.requests()
+
+
+def test_a_kill_stays_with_its_task(context: Any) -> None:
+    """Another task of the same class goes on."""
+    operator().on_kill()
+    assert operator().execute(context)["sent"] == 20
+
+
+def test_progress(context: Any, to_sandbox: Any, logged: Callable[[], str]) -> None:
+    """A run that takes its time tells how far it is, in the log and in the state store."""
+    to_sandbox(messages_per_second=10)
+    kept: dict[str, Any] = {}
+
+    class Store:
+        def get(self, key: str) -> Any:
+            return kept.get(key)
+
+        def set(self, key: str, value: Any, **_: Any) -> None:
+            kept[key] = value
+
+    context["task_state_store"] = Store()
+    operator().execute(context)
+    assert " of 20 done: " in logged()
+    assert kept["progress"]["total"] == 20

@@ -1,0 +1,169 @@
+"""The operator as Dag authors use it: templates, XComArg, default_args, mapping; and what Airflow shows of it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, XComArg, task
+
+from airflow_provider_caixin.operators.caixin import CaixinSendOperator
+from airflow_provider_caixin.operators.rendered import Recipients
+
+MOBILE = "13912340001"
+
+
+def rendered(operator: CaixinSendOperator, **context: Any) -> CaixinSendOperator:
+    """Render an operator as the task runner does."""
+    operator.render_template_fields(context)  # type: ignore[arg-type]
+    return operator
+
+
+def test_templates() -> None:
+    """Every template field is rendered, and those of the design are all there are."""
+    assert set(CaixinSendOperator.template_fields) == {
+        "tpl_id",
+        "mobiles",
+        "audience_file",
+        "audience_column",
+        "campaign_id",
+        "caixin_conn_id",
+        "expires_at",
+        "dry_run",
+        "report_file",
+    }
+    fields: dict[str, Any] = dict.fromkeys(CaixinSendOperator.template_fields, "{{ value }}")
+    operator = rendered(CaixinSendOperator(task_id="send", **fields), value="x")
+    assert operator.mobiles.value == "x"
+    assert {getattr(operator, name) for name in fields if name != "mobiles"} == {"x"}
+
+
+def test_fields_are_taken_verbatim() -> None:
+    """What is given is what the attribute holds until it is rendered."""
+    marks = {name: object() for name in CaixinSendOperator.template_fields}
+    operator = CaixinSendOperator(task_id="send", **marks)  # type: ignore[arg-type]
+    assert {name: getattr(operator, name) for name in marks} == marks
+
+
+def test_keyword_arguments_only() -> None:
+    """A positional argument is refused."""
+    with pytest.raises(TypeError):
+        CaixinSendOperator("send", 65535)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("mobiles", "shown"),
+    [
+        (MOBILE, "1 number: 139****0001"),
+        ([MOBILE], "1 number: 139****0001"),
+        ([MOBILE, "+86 139 1234 0002"], "2 numbers: 139****0001, 139****0002"),
+        ([13912340001.0, "x13912340002", None, MOBILE], "4 numbers: 139****0001, ***, ***, ..."),
+        ((MOBILE,) * 1000, "1000 numbers: 139****0001, 139****0001, 139****0001, ..."),
+        ({MOBILE: 1}, "a dict"),
+        ([], "0 numbers"),
+        (f"['{MOBILE}', '{MOBILE}']", "2 numbers: 139****0001, 139****0001"),
+        (f"{MOBILE}\n{MOBILE}", "2 numbers: 139****0001, 139****0001"),
+        (f"[{MOBILE}", "a str"),
+        (object, "a type"),
+    ],
+    ids=["one", "list", "two", "odd", "many", "dict", "none", "text of a list", "lines", "broken", "other"],
+)
+def test_what_airflow_shows(mobiles: Any, shown: str) -> None:
+    """A count and a few masked samples, of whatever was given."""
+    recipients = Recipients(mobiles)
+    assert recipients.serialize() == shown
+    assert MOBILE not in repr(recipients)
+    assert recipients.value is mobiles
+
+
+def test_rendering_twice_covers_once() -> None:
+    """A field that is covered already stays as it is."""
+    operator = rendered(
+        rendered(CaixinSendOperator(task_id="send", tpl_id=1, mobiles="{{ m }}"), m=MOBILE), m="x"
+    )
+    assert operator.mobiles.value == MOBILE
+
+
+def test_no_mobiles_is_shown_as_none() -> None:
+    """Where the audience is a file there is nothing to cover."""
+    assert rendered(CaixinSendOperator(task_id="send", tpl_id=1, audience_file="x")).mobiles is None
+
+
+def test_an_xcom_arg_makes_the_dependency() -> None:
+    """What an upstream task returns may be the audience, the template id and the file."""
+    with DAG("d", schedule=None):
+
+        @task
+        def numbers() -> list[str]:
+            return [MOBILE]
+
+        upstream = numbers()
+        send = CaixinSendOperator(task_id="send", tpl_id=upstream["id"], mobiles=upstream)  # type: ignore[index]
+    assert send.upstream_task_ids == {"numbers"}
+    assert isinstance(send.output, XComArg)
+
+
+def test_default_args() -> None:
+    """Arguments may come from the Dag."""
+    with DAG(
+        "d", schedule=None, default_args={"tpl_id": 7, "caixin_conn_id": "books", "outside_window": "skip"}
+    ):
+        # tpl_id comes from the Dag, which no type checker can see.
+        send = CaixinSendOperator(task_id="send", mobiles=MOBILE, outside_window="fail")  # type: ignore[call-arg]
+    assert (send.tpl_id, send.caixin_conn_id, send.outside_window) == (7, "books", "fail")
+
+
+def test_mapped() -> None:
+    """A mapped operator becomes an ordinary one with its own audience, covered for display."""
+    with DAG("d", schedule=None):
+        mapped = CaixinSendOperator.partial(
+            task_id="send", tpl_id="{{ 60000 + 5535 }}", send_window="10:00-11:00", deferrable=True
+        ).expand(mobiles=[[MOBILE], ["13912340002"]])
+    send = mapped.unmap({"mobiles": [MOBILE]})
+    assert isinstance(send, CaixinSendOperator)
+    assert (send.send_window, send.deferrable) == ("10:00-11:00", True)
+    send._do_render_template_fields(send, mapped.template_fields, {}, send.get_template_env(), set())
+    assert send.tpl_id == "65535"
+    assert send.mobiles.value == [MOBILE]
+    assert send.mobiles.serialize() == "1 number: 139****0001"
+
+
+def test_copies() -> None:
+    """Airflow copies operators, also one that was told to stop in the copy that ran."""
+    operator = CaixinSendOperator(task_id="send", tpl_id=1, mobiles=[MOBILE])
+    assert copy.deepcopy(operator).mobiles == [MOBILE]
+    assert pickle.loads(pickle.dumps(operator)).tpl_id == 1
+    running = operator.prepare_for_execution()
+    running.on_kill()
+    assert operator._stop is None
+
+
+HEAVY = [
+    "requests",
+    "lzma",
+    "airflow_provider_caixin.audience",
+    "airflow_provider_caixin.campaign",
+    "airflow_provider_caixin.juhe",
+    "airflow_provider_caixin.ledger",
+    "airflow.providers.standard.triggers.temporal",
+]
+
+
+def test_a_dag_file_imports_little() -> None:
+    """Operator, sensor and hook bring nothing that Airflow's own SDK does not, but the rules' few lines."""
+    code = f"""
+import sys
+import airflow.sdk
+from airflow.sdk import BaseOperator, BaseSensorOperator, BaseHook
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
+before = set(sys.modules)
+import airflow_provider_caixin.operators.caixin
+import airflow_provider_caixin.sensors.caixin
+print(sorted((set(sys.modules) - before) & set({HEAVY!r})))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,206 @@
+"""Whole Dag runs, each task through Airflow's own runner, in a throw-away Airflow: what the database keeps, and waiting."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from airflow_provider_caixin.sandbox import SandboxServer
+
+ROOT = Path(__file__).parents[3]
+KEY = "a-key-for-whole-runs"
+TYPED = "13912340009"
+AUDIENCE = (ROOT / "example_dags" / "data" / "audience.csv").read_text(encoding="utf-8")
+# Known numbers and not whatever looks like one: ids are full of digits, too.
+PEOPLE = {*re.findall(r"1[3-9]\d{9}", AUDIENCE), TYPED, *(f"1391234000{last}" for last in range(1, 9))}
+
+DAGS = """
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_caixin.operators.caixin import CaixinSendOperator
+
+with DAG("forms", schedule=None) as forms:
+    CaixinSendOperator(task_id="literal", tpl_id=65535, mobiles=["13912340001", "13912340002"])
+    CaixinSendOperator.partial(task_id="mapped", tpl_id=65535).expand(mobiles=[["13912340003"], "13912340004"])
+
+    @task(show_return_value_in_logs=False)
+    def people():
+        return ["13912340005", "13912340006"]
+
+    CaixinSendOperator(task_id="xcom", tpl_id=65535, mobiles=people())
+
+def opens_soon(context):
+    # Right before the task begins, and not again when it comes back: a test run has all its tasks in this process.
+    opens = datetime.now(timezone(timedelta(hours=8))) + timedelta(seconds=5)
+    usual = os.environ["AIRFLOW_CONN_CAIXIN_DEFAULT"]
+    name = f"AIRFLOW_CONN_{context['ti'].task_id.upper()}"
+    os.environ.setdefault(name, usual.replace("00:00-24:00", f"{opens:%H:%M:%S}-24:00"))
+
+with DAG("waiting", schedule=None) as waiting:
+    for name, deferrable, mobile in (("deferred", True, "13912340007"), ("rescheduled", False, "13912340008")):
+        CaixinSendOperator(
+            task_id=name,
+            tpl_id=65535,
+            mobiles=[mobile],
+            caixin_conn_id=name,
+            deferrable=deferrable,
+            pre_execute=opens_soon,
+        )
+"""
+
+# One process for several runs: to start Airflow takes longer than most of them.
+RUN = """
+import importlib, json, sys
+
+for module, name, conf in json.loads(sys.argv[1]):
+    dag = getattr(importlib.import_module(module), name)
+    assert dag.test(run_conf=conf).state == "success", module
+"""
+
+
+def shown_in(text: str) -> set[str]:
+    """Find the numbers of people that a text shows."""
+    return {number for number in PEOPLE if number in text}
+
+
+class Runs(NamedTuple):
+    """A throw-away Airflow and its sandbox."""
+
+    home: Path
+    environment: dict[str, str]
+    sandbox: SandboxServer
+
+    def run(self, *dags: tuple[str, str, dict[str, Any]]) -> str:
+        """Run Dags, given as (module, name, conf), to their ends, and return what was written."""
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, json.dumps(dags)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-5000:]
+        return done.stdout
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask Airflow's database."""
+        with closing(sqlite3.connect(self.home / "airflow.db")) as database:
+            return database.execute(sql).fetchall()
+
+    def results(self, dag_id: str, task_id: str) -> list[Any]:
+        """Give the results of a Dag's task, as XCom has them."""
+        where = f"key = 'return_value' AND dag_id = '{dag_id}' AND task_id = '{task_id}'"
+        return [json.loads(value) for (value,) in self.query(f"SELECT value FROM xcom WHERE {where}")]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Migrate an Airflow's database and start a sandbox."""
+    home = tmp_path_factory.mktemp("airflow")
+    (home / "dags").mkdir()
+    (home / "dags" / "dags.py").write_text(DAGS)
+    (home / "dags" / "examples").symlink_to(ROOT / "example_dags")
+    with SandboxServer() as sandbox:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")
+        } | {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+            "AIRFLOW_CONN_CAIXIN_DEFAULT": (
+                f"caixin://:{KEY}@{sandbox.host}:{sandbox.port}/http?send_window=00:00-24:00&frequency_cap=none"
+            ),
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, home / "dags", home / "dags" / "examples"))),
+        }
+        subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=110,
+        )
+        yield Runs(home, environment, sandbox)
+
+
+def test_what_airflow_keeps_of_an_audience(runs: Runs) -> None:
+    """Rendered fields of literal, mapped and passed-on numbers are a count and masked samples."""
+    text = runs.run(("dags", "forms", {}))
+    sql = (
+        "SELECT task_id, map_index, rendered_fields FROM rendered_task_instance_fields WHERE dag_id = 'forms'"
+    )
+    shown = {(task, index): json.loads(fields).get("mobiles") for task, index, fields in runs.query(sql)}
+    assert shown == {
+        ("literal", -1): "2 numbers: 139****0001, 139****0002",
+        ("mapped", 0): "1 number: 139****0003",
+        ("mapped", 1): "1 number: 139****0004",
+        ("people", -1): None,
+        ("xcom", -1): "2 numbers: 139****0005, 139****0006",
+    }
+    assert KEY not in text
+    assert not shown_in(text)
+
+
+def test_waiting_for_the_window(runs: Runs) -> None:
+    """A task that finds the window closed gives its slot back, comes back at the opening and sends."""
+    before = len(runs.sandbox.billed())
+    text = runs.run(("dags", "waiting", {}))
+    assert text.count("recipients wait until") == 2
+    assert {row["mobile"] for row in runs.sandbox.billed()[before:]} == {"13912340007", "13912340008"}
+
+
+def test_the_examples(runs: Runs, tmp_path: Path) -> None:
+    """Each example sends to the sandbox, and their audience shows every outcome."""
+    report = tmp_path / "report.csv"
+    text = runs.run(
+        ("caixin_campaign", "dag", {"report_file": str(report)}),
+        ("caixin_send_one", "dag", {"mobile": TYPED}),
+        ("caixin_mapped", "dag", {}),
+        ("caixin_daily", "dag", {}),
+    )
+    (campaign,) = runs.results("caixin_campaign", "send")
+    assert set(campaign["skipped"]) == {
+        "blocked_region",
+        "duplicate",
+        "invalid_number",
+        "not_china_mobile",
+        "virtual_operator",
+    }
+    assert set(campaign["rejected"]) == {"236306", "236308", "236309"}
+    assert campaign["unknown"] == 4
+    assert campaign["total"] == len(report.read_text(encoding="utf-8-sig").splitlines()) - 1
+    assert f"{campaign['sent']} of {campaign['total']} recipients got template 65535." in text
+    (one,) = runs.results("caixin_send_one", "send")
+    assert one["sid"] == next(row["sid"] for row in runs.sandbox.billed() if row["mobile"] == TYPED)
+    chunks = runs.results("caixin_mapped", "send")
+    (total,) = runs.results("caixin_mapped", "total")
+    assert len({chunk["campaign_id"] for chunk in chunks}) == 5
+    assert total["sent"] == sum(chunk["sent"] for chunk in chunks) > 300
+    (daily,) = runs.results("caixin_daily", "send")
+    assert daily["sent"] > 300
+
+    # A number that a person typed, or a Dag passes on by XCom, is in Airflow's database by that; nothing else is.
+    assert KEY not in text
+    assert not shown_in(text)
+    kept = runs.query("SELECT rendered_fields FROM rendered_task_instance_fields")
+    if runs.query("SELECT 1 FROM sqlite_master WHERE name = 'task_state_store'"):
+        kept += runs.query("SELECT value FROM task_state_store")
+    kept += runs.query("SELECT value FROM xcom WHERE task_id != 'chunks'")
+    assert len(kept) > 10
+    assert not shown_in(repr(kept))
