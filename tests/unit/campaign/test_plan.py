@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pendulum
+import pytest
+
+from airflow_provider_caixin.campaign import Counts, Plan
+from airflow_provider_caixin.rules import CHINA, SendWindow
+
+LOADED = pendulum.datetime(2026, 11, 23, 20, tz=CHINA)
+
+
+def plan(**fields: Any) -> Plan:
+    """Make a plan of which only some fields matter."""
+    return Plan(**{"campaign_id": "c", "tpl_id": 65535, "account": "a", **fields})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("campaign_id", " ", "names the campaign"),
+        ("tpl_id", "65535", "the template's number"),
+        ("tpl_id", True, "the template's number"),
+        ("rate", 0, "above 0 and at most 300"),
+        ("rate", 301, "above 0 and at most 300"),
+        ("max_messages", -1, "a whole number from 0"),
+        ("max_messages", "9", "a whole number from 0"),
+        ("max_per_day", 1.5, "a whole number from 0"),
+        ("max_consecutive_failures", 0, "a whole number from 1"),
+        ("max_failure_ratio", 0, "above 0 and at most 1"),
+        ("max_failure_ratio", 50, "above 0 and at most 1"),
+        ("on_unknown", "retry", '"hold" or "resend"'),
+        ("expires_at", "tomorrow", '"close"'),
+        ("expires_at", "close", "needs a send_window"),
+        ("window", SendWindow("09:00:00-09:00:15"), "too short"),
+    ],
+)
+def test_a_bad_field_is_refused_with_a_sentence(field: str, value: object, expected: str) -> None:
+    """It says what was expected."""
+    with pytest.raises(ValueError, match=expected) as refused:
+        plan(**{field: value})
+    name = {"rate": "messages_per_second", "window": "send_window"}.get(field, field)
+    assert str(refused.value).startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "moment"),
+    [
+        (None, None),
+        (timedelta(hours=2), LOADED.add(hours=2)),
+        (datetime(2026, 11, 23, 21, 30), pendulum.datetime(2026, 11, 23, 21, 30, tz=CHINA)),  # noqa: DTZ001  # no zone on purpose
+        (datetime(2026, 11, 23, 14, tzinfo=UTC), pendulum.datetime(2026, 11, 23, 22, tz=CHINA)),
+        ("close", pendulum.datetime(2026, 11, 24, 18, tz=CHINA)),
+    ],
+)
+def test_expiry(expires_at: Any, moment: pendulum.DateTime | None) -> None:
+    """A moment without a zone is China's; the first closing after a load in the evening is tomorrow's."""
+    expiry = plan(expires_at=expires_at, window=SendWindow("09:00-18:00")).expiry(LOADED.timestamp())
+    assert expiry == (None if moment is None else moment.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("window", "moment"),
+    [
+        (None, pendulum.datetime(2026, 11, 24, tz=CHINA)),
+        (SendWindow("00:00-24:00"), pendulum.datetime(2026, 11, 24, tz=CHINA)),
+        (SendWindow("09:00-18:00"), pendulum.datetime(2026, 11, 24, 9, tz=CHINA)),
+    ],
+)
+def test_what_is_used_up_today_comes_back_on_another_day(
+    window: SendWindow | None, moment: pendulum.DateTime
+) -> None:
+    """Also where the window opens once more today."""
+    for hour in (1, 12, 20):
+        assert plan(window=window).next_day(pendulum.datetime(2026, 11, 23, hour, tz=CHINA).timestamp()) == moment
+
+
+def test_counts_add_up() -> None:
+    """Every recipient is counted once, in-flight ones as pending, codes as text, reasons in a fixed order."""
+    counts = Counts("c", 65535)
+    assert counts.failure_ratio == 0
+    counts.add(
+        [
+            ("sent", None, None, 5),
+            ("unknown", None, None, 1),
+            ("skipped", "duplicate", None, 2),
+            ("skipped", "blocked_region", None, 1),
+            ("rejected", None, 236306, 2),
+            ("pending", None, None, 3),
+            ("in_flight", None, None, 4),
+        ]
+    )
+    assert counts.as_result("s3://reports/c.csv") == {
+        "campaign_id": "c",
+        "tpl_id": 65535,
+        "total": 18,
+        "sent": 5,
+        "skipped": {"blocked_region": 1, "duplicate": 2},
+        "rejected": {"236306": 2},
+        "unknown": 1,
+        "pending": 7,
+        "report_file": "s3://reports/c.csv",
+    }
+    assert list(counts.as_result()["skipped"]) == ["blocked_region", "duplicate"]
+    assert counts.failure_ratio == pytest.approx(3 / 8)
