@@ -107,7 +107,7 @@ class CaixinConnection:
         :param conn: an Airflow connection.
         :raises ValueError: for a value that cannot be right; names the field and what was expected.
         """
-        from airflow.providers.common.compat.sdk import mask_secret
+        from airflow.sdk.log import mask_secret
 
         place = f"Connection {conn.conn_id!r}"
         app_key = str(conn.password or "").strip()

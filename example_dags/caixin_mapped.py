@@ -34,7 +34,6 @@ with DAG(
     },
     tags=["caixin", "example"],
 ) as dag:
-
     # Airflow logs what a task returns, unless told not to.
     @task(show_return_value_in_logs=False)
     def chunks() -> list[list[str]]:

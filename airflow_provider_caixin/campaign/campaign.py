@@ -10,7 +10,7 @@ from typing import IO, Final
 
 import pendulum
 
-from airflow_provider_caixin.audience import Audience
+from airflow_provider_caixin.audience import Audience, AudienceError
 from airflow_provider_caixin.campaign.counts import Counts, Progress
 from airflow_provider_caixin.campaign.exceptions import (
     CampaignCancelled,
@@ -25,7 +25,7 @@ from airflow_provider_caixin.campaign.run import Run
 from airflow_provider_caixin.campaign.senders import Client
 from airflow_provider_caixin.ledger import Ledger, Skip, State, campaigns, messages
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience
+from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience, was_loaded
 from airflow_provider_caixin.rules import CHINA
 
 log = logging.getLogger(__name__)
@@ -81,12 +81,22 @@ class Campaign:
         """
         Merge an audience into the campaign, once per source and content.
 
+        A file that is gone is no hindrance when this source was loaded before: the ledger is the audience.
+
         :param audience: the rows; not opened when this source was loaded before.
         :param source: who loads: dag, run, task and map index, or a call of the command line.
         :param give_up: asked now and then; True ends the load.
         :return: whether the audience was read now.
         :raises CampaignStopped: when ``give_up`` said so.
         """
+        try:
+            fingerprint = audience.fingerprint
+        except AudienceError as missing:
+            with self._ledger.reading() as connection:
+                if not was_loaded(connection, self._key, source):
+                    raise
+            log.warning("%s It was loaded before, so the campaign goes on from the ledger.", missing)
+            return False
         classifier = self.plan.classifier
         unknown_before = classifier.unknown_segments
         began = time.monotonic()
@@ -94,7 +104,7 @@ class Campaign:
             fresh = load_audience(
                 self._ledger,
                 self._key,
-                f"{source}/{audience.fingerprint}",
+                f"{source}/{fingerprint}",
                 lambda: classifier.classify(audience),
                 lease=self._lease,
                 give_up=give_up,

@@ -40,7 +40,7 @@ from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.gate import Gate
 from airflow_provider_caixin.ledger.loads import visible_ranges
 from airflow_provider_caixin.ledger.messages import Settlement
-from airflow_provider_caixin.rules import CHINA, china_midnight
+from airflow_provider_caixin.rules import CHINA, OPENING_GUARD, china_midnight
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +140,8 @@ class Run:
             self._stop.set()
             self._thread.join(STOP_WAIT + 1)
             raise
+        if on_progress and (progress := self._progress()):
+            on_progress(progress)
         if self._error is not None:
             raise self._error
 
@@ -387,15 +389,15 @@ class Run:
         window = self._plan.window
         if window is None:
             return
-        wait = window.seconds_to_post(self._clock(), self._plan.timeout)
-        if wait > 2.0:
-            now = pendulum.from_timestamp(self._clock(), tz=CHINA)
-            opens_at = window.next_opening(now)
-            self._end(
-                OutsideWindow(
-                    f"The send window {window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}.", opens_at
-                )
-            )
+        now = self._clock()
+        wait = window.seconds_to_post(now, self._plan.timeout)
+        if self._expires is not None and now + wait >= self._expires:
+            # Nobody needs to wait a night for that.
+            self._skip_rest(Skip.EXPIRED)
+        elif wait > OPENING_GUARD:
+            opens_at = window.next_opening(pendulum.from_timestamp(now, tz=CHINA))
+            sentence = f"The send window {window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}."
+            self._end(OutsideWindow(sentence, opens_at))
 
     def _skip_rest(self, reason: Skip) -> None:
         messages.skip_pending(self._ledger, self._campaign, reason)

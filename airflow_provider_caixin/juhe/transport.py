@@ -30,7 +30,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import HTTPError
 from urllib3.exceptions import SSLError as TlsError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from urllib3.util.proxy import connection_requires_http_tunnel
@@ -102,7 +102,7 @@ class Transport:
             pool = adapter.get_connection_with_tls_context(
                 request, verify=True, proxies=environment["proxies"]
             )
-        except (OSError, ValueError, HTTPError) as error:
+        except (OSError, ValueError, TypeError, HTTPError) as error:
             # Not the error's own text: it may hold a proxy's password.
             raise WrongEndpoint(
                 f"The environment's proxy or CA bundle for {origin} cannot be used ({type(error).__name__}): check "
@@ -256,9 +256,9 @@ class Transport:
                 f"the mobile numbers then travel in clear."
             ) from None
         tunnel = _TUNNEL_REFUSED.search(str(cause))
-        if isinstance(error, NameResolutionError | socket.gaierror):
+        if isinstance(cause, socket.gaierror):
             why = "the name cannot be resolved"
-        elif isinstance(error, HttpTimeoutError | TimeoutError):
+        elif isinstance(cause, TimeoutError):
             why = f"no connection within {self._timeout:g} s"
         elif tunnel:
             why = f"the proxy refused the tunnel with HTTP {tunnel[1]}"
@@ -344,6 +344,9 @@ class _TimedResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
+        if "," in self.msg.get("Content-Length", ""):
+            # urllib3 refuses it too, but only after http.client has let go of the socket, which then stays open.
+            raise http.client.HTTPException("more than one Content-Length")
         # urllib3 logs header lines that it cannot read, and a gateway may put anything there.
         self.msg.defects.clear()
         self.msg.set_payload("")

@@ -129,6 +129,19 @@ def sorted_audience(
                 }
 
 
+def was_loaded(connection: Connection, campaign: int, loader: str) -> bool:
+    """
+    Tell whether a loader has completed any load of a campaign.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    :param loader: its sources without their fingerprint, which stands behind the last slash.
+    """
+    table = schema.load
+    sources = sa.select(table.c.source).where(table.c.campaign == campaign, table.c.done)
+    return any(source.rpartition("/")[0] == loader for source in connection.execute(sources).scalars())
+
+
 def visible_ranges(connection: Connection, campaign: int) -> list[tuple[int, int]]:
     """
     Give the positions that belong to complete loads, as (first, last) pairs in their order.

@@ -163,10 +163,18 @@ class CaixinSendOperator(BaseOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Render as ever, then cover the numbers: what Airflow stores of them is a count and masked samples."""
+        """Render as ever, and cover the numbers: Airflow stores and logs a count and masked samples of them."""
+        given = self.mobiles
+        if parent is self and given is not None and not isinstance(given, Recipients):
+
+            def covered(*, context: Context, jinja_env: jinja2.Environment) -> Recipients:
+                if callable(given):
+                    return Recipients(given(context=context, jinja_env=jinja_env))
+                return Recipients(self.render_template(given, context, jinja_env, seen_oids))
+
+            # As a function, because Airflow logs the whole of a value that it cannot render, and of a function its name.
+            self.mobiles = covered
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        if parent is self and self.mobiles is not None and not isinstance(self.mobiles, Recipients):
-            self.mobiles = Recipients(self.mobiles)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """
@@ -259,20 +267,18 @@ class CaixinSendOperator(BaseOperator):
     def _leave_until(self, closed: OutsideWindow, campaign: Campaign) -> None:
         """Wait, fail or skip the rest; returns when the rest was skipped."""
         counts = campaign.counts()
+        opens_at = f"{closed.opens_at.astimezone(CHINA):%Y-%m-%d %H:%M} (Asia/Shanghai)"
         if self.outside_window == "fail":
             raise AirflowFailException(
-                f"{closed} {counts.pending:,} recipients stay pending; clear the task after "
-                f"{closed.opens_at:%Y-%m-%d %H:%M} to go on."
+                f"{closed} {counts.pending} recipients stay pending; clear the task after {opens_at} to go on."
             ) from None
         if self.outside_window == "skip":
             campaign.skip_rest("window_closed")
             if not _tried(counts):
                 raise AirflowSkipException(str(closed)) from None
             return
+        self.log.info("%s %d recipients wait until %s.", closed, counts.pending, opens_at)
         moment = closed.opens_at.astimezone(UTC)
-        self.log.info(
-            "%s %s recipients wait for %s UTC.", closed, f"{counts.pending:,}", f"{moment:%Y-%m-%d %H:%M}"
-        )
         if self.deferrable:
             from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 

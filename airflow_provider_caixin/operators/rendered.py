@@ -38,8 +38,11 @@ class Recipients:
         if not isinstance(value, Collection) or isinstance(value, (bytes, bytearray, Mapping)):
             return f"a {type(self.value).__name__}"
         numbers = [normalise(item) for item in islice(value, _SAMPLES)]
-        samples = [mask(number) if number else "***" for number in numbers] + ["..."] * (len(value) > _SAMPLES)
-        return f"{len(value)} numbers{': ' if samples else ''}{', '.join(samples)}"
+        samples = [mask(number) if number else "***" for number in numbers]
+        if len(value) > _SAMPLES:
+            samples.append("...")
+        count = f"{len(value)} number{'' if len(value) == 1 else 's'}"
+        return f"{count}: {', '.join(samples)}" if samples else count
 
     def __repr__(self) -> str:
         return f"<{self.serialize()}>"

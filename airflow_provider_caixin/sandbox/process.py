@@ -195,8 +195,9 @@ class SandboxServer:
         root = str(Path(__file__).parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        # a session of its own: Ctrl-C on the terminal is for whoever started it, who may still need it to wind up
         self._process = subprocess.Popen(  # noqa: S603 - this package's own program
-            command, stdout=subprocess.PIPE, env=environment, text=True
+            command, stdout=subprocess.PIPE, env=environment, text=True, start_new_session=True
         )
         output = self._process.stdout
         line = output.readline() if output and select.select([output], [], [], _START_SECONDS)[0] else ""

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pendulum
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin.audience import Classifier, audience_from
+from airflow_provider_caixin.audience import AudienceError, Classifier, FileAudience, audience_from
 from airflow_provider_caixin.campaign import (
     Campaign,
     CampaignCancelled,
@@ -21,6 +22,7 @@ from airflow_provider_caixin.campaign import (
     FailureRatioReached,
     OutsideWindow,
     Plan,
+    Progress,
     dry_run,
 )
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, campaigns, schema
@@ -91,6 +93,42 @@ def test_what_expired_is_skipped(
         campaign.send()
         assert campaign.counts().skipped == {"expired": 3}
     assert gateway.state()["requests"] == 0
+
+
+def test_nobody_waits_a_night_to_expire(make: Make) -> None:
+    """In the closing guard of the window at whose closing the campaign expires, the rest is skipped at once."""
+    clock = clock_at("2026-11-23 17:59:55")
+    campaign = make(
+        people(3), window=OFFICE, clock=clock, expires_at=pendulum.datetime(2026, 11, 23, 18, tz=CHINA)
+    )
+    campaign.send()
+    assert campaign.counts().skipped == {"expired": 3}
+
+
+def test_an_audience_file_that_is_gone_next_morning(make: Make, tmp_path: Path) -> None:
+    """The ledger has the audience; a file that was never loaded is an error."""
+    file = tmp_path / "audience.txt"
+    file.write_text("\n".join(people(3)))
+    make().load(FileAudience(file), "dag/run/task")
+    file.unlink()
+    campaign = make()
+    assert not campaign.load(FileAudience(file), "dag/run/task")
+    campaign.send()
+    assert campaign.counts().sent == 3
+    with pytest.raises(AudienceError):
+        campaign.load(FileAudience(file), "dag/run")
+
+
+def test_progress_is_told_to_the_end(make: Make) -> None:
+    """The last progress is the result, however short the run."""
+    told: list[Progress] = []
+    campaign = make(people(20))
+    campaign.send(on_progress=told.append, every=0.05)
+    assert told[-1].as_dict() | {"rate": 0, "eta": 0} == {
+        "total": 20, "pending": 0, "in_flight": 0, "sent": 20, "rejected": 0, "unknown": 0, "skipped": 0,
+        "rate": 0, "eta": 0,
+    }  # fmt: skip
+    assert [one.sent for one in told] == sorted(one.sent for one in told)
 
 
 def test_expiry_half_way(make: Make) -> None:

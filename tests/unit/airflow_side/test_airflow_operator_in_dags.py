@@ -6,10 +6,12 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, XComArg, task
+from jinja2 import TemplateSyntaxError
 
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.operators.rendered import Recipients
@@ -86,6 +88,23 @@ def test_rendering_twice_covers_once() -> None:
         rendered(CaixinSendOperator(task_id="send", tpl_id=1, mobiles="{{ m }}"), m=MOBILE), m="x"
     )
     assert operator.mobiles.value == MOBILE
+
+
+def test_a_function_gives_the_numbers() -> None:
+    """A template field may be a function of the context, as in all of Airflow."""
+    operator = CaixinSendOperator(task_id="send", tpl_id=1, mobiles=lambda context, jinja_env: [context["m"]])  # noqa: ARG005
+    assert rendered(operator, m=MOBILE).mobiles.value == [MOBILE]
+
+
+def test_a_template_that_cannot_be_rendered(
+    caplog: pytest.LogCaptureFixture, logged: Callable[[], str]
+) -> None:
+    """Airflow logs a value that it cannot render: not this one."""
+    with pytest.raises(TemplateSyntaxError):
+        rendered(CaixinSendOperator(task_id="send", tpl_id=1, mobiles=[MOBILE, "{{ m"]))
+    text = caplog.text + logged()
+    assert "field 'mobiles'" in text
+    assert MOBILE not in text
 
 
 def test_no_mobiles_is_shown_as_none() -> None:
