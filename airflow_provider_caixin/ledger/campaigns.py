@@ -189,19 +189,3 @@ def set_classifier(ledger: Ledger, campaign: int, fingerprint: str) -> None:
     table = schema.campaign
     with ledger.writing() as connection:
         connection.execute(sa.update(table).where(table.c.id == campaign).values(classified_by=fingerprint))
-
-
-def set_flag(ledger: Ledger, campaign_id: str, flag: str, value: bool) -> bool:
-    """
-    Pause, resume or cancel a campaign; a running task sees it within a tick.
-
-    :param ledger: the ledger.
-    :param campaign_id: the campaign's name.
-    :param flag: ``paused`` or ``cancelled``.
-    :param value: the flag's new value.
-    :return: whether there is such a campaign.
-    """
-    table = schema.campaign
-    change = sa.update(table).where(table.c.hash == digest(campaign_id)).values({flag: value})
-    with ledger.writing() as connection:
-        return connection.execute(change).rowcount > 0

@@ -318,6 +318,20 @@ def reopen_unknown(connection: Connection, ids: Sequence[int]) -> None:
         )
 
 
+def reopen_rejected(connection: Connection, campaign: int, code: int) -> int:
+    """
+    Make rejected recipients pending again.
+
+    :param connection: a transaction that holds the campaign's lock.
+    :param campaign: the campaign's key.
+    :param code: the gateway's code.
+    :return: how many.
+    """
+    rejected = (_table.c.campaign == campaign, _table.c.state == State.REJECTED.value, _table.c.code == code)
+    again = {"state": State.PENDING.value, "reason": None, "code": None, "due": 0.0, "busy": 0, "claim": None}
+    return connection.execute(sa.update(_table).where(*rejected).values(again)).rowcount
+
+
 def skipped_batches(connection: Connection, campaign: int, reasons: Sequence[Skip]) -> Iterator[list[Drawn]]:
     """
     Stream the recipients that rules had skipped, in batches.

@@ -25,7 +25,7 @@ from airflow_provider_caixin.campaign import (
     Progress,
     dry_run,
 )
-from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, campaigns, schema
+from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, controls, schema, suppressions
 from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 
@@ -232,13 +232,10 @@ def test_a_message_in_the_air_holds_the_next_one_back(make: Make, gateway: Sandb
 def test_suppressed_people_get_nothing(make: Make, sqlite_ledger: Ledger) -> None:
     """Also not when they were loaded before they opted out; released, the next run sends."""
     campaign = make(people(3))
-    with sqlite_ledger.writing() as connection:
-        row = {"number": people(3)[1], "reason": "退订", "added_at": 0.0}
-        connection.execute(sa.insert(schema.suppression), row)
+    assert suppressions.suppress(sqlite_ledger, people(3)[1:2], "退订") == 1
     campaign.send()
     assert campaign.counts().skipped == {"suppressed": 1}
-    with sqlite_ledger.writing() as connection:
-        connection.execute(sa.delete(schema.suppression))
+    assert suppressions.release(sqlite_ledger, people(3)) == 1
     make().send()
     assert campaign.counts().sent == 3
 
@@ -277,7 +274,7 @@ def test_pause_and_resume_from_outside(make: Make, gateway: SandboxServer, sqlit
     def pause() -> None:
         while gateway.state()["billed"] < 10:
             time.sleep(0.01)
-        assert campaigns.set_flag(sqlite_ledger, "campaign", "paused", value=True)
+        controls.pause_campaign(sqlite_ledger, "campaign")
 
     thread = threading.Thread(target=pause)
     thread.start()
@@ -289,10 +286,39 @@ def test_pause_and_resume_from_outside(make: Make, gateway: SandboxServer, sqlit
     with pytest.raises(CampaignPaused):
         make().send()
     assert gateway.state()["billed"] == sent
-    campaigns.set_flag(sqlite_ledger, "campaign", "paused", value=False)
+    controls.pause_campaign(sqlite_ledger, "campaign", paused=False)
     make().send()
     assert gateway.state()["billed"] == gateway.state()["billed_numbers"] == 200
-    assert not campaigns.set_flag(sqlite_ledger, "no such campaign", "paused", value=True)
+    with pytest.raises(controls.NoSuchCampaign, match="no such campaign"):
+        controls.pause_campaign(sqlite_ledger, "other")
+    with pytest.raises(controls.NoSuchCampaign):
+        controls.retry_rejected(sqlite_ledger, "other", 236306)
+
+
+def test_an_account_is_paused_as_a_whole(make: Make, gateway: SandboxServer, sqlite_ledger: Ledger) -> None:
+    """Also campaigns that start while it is; another account goes on."""
+    controls.pause_account(sqlite_ledger, "account")
+    for name in ("first", "second"):
+        with pytest.raises(CampaignPaused):
+            make(people(3), campaign_id=name).send()
+    make(people(3), campaign_id="third", account="other").send()
+    assert gateway.state()["billed"] == 3
+    controls.pause_account(sqlite_ledger, "account", paused=False)
+    make(campaign_id="first").send()
+    assert gateway.state()["billed"] == 6
+
+
+def test_rejected_people_can_be_tried_again(
+    make: Make, gateway: SandboxServer, sqlite_ledger: Ledger
+) -> None:
+    """By code, after the campaign has finished."""
+    once, other = magic_mobile(236309, tries=1), magic_mobile(236306)
+    make([once, other, *people(3)]).send()
+    assert make().counts().rejected == {"236309": 1, "236306": 1}
+    assert controls.retry_rejected(sqlite_ledger, "campaign", 236309) == 1
+    make().send()
+    assert make().counts().rejected == {"236306": 1}
+    assert gateway.state()["billed"] == 4
 
 
 def test_cancel_from_outside(make: Make, gateway: SandboxServer, sqlite_ledger: Ledger) -> None:
@@ -302,7 +328,7 @@ def test_cancel_from_outside(make: Make, gateway: SandboxServer, sqlite_ledger: 
     def cancel() -> None:
         while gateway.state()["billed"] < 10:
             time.sleep(0.01)
-        campaigns.set_flag(sqlite_ledger, "campaign", "cancelled", value=True)
+        controls.cancel_campaign(sqlite_ledger, "campaign")
 
     thread = threading.Thread(target=cancel)
     thread.start()

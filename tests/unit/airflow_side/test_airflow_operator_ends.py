@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_provider_caixin.ledger.campaigns import set_flag
+from airflow_provider_caixin.ledger import controls
 from airflow_provider_caixin.ledgers import open_ledger
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import CHINA, SendWindow
@@ -155,13 +155,13 @@ def test_paused(sandbox: SandboxServer, context: Any) -> None:
     """A paused campaign is looked at again in a minute, deferrable or not, and goes on when it is resumed."""
     operator(mobiles=[]).execute(context)
     with closing(open_ledger(None)) as ledger:
-        assert set_flag(ledger, "dag/run/send", "paused", value=True)
+        controls.pause_campaign(ledger, "dag/run/send")
     with pytest.raises(AirflowRescheduleException) as caught:
         operator(deferrable=True).execute(context)
     assert timedelta(seconds=50) < caught.value.reschedule_date - datetime.now(UTC) <= timedelta(seconds=60)
     assert not sandbox.requests()
     with closing(open_ledger(None)) as ledger:
-        set_flag(ledger, "dag/run/send", "paused", value=False)
+        controls.pause_campaign(ledger, "dag/run/send", paused=False)
     assert operator().execute(context)["sent"] == 20
 
 
@@ -169,7 +169,7 @@ def test_cancelled(sandbox: SandboxServer, context: Any, tmp_path: Any, logged: 
     """A cancelled campaign fails without a retry, after its counts and its report."""
     operator(mobiles=[]).execute(context)
     with closing(open_ledger(None)) as ledger:
-        set_flag(ledger, "dag/run/send", "cancelled", value=True)
+        controls.cancel_campaign(ledger, "dag/run/send")
     with pytest.raises(AirflowFailException, match="was cancelled"):
         operator(report_file=str(tmp_path / "report.csv")).execute(context)
     assert not sandbox.requests()
