@@ -16,13 +16,13 @@ AIRFLOW_3_2_DAY := 2026-06-15
 
 help:
 	@echo "make demo      send a campaign from a throw-away Airflow to the sandbox; RESUME=1 runs the last one again"
-	@echo "make up        Airflow with the example Dags and the sandbox, on 127.0.0.1, until Ctrl-C"
+	@echo "make up        Airflow with the example Dags and the sandbox, on 127.0.0.1, until Ctrl-C; PORT=8081 if 8080 is taken"
 	@echo "make test      linters and all tests, with Airflow 3.3"
 	@echo "make test-3.2  all tests, with Airflow 3.2"
 	@echo "make lint      linters alone"
 	@echo "make bench     measure what is claimed about speed"
 	@echo "make lock      resolve requirements/*.txt anew"
-	@echo "make clean     remove environments, caches and build results"
+	@echo "make clean     remove environments, what demo and up keep, caches and build results"
 
 demo: $(VENV)/installed
 	@RESUME="$(RESUME)" $(RUN) scripts.demo
@@ -40,8 +40,9 @@ test: lint pytest
 test-3.2:
 	@$(MAKE) --no-print-directory pytest VENV=.venv-3.2 LOCK=requirements/airflow-3.2.txt
 
+# loadgroup: the tests that share a live Airflow stay in one process, which starts one.
 pytest: $(VENV)/installed
-	$(RUN) pytest -n auto
+	$(RUN) pytest -n auto --dist loadgroup
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check
@@ -83,5 +84,5 @@ define resolve
 endef
 
 clean:
-	rm -rf .venv .venv-3.2 .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-3.2 .demo .up .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -44,7 +44,7 @@ from airflow_provider_caixin.rules import CHINA, OPENING_GUARD, china_midnight
 
 log = logging.getLogger(__name__)
 
-TICK: Final = 0.03
+TICK: Final = 0.04
 AHEAD: Final = 0.05
 IDLE: Final = 0.25
 LOOKED_AT: Final = 2_000

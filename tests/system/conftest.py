@@ -8,13 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # Airflow brings it, without types
 import pytest
 
 from airflow_provider_caixin.sandbox import SandboxServer
 from scripts.airflow_api import AirflowApi
 from scripts.throwaway import EXAMPLE_DAGS
-from tests.system.live import Live
+from tests.system.live import Live, left_in
 
 UP = """
 import sys
@@ -45,7 +44,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             assert process.poll() is None, "make up ended by itself"
         finally:
             process.send_signal(signal.SIGINT)
-            last = process.stdout.read() if process.stdout else ""
+            last = process.stdout.read() if process.stdout is not None else ""
     assert process.returncode == 0
     assert last == "Stopping ...\nStopped, with all that was started.\n"
     assert left_in(home) == []
@@ -56,15 +55,3 @@ def gateway() -> Iterator[SandboxServer]:
     """Run a sandbox on a free port."""
     with SandboxServer(latency_ms=(20, 60)) as server:
         yield server
-
-
-def left_in(home: Path) -> list[str]:
-    """Give the command lines of processes whose ``AIRFLOW_HOME`` this is."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("AIRFLOW_HOME") == str(home):
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return found

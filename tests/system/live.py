@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]  # Airflow brings it, without types
+
 from airflow_provider_caixin.sandbox import SandboxServer
 from scripts.airflow_api import AirflowApi
 
@@ -33,8 +35,20 @@ def audience(path: Path, numbers: Iterable[str]) -> str:
 
 
 def people(count: int) -> list[str]:
-    """Make up different numbers of China Mobile, from a prefix that is neither blocked nor magic."""
-    return [f"1391234{number:04}" for number in random.sample(range(10_000), count)]
+    """Make up different numbers of China Mobile, from a segment that is neither blocked nor magic."""
+    return [f"1391234{number:04}" for number in random.sample(range(9_000), count)]
+
+
+def left_in(home: Path) -> list[str]:
+    """Give the command lines of processes whose ``AIRFLOW_HOME`` this is."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("AIRFLOW_HOME") == str(home):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
 
 
 @dataclass(frozen=True)
@@ -49,22 +63,18 @@ class Run:
         """Call the API about this run."""
         return self.live.api.ask(method, "dags", self.dag_id, "dagRuns", self.run_id, *path, **body)
 
-    def finish(self) -> str:
+    def finish(self, seconds: float = 90.0) -> str:
         """Wait until it is over, and return its state."""
         state: str = wait_until(
             f"{self.dag_id} is over",
             lambda: (state := self.ask("GET")["state"]) in FINISHED and state,
+            seconds,
         )
         return state
 
-    def tasks(self, task_id: str = "send") -> list[dict[str, Any]]:
-        """Give the instances of a task."""
-        found = self.ask("GET", "taskInstances")["task_instances"]
-        return sorted((one for one in found if one["task_id"] == task_id), key=lambda one: int(one["map_index"]))
-
-    def task(self) -> dict[str, Any]:
-        """Give the only instance of the sending task."""
-        (found,) = self.tasks()
+    def task(self, *map_index: int) -> dict[str, Any]:
+        """Give the sending task's instance; of a mapped one, that of an index."""
+        found: dict[str, Any] = self.ask("GET", "taskInstances", "send", *map(str, map_index))
         return found
 
     def result(self, map_index: int = -1) -> dict[str, Any]:

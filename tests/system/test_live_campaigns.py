@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections import Counter
 from datetime import datetime, timedelta
@@ -41,7 +42,9 @@ def test_a_cleared_task_bills_nobody_twice(live: Live, gateway: SandboxServer, t
     assert bills(gateway) == Counter(numbers)
 
 
-def started(live: Live, gateway: SandboxServer, dag_id: str, path: Path, numbers: list[str]) -> tuple[Run, str]:
+def started(
+    live: Live, gateway: SandboxServer, dag_id: str, path: Path, numbers: list[str]
+) -> tuple[Run, str]:
     """Trigger a slow campaign, and return when it has sent some."""
     conn_id = live.connect(gateway, messages_per_second=10)
     run = live.trigger(dag_id, audience=audience(path, numbers), conn_id=conn_id)
@@ -55,12 +58,9 @@ def test_a_terminated_task_is_not_green(live: Live, gateway: SandboxServer, tmp_
     run, conn_id = started(live, gateway, "live_retried", tmp_path / "a.txt", numbers)
     live.reconnect(conn_id, gateway)
     os.kill(run.task()["pid"], signal.SIGTERM)
-    wait_until("the attempt is over", lambda: run.task()["state"] != "running")
-    assert run.task()["state"] == "up_for_retry" or run.task()["try_number"] == 2
-    assert len(gateway.billed()) < 200
     assert run.finish() == "success"
     tries = run.ask("GET", "taskInstances", "send", "tries")["task_instances"]
-    assert [one["state"] for one in sorted(tries, key=lambda one: int(one["try_number"]))][1:] == ["success"]
+    assert {one["try_number"]: one["state"] for one in tries} == {1: "failed", 2: "success"}
     assert "told to stop" in run.log(1)
     assert run.result()["sent"] == 200
     assert bills(gateway) == Counter(numbers)
@@ -87,7 +87,9 @@ def test_a_task_marked_failed_goes_on_when_cleared(
     assert len(bills(gateway)) >= result["sent"]
 
 
-@pytest.mark.parametrize(("dag_id", "how"), [("live_deferred", "deferred"), ("live_rescheduled", "up_for_reschedule")])
+@pytest.mark.parametrize(
+    ("dag_id", "how"), [("live_deferred", "deferred"), ("live_rescheduled", "up_for_reschedule")]
+)
 def test_waiting_for_the_window(
     live: Live, gateway: SandboxServer, tmp_path: Path, dag_id: str, how: str
 ) -> None:
@@ -101,7 +103,8 @@ def test_waiting_for_the_window(
     run = live.trigger(dag_id, audience=audience(tmp_path / "a.txt", numbers), conn_id=conn_id)
     wait_until(f"the task is {how}", lambda: run.task()["state"] == how)
     assert not gateway.requests()
-    assert wait_until("the run is over", run.finish, 240) == "success"
+    # Close to midnight in China the opening is up to two minutes away.
+    assert run.finish(240) == "success"
     assert run.task()["try_number"] == 1
     assert bills(gateway) == Counter(numbers)
     assert min(row["at"] for row in gateway.requests()) >= opens.timestamp() + 2
@@ -127,6 +130,8 @@ def test_what_the_ui_shows_of_numbers(live: Live) -> None:
     many = live.trigger("caixin_mapped")
     assert (one.finish(), many.finish()) == ("success", "success")
     assert one.task()["rendered_fields"]["mobiles"] == "1 number: 139****9999"
-    shown = [task["rendered_fields"]["mobiles"] for task in many.tasks()]
-    assert [text.partition(" numbers: ")[0] for text in shown] == ["100", "100", "100", "100", "8"]
-    assert all(text.count("****") + text.count("***") >= 1 for text in shown)
+    shown = [many.task(index)["rendered_fields"]["mobiles"] for index in range(5)]
+    assert [re.sub(r"1\d\d\*{4}\d{4}", "masked", text) for text in shown] == [
+        *["100 numbers: masked, masked, masked, ..."] * 4,
+        "8 numbers: masked, masked, masked, ...",
+    ]

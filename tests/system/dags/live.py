@@ -12,12 +12,14 @@ from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 PARAMS = {"audience": "", "conn_id": "", "report": ""}
 SEND: dict[str, Any] = {"tpl_id": 65535, "caixin_conn_id": "{{ params.conn_id }}"}
 
-for name, options in {
+WAYS: dict[str, dict[str, Any]] = {
     "live": {},
     "live_retried": {"retries": 1, "retry_delay": timedelta(seconds=1)},
     "live_deferred": {"deferrable": True},
     "live_rescheduled": {"deferrable": False},
-}.items():
+}
+
+for name, options in WAYS.items():
     with DAG(name, schedule=None, params=PARAMS, is_paused_upon_creation=False):
         CaixinSendOperator(
             task_id="send",
@@ -35,4 +37,4 @@ with DAG("live_mapped", schedule=None, params={**PARAMS, "audience": []}, is_pau
         paths: list[str] = params["audience"]
         return paths
 
-    CaixinSendOperator.partial(task_id="send", **SEND).expand(audience_file=files())
+    CaixinSendOperator.partial(task_id="send", **SEND).expand(audience_file=files())  # type: ignore[call-arg,misc]  # Airflow fills params in
