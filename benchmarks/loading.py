@@ -122,7 +122,9 @@ def in_its_own_process(*words: str) -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks.loading", folder, *words]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+        answer = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+        )
     figures: dict[str, float] = json.loads(answer.stdout)
     return figures
 

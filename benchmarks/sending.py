@@ -93,9 +93,7 @@ def campaign_of(processes: int) -> Callable[[SandboxServer, int], float]:
             client = JuheClient(KEY, host="127.0.0.1", port=gateway.port, schema="http")
             Campaign(plan(), Ledger(address), client).load(ListAudience(people(count)), "benchmark")
             command = [sys.executable, "-m", "benchmarks.sending", str(gateway.port), address]
-            started = [
-                subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)
-            ]
+            started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
             return sum(float(json.loads(process.communicate()[0])) for process in started)
 
     return run
@@ -150,7 +148,11 @@ def measure(run: Callable[[SandboxServer, int], float]) -> Figures:
 
 def main() -> None:
     """Print the figures of each run; the contestants take turns, so that a noisy moment meets all."""
-    contestants = {"1 process": campaign_of(1), "4 processes": campaign_of(4), "bare requests loop": bare_loop}
+    contestants = {
+        "1 process": campaign_of(1),
+        "4 processes": campaign_of(4),
+        "bare requests loop": bare_loop,
+    }
     print(f"{RATE:g}/s set, {LATENCY_MS[0]}-{LATENCY_MS[1]} ms latency, {SECONDS} s a run, {RUNS} runs")
     print(f"{'':22}{'messages/s':>12}{'worst second':>14}{'CPU ms/message':>16}{'to bare loop':>14}")
     for _ in range(RUNS):

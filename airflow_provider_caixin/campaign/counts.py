@@ -72,7 +72,7 @@ class Counts:
             "tpl_id": self.tpl_id,
             "total": self.total,
             "sent": self.sent,
-            "skipped": dict(sorted(self.skipped.items())),
+            "skipped": {str(reason): number for reason, number in sorted(self.skipped.items()) if number},
             "rejected": dict(sorted(self.rejected.items())),
             "unknown": self.unknown,
             "pending": self.pending,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.ledger import messages
-from airflow_provider_caixin.ledger.messages import Drawn, Message
+from airflow_provider_caixin.ledger.messages import FAR_AHEAD, Drawn, Message
 from airflow_provider_caixin.ledger.schema import Skip, State
 
 RULES: Final = (
@@ -70,11 +70,10 @@ def judge(
         elif row.number in never:
             judgement.skipped[Skip.SUPPRESSED].append(row)
         elif plan.cap is not None and row.number in earlier:
-            others = [message for message in earlier[row.number] if message.id != row.id]
-            settled = [message.sent_at for message in others if not _in_the_air(message, now)]
+            settled, in_the_air = _moments((one for one in earlier[row.number] if one.id != row.id), now)
             if not plan.cap.allows(now, settled):
                 judgement.skipped[Skip.FREQUENCY_CAP].append(row)
-            elif not plan.cap.allows(now, [message.sent_at for message in others]):
+            elif not plan.cap.allows(now, settled + in_the_air):
                 judgement.waiting.append(row)
             else:
                 judgement.passed.append(row)
@@ -83,6 +82,14 @@ def judge(
     return judgement
 
 
-def _in_the_air(message: Message, now: float) -> bool:
-    # A lease that ran out is as good as unknown, also where no run of its campaign has written so yet.
-    return message.state == State.IN_FLIGHT and message.due >= now
+def _moments(others: Iterable[Message], now: float) -> tuple[list[float], list[float]]:
+    """Give when messages left that count, and when those leave of which it is not known yet."""
+    settled: list[float] = []
+    in_the_air: list[float] = []
+    for message in others:
+        # A lease that ran out is as good as unknown, also where no run of its campaign has written so yet.
+        flies = message.state == State.IN_FLIGHT and now <= message.due <= now + FAR_AHEAD
+        (in_the_air if flies else settled).append(message.sent_at)
+        if message.doubt_at is not None:
+            settled.append(message.doubt_at)
+    return settled, in_the_air

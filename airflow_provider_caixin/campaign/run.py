@@ -51,6 +51,9 @@ LOOKED_AT: Final = 2_000
 STOP_WAIT: Final = 3.0
 RESEND_AFTER: Final = 600.0
 RATE_SPAN: Final = 10.0
+DOUBTS_EVERY: Final = 10.0
+LEAD: Final = 0.015
+MOST_LEAD: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,9 @@ class Run:
         self._ledger_failed_at: float | None = None
         self._health = Health(plan, clock)
         self._expires: float | None = None
-        self._ranges: list[tuple[int, int]] = []
-        self._ranges_at = 0.0
-        self._resent_at = 0.0
+        self._lead = 0.0
+        self._doubts_left = plan.on_unknown == "resend"
+        self._doubts_at = 0.0
         self._rates: deque[tuple[float, int]] = deque()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._dispatch, name="caixin-dispatcher", daemon=True)
@@ -215,12 +218,11 @@ class Run:
             gate.begin_day(china_midnight(now))
             settlements += self._settle(connection, gate, row, answers, now)
             messages.expire_leases(connection, row, now)
-            self._resend(connection, row, now)
             gate.speed_up(now)
             stopped = row.paused or row.cancelled or gate.paused
             used = row.counts[State.SENT] + row.counts[State.UNKNOWN]
             over_budget = self._plan.max_messages is not None and used >= self._plan.max_messages
-            if not stopped and not over_budget and self._may_claim():
+            if not stopped and self._may_claim():
                 jobs += self._claim(connection, gate, row, now, read_at)
             volume = self._plan.max_per_day
             seen = Seen(
@@ -234,6 +236,9 @@ class Run:
             )
             row.save(connection)
             gate.save(connection)
+        if jobs:
+            took = time.monotonic() - read_at
+            self._lead = min(MOST_LEAD, 0.8 * self._lead + 0.2 * took) if took > LEAD else 0.0
         return seen
 
     def _settle(
@@ -256,16 +261,6 @@ class Run:
             messages.settle(connection, gate, row, settlements)
         return settlements
 
-    def _resend(self, connection: Connection, row: CampaignRow, now: float) -> None:
-        if self._plan.on_unknown != "resend" or not row.counts[State.UNKNOWN]:
-            return
-        if time.monotonic() - self._resent_at < RATE_SPAN and self._resent_at:
-            return
-        self._resent_at = time.monotonic()
-        ids = messages.unknown_to_resend(connection, row.id, now - RESEND_AFTER)
-        messages.reopen_unknown(connection, ids)
-        row.move(State.UNKNOWN, State.PENDING, len(ids))
-
     def _may_claim(self) -> bool:
         return self._ending is None and not self._health.is_backing_off() and self._may_post()
 
@@ -284,22 +279,25 @@ class Run:
     ) -> list[Job]:
         plan = self._plan
         rate = gate.rate(plan.rate)
-        room = self._senders.free
+        most = self._senders.free
+        if plan.max_per_day is not None:
+            most = min(most, plan.max_per_day - gate.day_count)
+        # Slots before the commit would be late; a ledger that is slower than a tick looks as far ahead as it takes.
+        ahead = max(AHEAD, 2 * self._lead) - self._lead
+        slots = gate.slots(now + self._lead, rate, ahead, max(0, most))
+        if not slots:
+            return []
+        doubts = self._choose_doubts(connection, row, now, len(slots))
+        room = len(slots) - len(doubts)
         if plan.max_messages is not None:
             used = sum(row.counts[state] for state in (State.SENT, State.UNKNOWN, State.IN_FLIGHT))
             room = min(room, plan.max_messages - used)
-        if plan.max_per_day is not None:
-            room = min(room, plan.max_per_day - gate.day_count)
-        slots = gate.slots(now, rate, AHEAD, max(0, room))
-        if not slots or not row.counts[State.PENDING]:
-            return []
-        if time.monotonic() - self._ranges_at > 1.0:
-            self._ranges, self._ranges_at = visible_ranges(connection, row.id), time.monotonic()
-        chosen = self._choose(connection, row, now, len(slots))
+        fresh = self._choose(connection, row, now, room) if room > 0 and row.counts[State.PENDING] else []
         mark, lease = f"{self._id}-{self._ticks}", now + self._lease
-        claimed = list(zip(chosen, slots, strict=False))
-        messages.claim(connection, [(one.id, slot) for one, slot in claimed], mark, lease)
-        row.move(State.PENDING, State.IN_FLIGHT, len(claimed))
+        claimed = list(zip(doubts + fresh, slots, strict=False))
+        messages.claim(connection, claimed, mark, lease)
+        row.move(State.UNKNOWN, State.IN_FLIGHT, len(doubts))
+        row.move(State.PENDING, State.IN_FLIGHT, len(fresh))
         gate.take(slots[: len(claimed)], rate)
         local, drift = read_at - now, time.time() - time.monotonic()
         return [
@@ -307,16 +305,31 @@ class Run:
             for one, slot in claimed
         ]
 
+    def _choose_doubts(
+        self, connection: Connection, row: CampaignRow, now: float, most: int
+    ) -> list[messages.Drawn]:
+        """Draw recipients in doubt to be sent once more; whom a rule holds back is looked at again later."""
+        if self._plan.on_unknown != "resend" or time.monotonic() < self._doubts_at:
+            return []
+        drawn = messages.draw_doubts(connection, row.id, now, now - RESEND_AFTER, most)
+        judged = judge(connection, self._plan, row.account, drawn, now)
+        passed = {one.id for one in judged.passed}
+        held = [one.id for one in drawn if one.id not in passed]
+        messages.hold(connection, held, now + DOUBTS_EVERY)
+        self._doubts_left = bool(drawn)
+        self._doubts_at = 0.0 if drawn else time.monotonic() + DOUBTS_EVERY
+        return judged.passed
+
     def _choose(
         self, connection: Connection, row: CampaignRow, now: float, most: int
     ) -> list[messages.Drawn]:
         """Draw recipients until enough pass the rules; those that do not leave the queue."""
         chosen: list[messages.Drawn] = []
-        looked_at = 0
+        looked_at, ranges = 0, visible_ranges(connection, row.id)
         while len(chosen) < most and looked_at < LOOKED_AT:
             # A queue full of skips is read in longer strides than one that sends.
             stride = most if not looked_at else LOOKED_AT // 4
-            drawn = messages.draw(connection, row.id, now, stride, self._ranges)
+            drawn = messages.draw(connection, row.id, now, stride, ranges)
             known = {one.id for one in chosen}
             judged = judge(
                 connection, self._plan, row.account, [one for one in drawn if one.id not in known], now
@@ -363,7 +376,8 @@ class Run:
         if self._senders.out:
             return False
         pending = seen.counts[State.PENDING]
-        if not pending and not seen.counts[State.IN_FLIGHT]:
+        more = pending or (self._doubts_left and self._may_post() and not seen.volume_used)
+        if not more and not seen.counts[State.IN_FLIGHT]:
             # Nothing is left to do, whatever else would have ended the run.
             self._ending = None if isinstance(self._ending, CampaignStopped | OutsideWindow) else self._ending
             return True

@@ -64,6 +64,9 @@ class Senders:
         self._tpl_id = tpl_id
         self._may_post = may_post
         self._gap = 1 / (CATCH_UP * rate)
+        # Half a gap more or less between the few messages of a low rate breaks no limit, and a connection that is
+        # made anew for each of them has the time that it takes.
+        self._late = max(LATE, 0.5 / rate)
         self._next_post = 0.0
         self._pace = threading.Lock()
         self._timeout = timeout
@@ -120,7 +123,7 @@ class Senders:
         def last_look() -> bool:
             now = time.monotonic()
             return (
-                now - job.slot <= LATE
+                now - job.slot <= self._late
                 and job.lease - now >= 2 * self._timeout
                 # A machine that was suspended stops the monotonic clock but not the wall clock.
                 and time.time() - now - job.drift < CLOCK_STEP
@@ -148,7 +151,7 @@ class Senders:
             with self._pace:
                 now = time.monotonic()
                 at = max(slot, self._next_post, now)
-                if at - slot > LATE:
+                if at - slot > self._late:
                     return False
                 self._next_post = at + self._gap
             time.sleep(at - now)

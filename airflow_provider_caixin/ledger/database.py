@@ -87,7 +87,11 @@ class Ledger:
         :raises LedgerUnavailable: when the database does not answer.
         """
         with _translated(), self.engine.connect() as connection:
-            yield connection.execution_options(caixin_reads=True)
+            reader = connection.execution_options(caixin_reads=True)
+            if self.dialect == "postgresql":
+                # A reader holds nobody up, and may be waiting for a file.
+                reader.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            yield reader
 
     def now(self, connection: Connection) -> float:
         """

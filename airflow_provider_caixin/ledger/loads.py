@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -53,6 +53,10 @@ def load_audience(
     source that breaks half-way leaves nothing behind, and rows arrive in the order of the ledger's key, as locks
     must be taken.
 
+    Rows of a load that is not complete are hidden, and a row belongs to one load. So loads that have people in
+    common keep an order: a load takes rows from later ones and from those that died, and ends after the earlier
+    ones; when one of these dies before that, it merges once more.
+
     :param ledger: the ledger.
     :param campaign: the campaign's key.
     :param source: who loads what; a source that is done is not opened again.
@@ -78,11 +82,17 @@ def load_audience(
         _renew(ledger, load, owner, lease)
 
     try:
-        with closing(sorted_audience(rows(), renew)) as stream:
-            while batch := list(itertools.islice(stream, BATCH)):
+        while True:
+            watched: set[int] = set()
+            with closing(sorted_audience(rows(), renew)) as stream:
+                while batch := list(itertools.islice(stream, BATCH)):
+                    _go_on(give_up)
+                    watched |= _merge(ledger, campaign, load, owner, lease, batch)
+            while (outcome := _finish(ledger, campaign, load, owner, lease, watched)) == "wait":
                 _go_on(give_up)
-                _merge(ledger, campaign, load, owner, lease, batch)
-        _finish(ledger, campaign, load, owner)
+                time.sleep(_POLL)
+            if outcome == "done":
+                break
     except BaseException:
         _hand_back(ledger, load, owner)
         raise
@@ -157,12 +167,20 @@ def visible_ranges(connection: Connection, campaign: int) -> list[tuple[int, int
     return [*ranges, (first, _LAST)]
 
 
-def _hidden(connection: Connection, campaign: int, dead_at: float | None = None) -> list[tuple[int, int]]:
+def _hidden(connection: Connection, campaign: int) -> list[tuple[int, int]]:
     table = schema.load
     unfinished = sa.select(table.c.id).where(table.c.campaign == campaign, ~table.c.done).order_by(table.c.id)
-    if dead_at is not None:
-        unfinished = unfinished.where(sa.or_(table.c.owner.is_(None), table.c.lease < dead_at))
-    return [(_base(load), _base(load + 1) - 1) for load in connection.execute(unfinished).scalars()]
+    return [_positions(load) for load in connection.execute(unfinished).scalars()]
+
+
+def _others(connection: Connection, campaign: int, load: int, now: float) -> tuple[set[int], set[int]]:
+    """Give the other incomplete loads: earlier ones that are alive, and all the rest, whose rows may be taken."""
+    table = schema.load
+    columns = (table.c.id, table.c.owner, table.c.lease)
+    unfinished = sa.select(*columns).where(table.c.campaign == campaign, ~table.c.done, table.c.id != load)
+    others = connection.execute(unfinished).all()
+    earlier = {one.id for one in others if one.id < load and one.owner is not None and one.lease >= now}
+    return earlier, {one.id for one in others} - earlier
 
 
 def _go_on(give_up: Callable[[], bool]) -> None:
@@ -170,8 +188,9 @@ def _go_on(give_up: Callable[[], bool]) -> None:
         raise LoadGivenUp("The loading of the audience was stopped; it begins anew with the next attempt.")
 
 
-def _base(load: int) -> int:
-    return load << 32
+def _positions(load: int) -> tuple[int, int]:
+    """Give the first and the last position of a load's rows."""
+    return load << 32, ((load + 1) << 32) - 1
 
 
 def _take(ledger: Ledger, campaign: int, source: str, owner: str, lease: float) -> int | None:
@@ -215,33 +234,47 @@ def _hand_back(ledger: Ledger, load: int, owner: str) -> None:
 
 def _merge(
     ledger: Ledger, campaign: int, load: int, owner: str, lease: float, batch: list[dict[str, Any]]
-) -> None:
+) -> set[int]:
+    """Merge a batch; return the loads that rows of it may still be hidden under."""
+    base, _ = _positions(load)
     for row in batch:
         row["campaign"] = campaign
-        row["position"] += _base(load)
+        row["position"] += base
     table = schema.recipient
     with ledger.writing() as connection:
-        _keep(connection, load, owner, ledger.now(connection) + lease)
-        # Rows of a load that died are hidden; where this audience has them too, they become its own.
+        CampaignRow.lock(connection, campaign)
+        now = ledger.now(connection)
+        _keep(connection, load, owner, now + lease)
+        earlier, free = _others(connection, campaign, load, now)
         # Literals: PyMySQL takes no parameters behind the values of a bulk insert.
-        dead = [
+        taken = [
             table.c.position.between(sa.literal_column(str(first)), sa.literal_column(str(last)))
-            for first, last in _hidden(connection, campaign, ledger.now(connection))
+            for first, last in map(_positions, sorted(free))
         ]
         key = ["number", "campaign", "occurrence"]
-        connection.execute(
-            ledger.insert_or_adopt(table, key, "position", sa.or_(*dead))
-            if dead
-            else ledger.insert_if_absent(table),
-            batch,
+        insert = (
+            ledger.insert_or_adopt(table, key, "position", sa.or_(*taken))
+            if taken
+            else ledger.insert_if_absent(table)
         )
+        connection.execute(insert, batch)
+    return earlier
 
 
-def _finish(ledger: Ledger, campaign: int, load: int, owner: str) -> None:
+def _finish(
+    ledger: Ledger, campaign: int, load: int, owner: str, lease: float, watched: set[int]
+) -> Literal["done", "wait", "again"]:
+    """Make the load's rows visible, unless some of them may be hidden under an earlier load."""
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, campaign)
         now = ledger.now(connection)
-        _keep(connection, load, owner, now)
+        _keep(connection, load, owner, now + lease)
+        earlier, free = _others(connection, campaign, load, now)
+        if watched & free:
+            return "again"
+        if earlier:
+            watched |= earlier
+            return "wait"
         connection.execute(
             sa.update(schema.load).where(schema.load.c.id == load).values(done=True, owner=None)
         )
@@ -250,6 +283,7 @@ def _finish(ledger: Ledger, campaign: int, load: int, owner: str) -> None:
         connection.execute(unset.values(loaded_at=now))
         row.counts.update(count_states(connection, campaign))
         row.save(connection)
+    return "done"
 
 
 def count_states(connection: Connection, campaign: int) -> dict[State, int]:

@@ -17,6 +17,8 @@ from airflow_provider_caixin.ledger.loads import visible
 from airflow_provider_caixin.ledger.schema import REASON_LENGTH, Skip, State
 
 BATCH: Final = 10_000
+# No delay and no lease is longer; a moment further ahead was written before the clock went back.
+FAR_AHEAD: Final = 600.0
 
 _table: Final = schema.recipient
 _ids: Final[sa.BindParameter[list[int]]] = sa.bindparam("ids", expanding=True)
@@ -24,7 +26,8 @@ _ids: Final[sa.BindParameter[list[int]]] = sa.bindparam("ids", expanding=True)
 _DRAW_DELAYED: Final = (
     sa.select(_table.c.id, _table.c.number, _table.c.busy)
     .where(_table.c.campaign == sa.bindparam("campaign"), _table.c.state == State.PENDING.value)
-    .where(_table.c.due > 0, _table.c.due <= sa.bindparam("now"))
+    .where(_table.c.due > 0)
+    .where(sa.or_(_table.c.due <= sa.bindparam("now"), _table.c.due > sa.bindparam("far")))
     .order_by(_table.c.due)
     .limit(sa.bindparam("most"))
 )
@@ -35,16 +38,24 @@ _DRAW_FRESH: Final = (
     .order_by(_table.c.position)
     .limit(sa.bindparam("most"))
 )
+_DRAW_DOUBTS: Final = (
+    sa.select(_table.c.id, _table.c.number, _table.c.busy, _table.c.sent_at)
+    .where(_table.c.campaign == sa.bindparam("campaign"), _table.c.state == State.UNKNOWN.value)
+    .where(_table.c.doubt_at.is_(None), _table.c.sent_at < sa.bindparam("before"))
+    .where(_table.c.due <= sa.bindparam("now"))
+    .order_by(_table.c.due, _table.c.position)
+    .limit(sa.bindparam("most"))
+)
 _EXPIRED: Final = (
     sa.select(_table.c.id)
     .where(_table.c.campaign == sa.bindparam("campaign"), _table.c.state == State.IN_FLIGHT.value)
-    .where(_table.c.due < sa.bindparam("now"))
+    .where(sa.or_(_table.c.due < sa.bindparam("now"), _table.c.due > sa.bindparam("far")))
 )
-_HELD: Final = sa.select(_table.c.id, _table.c.state, _table.c.claim, _table.c.sent_at).where(
-    _table.c.id.in_(_ids)
-)
+_HELD: Final = sa.select(
+    _table.c.id, _table.c.state, _table.c.claim, _table.c.sent_at, _table.c.doubt_at
+).where(_table.c.id.in_(_ids))
 _HISTORY: Final = (
-    sa.select(_table.c.id, _table.c.number, _table.c.state, _table.c.sent_at, _table.c.due)
+    sa.select(_table.c.id, _table.c.number, _table.c.state, _table.c.sent_at, _table.c.due, _table.c.doubt_at)
     .join(schema.campaign, schema.campaign.c.id == _table.c.campaign)
     .where(_table.c.number.in_(sa.bindparam("numbers", expanding=True)))
     .where(schema.campaign.c.account == sa.bindparam("account"), _table.c.sent_at >= sa.bindparam("since"))
@@ -58,12 +69,13 @@ _CLAIM: Final = (
     .where(_table.c.id == sa.bindparam("key"))
     .values(state=State.IN_FLIGHT.value, reason=None, code=None)
     .values(claim=sa.bindparam("new_claim"), sent_at=sa.bindparam("slot"), due=sa.bindparam("lease"))
+    .values(doubt_at=sa.bindparam("new_doubt_at"))
 )
 _SETTLE: Final = (
     sa.update(_table)
     .where(_table.c.id == sa.bindparam("key"))
     .values({name: sa.bindparam(f"new_{name}") for name in ("state", "due", "reason", "code", "sid", "busy")})
-    .values(claim=sa.bindparam("new_claim"), sent_at=sa.bindparam("new_sent_at"))
+    .values({name: sa.bindparam(f"new_{name}") for name in ("claim", "sent_at", "doubt_at")})
 )
 _MARK: Final = (
     sa.update(_table)
@@ -73,11 +85,16 @@ _MARK: Final = (
 
 
 class Drawn(NamedTuple):
-    """A pending recipient taken up for judging."""
+    """
+    A recipient taken up for judging.
+
+    :param doubt_at: when the earlier request left of one that is in doubt; None: there was none.
+    """
 
     id: int
     number: str
     busy: int
+    doubt_at: float | None = None
 
 
 class Message(NamedTuple):
@@ -88,6 +105,7 @@ class Message(NamedTuple):
     state: str
     sent_at: float
     due: float
+    doubt_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +145,7 @@ def draw(
     :param most: how many at the most.
     :param ranges: the positions of complete loads, from :func:`~.loads.visible_ranges`.
     """
-    values: dict[str, Any] = {"campaign": campaign, "now": now, "most": most}
+    values: dict[str, Any] = {"campaign": campaign, "now": now, "far": now + FAR_AHEAD, "most": most}
     rows = [Drawn(*row) for row in connection.execute(_DRAW_DELAYED, values)]
     for first, last in ranges:
         if len(rows) >= most:
@@ -135,6 +153,20 @@ def draw(
         values = {"campaign": campaign, "first": first, "last": last, "most": most - len(rows)}
         rows += [Drawn(*row) for row in connection.execute(_DRAW_FRESH, values)]
     return rows
+
+
+def draw_doubts(connection: Connection, campaign: int, now: float, before: float, most: int) -> list[Drawn]:
+    """
+    Take up recipients in doubt that were not sent a second time yet.
+
+    :param connection: a transaction that holds the campaign's lock.
+    :param campaign: the campaign's key.
+    :param now: the ledger's clock.
+    :param before: only those whose request left before this moment.
+    :param most: how many at the most.
+    """
+    values = {"campaign": campaign, "now": now, "before": before, "most": most}
+    return [Drawn(*row) for row in connection.execute(_DRAW_DOUBTS, values)]
 
 
 def history(
@@ -165,16 +197,19 @@ def suppressed(connection: Connection, numbers: Sequence[str]) -> set[str]:
     return set(connection.execute(_SUPPRESSED, {"numbers": list(numbers)}).scalars())
 
 
-def claim(connection: Connection, rows: Iterable[tuple[int, float]], mark: str, lease: float) -> None:
+def claim(connection: Connection, rows: Iterable[tuple[Drawn, float]], mark: str, lease: float) -> None:
     """
     Write recipients as in flight, before anything leaves.
 
     :param connection: a transaction that holds the campaign's lock.
-    :param rows: each recipient's key and slot.
+    :param rows: each recipient and its slot.
     :param mark: the claim's id.
     :param lease: until when the claim holds, by the ledger's clock.
     """
-    values = [{"key": key, "slot": slot, "new_claim": mark, "lease": lease} for key, slot in rows]
+    values = [
+        {"key": one.id, "slot": slot, "new_claim": mark, "lease": lease, "new_doubt_at": one.doubt_at}
+        for one, slot in rows
+    ]
     if values:
         connection.execute(_CLAIM, values)
 
@@ -185,7 +220,9 @@ def settle(
     """
     Write what became of claimed recipients, each only where its claim is still the row's and nobody resolved it.
 
-    An answer that comes after the lease ran out finds its row ``unknown`` and still counts.
+    An answer that comes after the lease ran out finds its row ``unknown`` and still counts. A recipient in doubt
+    that was sent once more stays ``unknown`` when that request was not made or was rejected: the first one may have
+    been billed all the same.
 
     :param connection: the transaction that locked gate and campaign.
     :param gate: the account's gate; what turned out not to be billed leaves its day's count.
@@ -199,22 +236,27 @@ def settle(
         row = held.get(one.id)
         if row is None or row.claim != one.claim or states[one.id] not in (State.IN_FLIGHT, State.UNKNOWN):
             continue
-        campaign.move(states[one.id], one.state)
-        states[one.id] = one.state.value
-        not_billed = one.state in (State.PENDING, State.REJECTED)
-        if not_billed:
-            gate.uncount(row.sent_at)
+        state, sent_at, doubt_at = one.state, row.sent_at, row.doubt_at
+        if state in (State.PENDING, State.REJECTED):
+            gate.uncount(sent_at)
+            state, sent_at = (state, sent_at) if doubt_at is None else (State.UNKNOWN, doubt_at)
+        if one.state is State.PENDING:
+            # As before the claim; what was in doubt may be sent once more later.
+            sent_at, doubt_at = doubt_at, None
+        campaign.move(states[one.id], state)
+        states[one.id] = state.value
         changes.append(
             {
                 "key": one.id,
-                "new_state": one.state.value,
+                "new_state": state.value,
                 "new_due": one.due,
                 "new_reason": one.reason[:REASON_LENGTH] if one.reason else None,
                 "new_code": one.code,
                 "new_sid": one.sid,
                 "new_busy": one.busy,
                 "new_claim": None if one.state is State.PENDING else one.claim,
-                "new_sent_at": None if one.state is State.PENDING else row.sent_at,
+                "new_sent_at": sent_at,
+                "new_doubt_at": doubt_at,
             }
         )
     if changes:
@@ -230,7 +272,8 @@ def expire_leases(connection: Connection, campaign: CampaignRow, now: float) -> 
     :param now: the ledger's clock.
     :return: how many.
     """
-    ids = list(connection.execute(_EXPIRED, {"campaign": campaign.id, "now": now}).scalars())
+    values = {"campaign": campaign.id, "now": now, "far": now + FAR_AHEAD}
+    ids = list(connection.execute(_EXPIRED, values).scalars())
     if ids:
         mark(connection, ids, State.UNKNOWN, "no answer was recorded before the lease ran out")
         campaign.move(State.IN_FLIGHT, State.UNKNOWN, len(ids))
@@ -287,35 +330,16 @@ def reopen_skipped(connection: Connection, ids: Sequence[int]) -> int:
     return connection.execute(again.values(state=State.PENDING.value, reason=None, due=0.0)).rowcount
 
 
-def unknown_to_resend(connection: Connection, campaign: int, before: float) -> list[int]:
+def hold(connection: Connection, ids: Sequence[int], until: float) -> None:
     """
-    Give the keys of a batch of recipients that are in doubt and were not sent a second time yet.
-
-    :param connection: any transaction.
-    :param campaign: the campaign's key.
-    :param before: only requests that left before this moment.
-    """
-    statement = (
-        sa.select(_table.c.id)
-        .where(_table.c.campaign == campaign, _table.c.state == State.UNKNOWN.value)
-        .where(~_table.c.resent, _table.c.sent_at < before)
-        .limit(BATCH)
-    )
-    return list(connection.execute(statement).scalars())
-
-
-def reopen_unknown(connection: Connection, ids: Sequence[int]) -> None:
-    """
-    Make recipients in doubt pending once more; the claim of the first attempt ends with it.
+    Leave recipients in doubt alone for a while.
 
     :param connection: a transaction that holds the campaign's lock.
     :param ids: the recipients' keys.
+    :param until: the moment, by the ledger's clock.
     """
     if ids:
-        again = sa.update(_table).where(_table.c.id.in_(list(ids)))
-        connection.execute(
-            again.values(state=State.PENDING.value, due=0.0, resent=True, claim=None, reason=None)
-        )
+        connection.execute(sa.update(_table).where(_table.c.id.in_(list(ids))).values(due=until))
 
 
 def reopen_rejected(connection: Connection, campaign: int, code: int) -> int:

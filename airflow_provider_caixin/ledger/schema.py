@@ -147,7 +147,8 @@ recipient = sa.Table(
     _moment("sent_at"),
     sa.Column("claim", sa.String(48)),
     sa.Column("busy", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
-    sa.Column("resent", sa.Boolean, nullable=False, server_default=sa.false()),
+    # When the earlier request left of one that is in doubt and was sent once more.
+    _moment("doubt_at"),
     sa.UniqueConstraint("number", "campaign", "occurrence", name="caixin_recipient_key"),
     sa.Index("caixin_recipient_claim", "campaign", "state", "due", "position"),
 )

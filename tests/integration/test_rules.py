@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pendulum
 import pytest
@@ -25,6 +26,7 @@ from airflow_provider_caixin.campaign import (
     Progress,
     dry_run,
 )
+from airflow_provider_caixin.juhe.transport import Transport
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, controls, schema, suppressions
 from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
@@ -387,6 +389,93 @@ def test_resend_asks_once_more_for_an_old_doubt(
         assert campaign.counts().sent == 3
         assert campaign.counts().unknown == 1
         assert gateway.state()["requests"] == 6
+
+
+def test_a_doubt_sent_once_more_stays_one_until_it_is_accepted(
+    make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rejected or given back the second time, the first request may still have been billed: budget and cap count it."""
+    monkeypatch.setattr("airflow_provider_caixin.campaign.run.RESEND_AFTER", 0.0)
+    numbers = people(3)
+    gateway.configure(lose_answers=1.0)
+    make(numbers, max_messages=3).send()
+    gateway.configure(lose_answers=0, answer=236309)
+    campaign = make([*numbers, *people(2, 50)], on_unknown="resend", max_messages=3)
+    campaign.send()
+    assert campaign.counts().unknown == 3
+    assert campaign.counts().skipped == {"over_budget": 2}
+    assert gateway.state()["requests"] == 6
+    gateway.configure(answer=None)
+    other = make(numbers, campaign_id="other", cap=ONE_A_DAY)
+    other.send()
+    assert other.counts().skipped == {"frequency_cap": 3}
+
+
+def test_a_doubt_waits_for_the_window(
+    make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent once more outside it, and the run ends with the doubt."""
+    make([magic_mobile(99004)]).send()
+    monkeypatch.setattr("airflow_provider_caixin.campaign.run.RESEND_AFTER", 0.0)
+    campaign = make(window=OFFICE, clock=clock_at("2026-11-23 20:00:00"), on_unknown="resend")
+    campaign.send()
+    assert campaign.counts().unknown == 1
+    assert gateway.state()["requests"] == 1
+
+
+def test_a_clock_that_goes_back_keeps_nobody_waiting(
+    make: Make, gateway: SandboxServer, sqlite_ledger: Ledger
+) -> None:
+    """Ten seconds after a busy answer are not an hour and ten seconds."""
+    gateway.configure(answer=236300, answer_count=1)
+    offset = [0.0]
+    sqlite_ledger._clock = lambda: time.time() + offset[0]
+    campaign = make(people(3))
+    thread = threading.Thread(target=campaign.send)
+    thread.start()
+    while gateway.state()["requests"] < 3:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    offset[0] = -3600.0
+    thread.join(8)
+    assert not thread.is_alive()
+    assert campaign.counts().sent == 3
+
+
+def test_a_slow_rate_with_a_slow_connect(
+    make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections are made anew for each message, and take longer than a tick: they leave all the same."""
+    connect = Transport._connect
+
+    def slowly(self: Transport) -> object:
+        time.sleep(0.12)
+        return connect(self)
+
+    monkeypatch.setattr(Transport, "_connect", slowly)
+    monkeypatch.setattr("airflow_provider_caixin.juhe.transport.MAX_IDLE", 0.2)
+    campaign = make(people(4), rate=3)
+    campaign.send()
+    assert campaign.counts().sent == gateway.state()["billed"] == 4
+
+
+def test_a_ledger_that_takes_longer_than_a_tick(
+    make: Make, gateway: SandboxServer, sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slots are taken as far ahead as a commit takes, so that not everything is late."""
+    now = sqlite_ledger.now
+
+    def slow(connection: Any) -> float:
+        time.sleep(0.005)
+        read = now(connection)
+        time.sleep(0.08)
+        return read
+
+    monkeypatch.setattr(sqlite_ledger, "now", slow)
+    campaign = make(people(60), rate=100)
+    campaign.send()
+    assert campaign.counts().sent == 60
+    assert gateway.state()["worst_second"] <= 102
 
 
 def test_a_dry_run_counts_what_a_run_would_do(

@@ -74,7 +74,10 @@ def test_what_is_used_up_today_comes_back_on_another_day(
 ) -> None:
     """Also where the window opens once more today."""
     for hour in (1, 12, 20):
-        assert plan(window=window).next_day(pendulum.datetime(2026, 11, 23, hour, tz=CHINA).timestamp()) == moment
+        assert (
+            plan(window=window).next_day(pendulum.datetime(2026, 11, 23, hour, tz=CHINA).timestamp())
+            == moment
+        )
 
 
 def test_counts_add_up() -> None:

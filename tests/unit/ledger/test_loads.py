@@ -145,6 +145,47 @@ def test_another_source_adopts_the_rows_of_a_load_that_died(ledger: Ledger) -> N
     }
 
 
+def test_loads_with_people_in_common_lose_nobody_when_one_dies(ledger: Ledger) -> None:
+    """While an earlier load is alive a later one waits for it; when it dies the later one takes its rows."""
+    campaign = make(ledger)
+    crash_half_way(ledger, campaign, "first", [(A, None), (B, None)])
+    with ledger.writing() as connection:
+        connection.execute(sa.update(schema.load).values(lease=ledger.now(connection) + 1.5))
+    asked: list[int] = []
+
+    def note() -> bool:
+        asked.append(1)
+        return False
+
+    assert load_audience(ledger, campaign, "second", lambda: [(B, None), (C, None)], lease=60, give_up=note)
+    assert len(asked) > 3
+    assert states(ledger, campaign) == {(B, "pending", None): 1, (C, "pending", None): 1}
+    assert counts(ledger, campaign)[State.PENDING] == 2
+
+
+def test_a_later_load_does_not_hold_an_earlier_one_up(ledger: Ledger) -> None:
+    """The earlier one takes the people they have in common."""
+    campaign = make(ledger)
+    load(ledger, campaign, "first", [])
+    crash_half_way(ledger, campaign, "second", [(A, None), (B, None)])
+    with ledger.writing() as connection:
+        first = schema.load.c.hash == schema.digest("first")
+        connection.execute(sa.update(schema.load).where(first).values(done=False, owner=None))
+        connection.execute(sa.update(schema.load).where(~first).values(lease=ledger.now(connection) + 50))
+    assert load(ledger, campaign, "first", [(B, None), (C, None)])
+    assert states(ledger, campaign) == {(B, "pending", None): 1, (C, "pending", None): 1}
+
+
+def test_a_reader_may_wait_for_a_file(ledger: Ledger) -> None:
+    """PostgreSQL ends idle transactions of writers after seconds, but not a report that is being written."""
+    if ledger.dialect == "postgresql":
+        show = sa.text("SHOW idle_in_transaction_session_timeout")
+        with ledger.reading() as connection:
+            assert connection.execute(show).scalar_one() == "0"
+        with ledger.writing() as connection:
+            assert connection.execute(show).scalar_one() == "5s"
+
+
 def test_one_source_is_loaded_by_one_process_at_a_time(ledger: Ledger) -> None:
     """The second one waits until the first is done, and finds it done."""
     campaign = make(ledger)
