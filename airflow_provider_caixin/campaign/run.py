@@ -19,6 +19,7 @@ from airflow_provider_caixin.campaign.counts import Progress
 from airflow_provider_caixin.campaign.exceptions import (
     CampaignCancelled,
     CampaignError,
+    CampaignFatal,
     CampaignInterrupted,
     CampaignPaused,
     CampaignStopped,
@@ -66,7 +67,6 @@ class Seen:
     over_budget: bool
     volume_used: bool
     slowest_for: float
-    quota_since: float | None
 
 
 class Run:
@@ -202,7 +202,7 @@ class Run:
             self._end(
                 CampaignStopped("The task was told to stop; what was not sent stays pending."), force=True
             )
-        if self._stopped_at is not None and time.monotonic() - self._stopped_at >= STOP_WAIT:
+        if self._stop_is_due():
             for job in self._senders.out:
                 self._senders.answers.append(
                     Answer(job, OutcomeUnknown("the process was stopped before the answer"))
@@ -232,7 +232,6 @@ class Run:
                 over_budget=over_budget,
                 volume_used=volume is not None and gate.day_count >= volume,
                 slowest_for=now - gate.slowest_since if gate.slowest_since is not None else 0.0,
-                quota_since=row.quota_since,
             )
             row.save(connection)
             gate.save(connection)
@@ -349,8 +348,7 @@ class Run:
         if self._ledger_failed_at is None:
             self._ledger_failed_at = now
             log.warning("%s Sending stops until it does; answers are kept.", error)
-        patience = self._lease if self._stopped_at is None else 0.0
-        if now - self._ledger_failed_at >= patience and (self._stopped_at is None or self._stop_is_due()):
+        if self._stop_is_due() or now - self._ledger_failed_at >= self._lease:
             raise CampaignInterrupted(
                 f"{error} Requests whose answers could not be recorded become unknown when their leases run out."
             )
@@ -378,8 +376,9 @@ class Run:
         pending = seen.counts[State.PENDING]
         more = pending or (self._doubts_left and self._may_post() and not seen.volume_used)
         if not more and not seen.counts[State.IN_FLIGHT]:
-            # Nothing is left to do, whatever else would have ended the run.
-            self._ending = None if isinstance(self._ending, CampaignStopped | OutsideWindow) else self._ending
+            # Nothing is left to do or to be run again, whatever would have ended the run.
+            if not isinstance(self._ending, CampaignCancelled | CampaignFatal):
+                self._ending = None
             return True
         if self._ending is not None:
             if seen.cancelled:
