@@ -420,19 +420,19 @@ class Run:
         if seen is None:
             return None
         counts = seen.counts
-        now, done = (
-            time.monotonic(),
-            sum(counts[state] for state in (State.SENT, State.REJECTED, State.UNKNOWN)),
-        )
-        self._rates.append((now, done))
-        while self._rates[0][0] < now - RATE_SPAN:
+        now = time.monotonic()
+        done = sum(counts[state] for state in (State.SENT, State.REJECTED, State.UNKNOWN))
+        while self._rates and self._rates[0][0] < now - RATE_SPAN:
             self._rates.popleft()
-        since, before = self._rates[0]
-        rate = max(0.0, (done - before) / (now - since)) if now > since else 0.0
+        since, before = self._rates[0] if self._rates else (now, done)
+        # Whoever waits for a busy channel is not a matter of the rate.
+        moving = bool(self._rates) and done > self._rates[-1][1]
+        self._rates.append((now, done))
+        rate = (done - before) / (now - since) if now > since else 0.0
         left = counts[State.PENDING] + counts[State.IN_FLIGHT]
         return Progress(
             total=sum(counts.values()),
-            rate=round(rate, 1),
-            eta=round(left / rate, 1) if rate else None,
+            rate=round(max(0.0, rate), 1),
+            eta=round(left / rate, 1) if moving and rate > 0 else None,
             **counts,
         )
