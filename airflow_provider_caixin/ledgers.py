@@ -53,12 +53,16 @@ _REMEDY: Final = (
 )
 
 
-def open_ledger(conn_id: str | None, *, executor: str | None = None) -> Ledger:
+def open_ledger(
+    conn_id: str | None, *, executor: str | None = None, statement: int | None = None, make: bool = True
+) -> Ledger:
     """
     Open the ledger that connection and configuration name, else the embedded SQLite file in ``AIRFLOW_HOME``.
 
     :param conn_id: id of a PostgreSQL or MySQL connection; None: the embedded ledger.
     :param executor: the executor that the task names for itself.
+    :param statement: seconds that one statement may take, where the usual ones are too many.
+    :param make: False: whoever only looks on makes no embedded ledger.
     :raises LedgerError: when the embedded ledger is asked for where tasks may run on several hosts, or the
         connection is of another type, or its driver is missing; says what to set.
     """
@@ -68,10 +72,16 @@ def open_ledger(conn_id: str | None, *, executor: str | None = None) -> Ledger:
         path = embedded_path()
         if hosts := _several_hosts(path, executor):
             raise LedgerError(f"The embedded ledger ({path.name}) serves one host, and {hosts}. {_REMEDY}")
+        if not make and not path.exists():
+            raise LedgerError(
+                f"There is no ledger yet ({path.name} in this host's AIRFLOW_HOME): the first campaign makes it. If campaigns have "
+                "run already, they ran elsewhere: set [caixin] ledger_conn_id (AIRFLOW__CAIXIN__LEDGER_CONN_ID) to the id of a "
+                "PostgreSQL or MySQL connection that all hosts share."
+            )
         return Ledger.sqlite(path)
     url = _url(conn_id)
     try:
-        return Ledger(url)
+        return Ledger(url) if statement is None else Ledger(url, statement=statement)
     except ModuleNotFoundError as error:
         extra = _DRIVER_EXTRAS[url.get_backend_name()]
         raise LedgerError(

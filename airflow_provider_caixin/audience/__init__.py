@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from airflow_provider_caixin.audience.classifier import Classifier
 from airflow_provider_caixin.audience.exceptions import AudienceError
-from airflow_provider_caixin.audience.numbers import mask, normalise
+from airflow_provider_caixin.audience.numbers import mask, normalise, without_numbers
+from airflow_provider_caixin.audience.queries import QueryAudience, digest_of
 from airflow_provider_caixin.audience.segments import Segments
 from airflow_provider_caixin.audience.sources import Audience, FileAudience, ListAudience, audience_from
 
@@ -14,8 +15,11 @@ __all__ = [
     "Classifier",
     "FileAudience",
     "ListAudience",
+    "QueryAudience",
     "Segments",
     "audience_from",
+    "digest_of",
     "mask",
     "normalise",
+    "without_numbers",
 ]

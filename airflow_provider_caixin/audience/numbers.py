@@ -25,6 +25,9 @@ _SEPARATORS = (
 _FULL_WIDTH = {chr(ord(char) + 0xFEE0): char for char in "0123456789+."}
 _CLEAN = str.maketrans({**_FULL_WIDTH, **dict.fromkeys(_SEPARATORS)})
 
+# Wider than what is read as a number: what people put between digits when they write to people.
+_DIGITS = re.compile(rf"\d(?:[\s{re.escape(_SEPARATORS)}.,/_·]*\d){{10,}}")
+
 _MOBILE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})(?:\.0)?")
 
 
@@ -74,3 +77,13 @@ def mask(mobile: str) -> str:
     if len(mobile) == LENGTH and mobile.isascii() and mobile.isdigit():
         return f"{mobile[:3]}****{mobile[7:]}"
     return "***"
+
+
+def without_numbers(text: str) -> str:
+    """
+    Cover whatever may be a mobile number in a text that people or programs wrote.
+
+    :param text: any text.
+    :return: the text, with ``***`` for eleven digits or more.
+    """
+    return _DIGITS.sub("***", text)

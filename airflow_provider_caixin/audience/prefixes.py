@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,3 +32,31 @@ def spans(prefixes: str) -> Iterator[slice]:
         first, _, last = prefix.partition("-")
         start = int(first.ljust(7, "0")) - FIRST_SEGMENT
         yield slice(start, int((last or first).ljust(7, "9")) - FIRST_SEGMENT + 1)
+
+
+Carrier = Literal["china_mobile", "virtual_operator", "other"]
+
+
+def carrier(mobile: str) -> Carrier:
+    """
+    Say which kind of network a number was issued by; for single numbers, a classifier judges many.
+
+    :param mobile: 11 digits.
+    """
+    for prefixes, kind in _KINDS:
+        if mobile.startswith(_starts(prefixes)):
+            return kind
+    return "other"
+
+
+_KINDS: tuple[tuple[str, Carrier], ...] = (
+    (CHINA_MOBILE, "china_mobile"),
+    (VIRTUAL_ON_CHINA_MOBILE, "virtual_operator"),
+    (VIRTUAL_ELSEWHERE, "virtual_operator"),
+)
+
+
+@cache
+def _starts(prefixes: str) -> tuple[str, ...]:
+    ends = (prefix.partition("-") for prefix in prefixes.split())
+    return tuple(str(one) for first, _, last in ends for one in range(int(first), int(last or first) + 1))

@@ -15,19 +15,14 @@ from itertools import chain
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_caixin.audience.columns import COLUMNS, MANY_DIGITS, find_column, missing_column
 from airflow_provider_caixin.audience.exceptions import AudienceError
-from airflow_provider_caixin.audience.numbers import mask, normalise, written
+from airflow_provider_caixin.audience.numbers import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Audience", "AudienceError", "FileAudience", "ListAudience", "audience_from"]
-
-#: The columns looked for in a .csv when none is named, in this order.
-COLUMNS = ("mobile", "手机号", "手机号码", "手机")
-
-# No heading holds so many, and no more of them than this are shown.
-_MANY_DIGITS = 7
 
 _CHUNK = 64 * 1024
 _LONGEST_LINE = 1024 * 1024
@@ -83,17 +78,18 @@ class ListAudience:
 
     :param values: the rows; what can be iterated only once, or is fetched item by item, is copied.
     :param single: the audience was given as one number and not as a list.
+    :param argument: what the rows were given as, for messages.
     :raises AudienceError: a row is itself a list or a mapping.
     """
 
-    def __init__(self, values: Iterable[object], *, single: bool = False) -> None:
+    def __init__(self, values: Iterable[object], *, single: bool = False, argument: str = "mobiles") -> None:
         self.single = single
         self._values = values if isinstance(values, (list, tuple)) else tuple(values)
         digest = sha256()
         for position, value in enumerate(self._values):
             if isinstance(value, (Mapping, list, tuple, set, frozenset)):
                 raise AudienceError(
-                    f"mobiles: item {position} is a {type(value).__name__}, expected a number; pass a "
+                    f"{argument}: item {position} is a {type(value).__name__}, expected a number; pass a "
                     "flat list of numbers (of rows: their number column), or map the task over the lists "
                     "with expand()"
                 )
@@ -105,7 +101,7 @@ class ListAudience:
         return iter(self._values)
 
 
-def audience_from(value: object) -> ListAudience:
+def audience_from(value: object, *, argument: str = "mobiles") -> ListAudience:
     """
     Make an audience of what a Dag gives: one number, a list, or what an upstream task returned.
 
@@ -113,43 +109,44 @@ def audience_from(value: object) -> ListAudience:
     text of a list, which is what Jinja makes of one.
 
     :param value: text, number or iterable; an empty list is an audience of nobody.
+    :param argument: what the value was given as, for messages.
     :raises AudienceError: it is nothing, a mapping, nested, or of a type that holds no numbers.
     """
     if isinstance(value, str):
-        return _from_text(value.strip())
+        return _from_text(value.strip(), argument)
     if isinstance(value, Number) and not isinstance(value, bool):
-        return ListAudience([value], single=True)
+        return ListAudience([value], single=True, argument=argument)
     if isinstance(value, Mapping):
         raise AudienceError(
-            "mobiles: got a dict, expected one number or a list; pass the list inside it, such as "
+            f"{argument}: got a dict, expected one number or a list; pass the list inside it, such as "
             "task.output['mobiles'], or list(d.values())"
         )
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
-        return ListAudience(value)
+        return ListAudience(value, argument=argument)
     raise AudienceError(
-        f"mobiles: got {'nothing (None)' if value is None else type(value).__name__}, expected one number "
+        f"{argument}: got {'nothing (None)' if value is None else type(value).__name__}, expected one number "
         "or a list; see that the upstream task returns its numbers"
     )
 
 
-def _from_text(text: str) -> ListAudience:
+def _from_text(text: str, argument: str) -> ListAudience:
     if text.startswith(("[", "{")):
-        return audience_from(_parsed(text))
+        return audience_from(_parsed(text, argument), argument=argument)
     pieces = [piece for piece in re.split(r"[\r\n,;，；、]", text) if piece.strip()]
     if not pieces or text == "None":
         raise AudienceError(
-            f"mobiles: got {'an empty text' if not pieces else 'the text None'}, expected one number "
+            f"{argument}: got {'an empty text' if not pieces else 'the text None'}, expected one number "
             "or a list; see that the template or upstream task gives numbers"
         )
-    return ListAudience(pieces, single=len(pieces) == 1)
+    return ListAudience(pieces, single=len(pieces) == 1, argument=argument)
 
 
-def _parsed(text: str) -> object:
+def _parsed(text: str, argument: str) -> object:
     for parse in (json.loads, ast.literal_eval):
         with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
             return parse(text)
     raise AudienceError(
-        'mobiles: a text that begins like a list cannot be read; expected ["138...", "139..."]'
+        f'{argument}: a text that begins like a list cannot be read; expected ["138...", "139..."]'
     )
 
 
@@ -165,13 +162,15 @@ class FileAudience:
     :param path: the file.
     :param column: the name of the .csv column, without regard to case; None: ``mobile``, else 手机号, 手机号码, 手机,
         else the only column.
+    :param argument: what the file was given as, for messages.
     :raises AudienceError: the file's name has none of these endings; what is in it is looked at when
         iterating.
     """
 
-    def __init__(self, path: Openable, column: str | None = None) -> None:
+    def __init__(self, path: Openable, column: str | None = None, *, argument: str = "audience_file") -> None:
         self.path = path
         self.column = column or None
+        self._argument = argument
         kind = re.search(r"\.(txt|csv)(\.gz)?$", path.name.lower())
         if kind is None:
             workbook = re.search(r"\.(xls\w?|zip|et|numbers)$", path.name.lower())
@@ -180,6 +179,15 @@ class FileAudience:
             )
         self._is_csv = kind[1] == "csv"
         self._is_compressed = kind[2] is not None
+
+    def __str__(self) -> str:
+        """Name the file as messages do."""
+        return f"{self._argument} {str(self.path)!r}"
+
+    @property
+    def place(self) -> str:
+        """A hash of path and column, which stays the same when the file changes or is gone."""
+        return sha256(repr((str(self.path), self.column)).encode(errors="backslashreplace")).hexdigest()[:16]
 
     @property
     def fingerprint(self) -> str:
@@ -248,7 +256,7 @@ class FileAudience:
         try:
             header = next(reader)
             index = self._column_index(header)
-            if self.column is None and sum(map(str.isdigit, header[index])) >= _MANY_DIGITS:
+            if self.column is None and sum(map(str.isdigit, header[index])) >= MANY_DIGITS:
                 yield header[index]
             for row in reader:
                 yield row[index] if index < len(row) else ""
@@ -259,19 +267,14 @@ class FileAudience:
             ) from error
 
     def _column_index(self, header: list[str]) -> int:
-        names = [name.strip().casefold() for name in header]
-        for wanted in COLUMNS if self.column is None else (self.column.strip().casefold(),):
-            if names.count(wanted) == 1:
-                return names.index(wanted)
-        named = [index for index, name in enumerate(names) if name]
-        if self.column is None and len(named) == 1:
-            return named[0]
-        shown = ", ".join(_masked(header[index]) for index in named[:20])
-        wanted = self.column or "/".join(COLUMNS)
-        raise self._error(
-            f"has no single column {wanted} in its first row ({shown})",
-            "name one of its columns as audience_column",
+        index = find_column(header, self.column)
+        if index is not None:
+            return index
+        nameable = self._argument == "audience_file"
+        remedy = (
+            "name one of its columns as audience_column" if nameable else f"call one of them {COLUMNS[0]}"
         )
+        raise self._error(missing_column(header, self.column, "in its first row"), remedy)
 
     def _unreadable(self, error: OSError) -> AudienceError:
         what = "is a folder" if isinstance(error, IsADirectoryError) else "cannot be opened"
@@ -280,7 +283,7 @@ class FileAudience:
         return self._error(what, "give the path or URL of a readable .txt or .csv file (also .gz)")
 
     def _error(self, what: str, remedy: str) -> AudienceError:
-        return AudienceError(f"audience_file {str(self.path)!r} {what}; {remedy}")
+        return AudienceError(f"{self} {what}; {remedy}")
 
 
 def _decode(line: bytes) -> str:
@@ -288,8 +291,3 @@ def _decode(line: bytes) -> str:
         return line.decode()
     except UnicodeDecodeError:
         return line.decode("gb18030", errors="replace")
-
-
-def _masked(cell: str) -> str:
-    number = normalise(cell)
-    return mask(number) if number else re.sub(rf"\d{{{_MANY_DIGITS},}}", "***", cell)[:40]

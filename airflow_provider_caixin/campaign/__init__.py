@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_provider_caixin.campaign.campaign import Campaign
-from airflow_provider_caixin.campaign.counts import Counts, Progress
+from airflow_provider_caixin.campaign.campaign import Campaign, is_new
+from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.dry_run import dry_run
 from airflow_provider_caixin.campaign.exceptions import (
     CampaignCancelled,
@@ -14,11 +14,13 @@ from airflow_provider_caixin.campaign.exceptions import (
     CampaignStopped,
     DayVolumeUsedUp,
     FailureRatioReached,
+    LedgerSilent,
     OutsideWindow,
     QuotaUsedUp,
 )
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.report import write_report
+from airflow_provider_caixin.campaign.suppression import import_suppressions, numbers_of
 
 __all__ = [
     "Campaign",
@@ -31,10 +33,15 @@ __all__ = [
     "Counts",
     "DayVolumeUsedUp",
     "FailureRatioReached",
+    "LedgerSilent",
+    "Outcome",
     "OutsideWindow",
     "Plan",
     "Progress",
     "QuotaUsedUp",
     "dry_run",
+    "import_suppressions",
+    "is_new",
+    "numbers_of",
     "write_report",
 ]

@@ -5,27 +5,29 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import IO, Final
 
 import pendulum
 
 from airflow_provider_caixin.audience import Audience, AudienceError
-from airflow_provider_caixin.campaign.counts import Counts, Progress
+from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.exceptions import (
     CampaignCancelled,
     CampaignPaused,
     CampaignStopped,
     FailureRatioReached,
+    OutsideWindow,
 )
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.reopening import reopen_skipped
 from airflow_provider_caixin.campaign.report import write_report
 from airflow_provider_caixin.campaign.run import Run
 from airflow_provider_caixin.campaign.senders import Client
-from airflow_provider_caixin.ledger import Ledger, Skip, State, campaigns, messages
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience, was_loaded
+from airflow_provider_caixin.ledger import Ledger, Skip, State, accounts, campaigns, messages, tallies
+from airflow_provider_caixin.ledger.campaigns import CampaignRow, Origin
+from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience, skipped_by_load, was_loaded
 from airflow_provider_caixin.rules import CHINA
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,8 @@ class Campaign:
     :param lease: seconds after which a request without an answer in the ledger counts as unknown; longer than
         three timeouts.
     :param senders: how many requests may be out at once.
+    :param origin: the task that runs it; None: the command line.
+    :raises CampaignPurged: when the campaign is over and its recipients were forgotten.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
     :raises ValueError: when the lease is too short for the timeout.
     """
@@ -60,28 +64,32 @@ class Campaign:
         clock: Callable[[], float] = time.time,
         lease: float = LEASE,
         senders: int = SENDERS,
+        origin: Origin | None = None,
     ) -> None:
         if lease <= 3 * plan.timeout:
             raise ValueError(
                 f"timeout {plan.timeout:g} s: expected less than a third of the lease ({lease:g} s)."
             )
         self.plan = plan
+        #: What this process itself brought about, so that attempts and tasks of one campaign can be added up.
+        self.outcomes: Counter[Outcome] = Counter()
         self._ledger = ledger
         self._client = client
         self._clock = clock
         self._lease = lease
         self._senders = senders
         with ledger.writing() as connection:
-            self._account = campaigns.find_account(ledger, connection, plan.account)
+            self._account = accounts.find_account(ledger, connection, plan.account)
             self._key = campaigns.find_campaign(
                 ledger, connection, plan.campaign_id, self._account, plan.tpl_id, clock()
             )
+            campaigns.note_run(connection, self._key, origin, plan.rate, plan.loosened)
 
     def load(self, audience: Audience, source: str, give_up: Callable[[], bool] = lambda: False) -> bool:
         """
         Merge an audience into the campaign, once per source and content.
 
-        A file that is gone is no hindrance when this source was loaded before: the ledger is the audience.
+        A file that is gone is no hindrance when this source loaded that file before: the ledger is the audience.
 
         :param audience: the rows; not opened when this source was loaded before.
         :param source: who loads: dag, run, task and map index, or a call of the command line.
@@ -89,6 +97,8 @@ class Campaign:
         :return: whether the audience was read now.
         :raises CampaignStopped: when ``give_up`` said so.
         """
+        if place := getattr(audience, "place", None):
+            source = f"{source}/{place}"
         try:
             fingerprint = audience.fingerprint
         except AudienceError as missing:
@@ -100,18 +110,27 @@ class Campaign:
         classifier = self.plan.classifier
         unknown_before = classifier.unknown_segments
         began = time.monotonic()
+
+        def judged() -> Iterable[tuple[str, str | None]]:
+            # Also before: what these rules skip is adopted as it is by a later load when this one is broken off.
+            campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
+            return classifier.classify(audience)
+
         try:
             fresh = load_audience(
                 self._ledger,
                 self._key,
                 f"{source}/{fingerprint}",
-                lambda: classifier.classify(audience),
+                judged,
                 lease=self._lease,
                 give_up=give_up,
             )
         except LoadGivenUp as stopped:
             raise CampaignStopped(str(stopped)) from None
         if fresh:
+            with self._ledger.reading() as connection:
+                skipped = skipped_by_load(connection, self._key, f"{source}/{fingerprint}")
+            self.outcomes.update({(State.SKIPPED, reason): number for reason, number in skipped.items()})
             campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
             log.info(
                 "Audience loaded in %.1f s; %d numbers are in segments that the data does not know and count as allowed.",
@@ -148,14 +167,20 @@ class Campaign:
             lease=self._lease,
             senders=self._senders,
             stop=stop or threading.Event(),
+            outcomes=self.outcomes,
         )
-        run.run(on_progress, every)
+        try:
+            run.run(on_progress, every)
+        except OutsideWindow:
+            tallies.keep(self._ledger, self._key)
+            raise
+        tallies.keep(self._ledger, self._key)
 
     def counts(self) -> Counts:
         """Count the campaign's recipients by what became of them so far."""
         counts = Counts(self.plan.campaign_id, self.plan.tpl_id)
         with self._ledger.reading() as connection:
-            counts.add(messages.tally(connection, self._key))
+            counts.add(tallies.tally(connection, self._key))
             if counts.total == counts.sent == 1:
                 counts.sid = messages.sid_of_only(connection, self._key)
         return counts
@@ -166,7 +191,8 @@ class Campaign:
 
         :param reason: the skip reason.
         """
-        messages.skip_pending(self._ledger, self._key, Skip(reason))
+        skip = Skip(reason)
+        self.outcomes[State.SKIPPED, skip.value] += messages.skip_pending(self._ledger, self._key, skip)
 
     def check_ratio(self) -> None:
         """
@@ -206,14 +232,16 @@ class Campaign:
         """Say how long the run will take and what of it falls behind today's closing."""
         with self._ledger.reading() as connection:
             row = CampaignRow.read(connection, self._key)
-            known = messages.had_template(connection, self._key, self._account, self.plan.tpl_id)
+            had, looked_at = messages.had_template(connection, self._key, self._account, self.plan.tpl_id)
         pending = row.counts[State.PENDING]
         seconds = pending / self.plan.rate
         log.info(
             "%d recipients to send, about %s at %g a second.", pending, _duration(seconds), self.plan.rate
         )
-        if known:
-            log.info("%d of them already had template %d, or may have.", known, self.plan.tpl_id)
+        if had:
+            log.info(
+                "%d of the first %d already had template %d, or may have.", had, looked_at, self.plan.tpl_id
+            )
         window = self.plan.window
         if window is not None and not window.all_day:
             now = pendulum.from_timestamp(self._clock(), tz=CHINA)
@@ -226,6 +254,20 @@ class Campaign:
                         late,
                         f"{window.closes_at(now):%H:%M}",
                     )
+
+
+def is_new(ledger: Ledger, plan: Plan) -> bool:
+    """
+    Tell whether a campaign is not in the ledger yet, without putting it there.
+
+    :param ledger: the ledger.
+    :param plan: the campaign's.
+    :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
+    :raises CampaignPurged: when its recipients were forgotten.
+    """
+    with ledger.reading() as connection:
+        account = accounts.peek_account(connection, plan.account)
+        return campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id) is None
 
 
 def _duration(seconds: float) -> str:

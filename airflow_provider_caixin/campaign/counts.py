@@ -9,6 +9,9 @@ from typing import Any
 
 from airflow_provider_caixin.ledger.schema import State
 
+Outcome = tuple[State, str]
+"""What became of a recipient: the state, and of a rejected one the code, of a skipped one the reason."""
+
 
 @dataclass(slots=True)
 class Counts:
@@ -18,6 +21,8 @@ class Counts:
     :param skipped: by skip reason.
     :param rejected: by the gateway's code, as text.
     :param would_send: only of a dry run: who would get the message.
+    :param had_template: only of a dry run: how many of these already had the template in another campaign, or may have,
+        and among how many of them was looked.
     :param sid: only of a campaign to a single number that was sent.
     """
 
@@ -29,6 +34,7 @@ class Counts:
     unknown: int = 0
     pending: int = 0
     would_send: int | None = None
+    had_template: tuple[int, int] = (0, 0)
     sid: str | None = None
 
     @property
@@ -80,6 +86,7 @@ class Counts:
         }
         if self.would_send is not None:
             result["would_send"] = self.would_send
+            result["had_template"], result["had_template_among"] = self.had_template
         if self.sid is not None:
             result["sid"] = self.sid
         return result

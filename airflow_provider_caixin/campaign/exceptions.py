@@ -10,6 +10,7 @@ How a run of a campaign can end otherwise than with everything settled.
       CampaignPaused       someone paused the campaign or the account
       CampaignCancelled    someone cancelled the campaign; the rest is skipped
       CampaignStopped      this process was told to stop; to be run again
+      LedgerSilent         the ledger neither answers nor fails; to be run again
       CampaignInterrupted  gateway, channel or ledger do not work; to be run again
       CampaignFatal        running again helps nothing before a person acted
         FailureRatioReached  settled, but too much of it failed
@@ -61,6 +62,14 @@ class CampaignStopped(CampaignError):
 
 class CampaignInterrupted(CampaignError):
     """Gateway, channel or ledger do not work at the moment."""
+
+
+class LedgerSilent(CampaignError):
+    """
+    A transaction has not come to an end for longer than a lease: the ledger's host is suspended or cut off.
+
+    Nothing more can be read from it, not even the counts.
+    """
 
 
 class CampaignFatal(CampaignError):

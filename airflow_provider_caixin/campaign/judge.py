@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.ledger import messages
-from airflow_provider_caixin.ledger.messages import FAR_AHEAD, Drawn, Message
-from airflow_provider_caixin.ledger.schema import Skip, State
+from airflow_provider_caixin.ledger.messages import Drawn, Message
+from airflow_provider_caixin.ledger.schema import FAR_AHEAD, Skip, State
 
 RULES: Final = (
     Skip.NOT_CHINA_MOBILE,
@@ -67,7 +67,7 @@ def judge(
         reason = plan.classifier.reason(row.number)
         if reason is not None:
             judgement.skipped[Skip(reason)].append(row)
-        elif row.number in never:
+        elif row.number in never or row.number in plan.suppressed:
             judgement.skipped[Skip.SUPPRESSED].append(row)
         elif plan.cap is not None and row.number in earlier:
             settled, in_the_air = _moments((one for one in earlier[row.number] if one.id != row.id), now)
@@ -90,6 +90,7 @@ def _moments(others: Iterable[Message], now: float) -> tuple[list[float], list[f
         # A lease that ran out is as good as unknown, also where no run of its campaign has written so yet.
         flies = message.state == State.IN_FLIGHT and now <= message.due <= now + FAR_AHEAD
         (in_the_air if flies else settled).append(message.sent_at)
-        if message.doubt_at is not None:
+        # Of one that was not sent a second time after all both say the same.
+        if message.doubt_at is not None and message.doubt_at != message.sent_at:
             settled.append(message.doubt_at)
     return settled, in_the_air

@@ -9,7 +9,14 @@ from typing import Final, Literal
 import pendulum
 
 from airflow_provider_caixin.audience import Classifier
-from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow, china_midnight, in_china
+from airflow_provider_caixin.rules import (
+    CHINA,
+    OPENING_GUARD,
+    FrequencyCap,
+    SendWindow,
+    china_midnight,
+    in_china,
+)
 
 GATEWAY_RATE: Final = 300.0
 DEFAULT_RATE: Final = 294.0
@@ -28,6 +35,7 @@ class Plan:
     :param window: the send window; None: any time.
     :param cap: the frequency cap; None: none.
     :param classifier: carrier and region rules.
+    :param suppressed: people who get nothing in this run, besides those on the ledger's suppression list.
     :param expires_at: after this moment (no zone: Asia/Shanghai), or this long after the campaign's first load,
         or after its first closing (``"close"``), what is left is skipped.
     :param max_messages: at most so many billed or possibly billed in this campaign.
@@ -37,6 +45,7 @@ class Plan:
     :param max_consecutive_failures: channel failures in a row, lasting at least 30 s, that stop the run; None:
         never.
     :param timeout: seconds that an answer may take.
+    :param loosened: a sentence for each rule that this run loosens, for people who look at the campaign.
     :raises ValueError: when a field is none of these.
     """
 
@@ -47,6 +56,7 @@ class Plan:
     window: SendWindow | None = None
     cap: FrequencyCap | None = None
     classifier: Classifier = field(default_factory=Classifier)
+    suppressed: frozenset[str] = frozenset()
     expires_at: datetime | timedelta | Literal["close"] | None = None
     max_messages: int | None = None
     max_per_day: int | None = None
@@ -54,6 +64,7 @@ class Plan:
     max_failure_ratio: float | None = 0.5
     max_consecutive_failures: int | None = 50
     timeout: float = 10.0
+    loosened: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.campaign_id, str) or not self.campaign_id.strip():
@@ -106,6 +117,16 @@ class Plan:
             return float(in_china(self.expires_at).timestamp())
         # "close", which is refused where there is no window.
         return float(self.window.closes_at(loaded).timestamp()) if self.window else None
+
+    def opening(self, now: float) -> pendulum.DateTime | None:
+        """
+        Say when a closed window opens; None: it is open, or will be in a moment.
+
+        :param now: a moment, in seconds since the epoch.
+        """
+        if self.window is None or self.window.seconds_to_post(now, self.timeout) <= OPENING_GUARD:
+            return None
+        return self.window.next_opening(pendulum.from_timestamp(now, tz=CHINA))
 
     def next_day(self, now: float) -> pendulum.DateTime:
         """

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from airflow_provider_caixin.campaign.judge import CLASSIFIED, REMEMBERED, judge
+from collections.abc import Sequence
+
+from airflow_provider_caixin.campaign.judge import REMEMBERED, RULES, judge
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.ledger import Ledger, Skip, State, campaigns, messages
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
+from airflow_provider_caixin.ledger.campaigns import AS_RESTORED, CampaignRow
+
+
+def looked_at_again(row: CampaignRow, plan: Plan) -> tuple[Skip, ...]:
+    """
+    Say which skips a run under these rules looks at again, besides what a window or budget left over.
+
+    A million blocked numbers are not read again as long as the same table judges them.
+
+    :param row: the campaign's.
+    :param plan: the rules of the run.
+    """
+    same = row.classified_by in (plan.classifier.fingerprint, AS_RESTORED)
+    return REMEMBERED if same else RULES
 
 
 def reopen_skipped(ledger: Ledger, plan: Plan, campaign: int) -> None:
@@ -22,13 +37,11 @@ def reopen_skipped(ledger: Ledger, plan: Plan, campaign: int) -> None:
         row = CampaignRow.read(connection, campaign)
         if not row.counts[State.SKIPPED]:
             return
-        # A million blocked numbers are not read again as long as the same table judges them.
-        changed = row.classified_by != plan.classifier.fingerprint
-        reasons = [*CLASSIFIED, *REMEMBERED] if changed else list(REMEMBERED)
+        reasons = looked_at_again(row, plan)
         for batch in messages.skipped_batches(connection, campaign, reasons):
             judgement = judge(connection, plan, row.account, batch, ledger.now(connection))
-            _reopen(ledger, campaign, [one.id for one in judgement.passed + judgement.waiting])
-    if changed:
+            _reopen(ledger, campaign, [one.id for one in judgement.passed + judgement.waiting], reasons)
+    if reasons is RULES:
         campaigns.set_classifier(ledger, campaign, plan.classifier.fingerprint)
     _reopen_left_over(ledger, campaign, Skip.WINDOW_CLOSED, None)
     _reopen_left_over(ledger, campaign, Skip.OVER_BUDGET, plan.max_messages)
@@ -46,16 +59,17 @@ def _reopen_left_over(ledger: Ledger, campaign: int, reason: Skip, budget: int |
             ids = [one.id for one in next(messages.skipped_batches(connection, campaign, [reason]), [])][
                 :room
             ]
-        if _reopen(ledger, campaign, ids) < messages.BATCH:
+        if _reopen(ledger, campaign, ids, [reason]) < messages.BATCH:
             return
 
 
-def _reopen(ledger: Ledger, campaign: int, ids: list[int]) -> int:
+def _reopen(ledger: Ledger, campaign: int, ids: list[int], reasons: Sequence[Skip]) -> int:
     if not ids:
         return 0
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, campaign)
-        reopened = messages.reopen_skipped(connection, ids)
+        row.refuse_if_purged()
+        reopened = messages.reopen_skipped(connection, ids, reasons)
         row.move(State.SKIPPED, State.PENDING, reopened)
         row.save(connection)
     return reopened

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import IO, Final
 
@@ -13,6 +14,10 @@ from airflow_provider_caixin.rules import CHINA
 COLUMNS: Final = ReportRow._fields
 
 
+# Lines of one piece of a stream.
+TOGETHER: Final = 500
+
+
 def write_report(file: IO[str], rows: Iterable[ReportRow]) -> None:
     """
     Write recipients as CSV.
@@ -20,15 +25,46 @@ def write_report(file: IO[str], rows: Iterable[ReportRow]) -> None:
     :param file: open for text with ``newline=""``.
     :param rows: the recipients.
     """
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        sent_at = None
-        if row.sent_at is not None:
-            sent_at = datetime.fromtimestamp(row.sent_at, tz=CHINA).isoformat(timespec="milliseconds")
-        writer.writerow([_as_text(row.mobile), row.state, row.reason, row.error_code, row.sid, sent_at])
+    for piece in csv_pieces(COLUMNS, map(_cells, rows)):
+        file.write(piece)
 
 
-def _as_text(cell: str) -> str:
-    # A row that was no number keeps its text, and a spreadsheet runs a cell that begins like a formula.
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell
+def report_pieces(rows: Iterable[ReportRow]) -> Iterator[str]:
+    """
+    Give recipients as CSV, piece by piece as they come.
+
+    :param rows: the recipients.
+    """
+    return csv_pieces(COLUMNS, map(_cells, rows))
+
+
+def csv_pieces(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """
+    Give a table as CSV, piece by piece; no cell of it is a formula to a spreadsheet.
+
+    :param columns: the names of the columns.
+    :param rows: the cells of each row.
+    """
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(columns)
+    for number, row in enumerate(rows, 1):
+        writer.writerow(map(_as_text, row))
+        if number % TOGETHER == 0:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _cells(row: ReportRow) -> list[object]:
+    sent_at = None
+    if row.sent_at is not None:
+        sent_at = datetime.fromtimestamp(row.sent_at, tz=CHINA).isoformat(timespec="milliseconds")
+    return [row.mobile, row.state, row.reason, row.error_code, row.sid, sent_at]
+
+
+def _as_text(cell: object) -> object:
+    # What others wrote (a row that was no number, the gateway's words) is run by a spreadsheet where it begins like a formula.
+    risky = isinstance(cell, str) and cell.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+    return f"'{cell}" if risky or (isinstance(cell, str) and cell[:1] in ("\t", "\r")) else cell

@@ -6,16 +6,16 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import pendulum
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.answers import Answer, Job, is_channel_failure, settlement
-from airflow_provider_caixin.campaign.counts import Progress
+from airflow_provider_caixin.campaign.counts import Outcome, Progress
 from airflow_provider_caixin.campaign.exceptions import (
     CampaignCancelled,
     CampaignError,
@@ -24,6 +24,7 @@ from airflow_provider_caixin.campaign.exceptions import (
     CampaignPaused,
     CampaignStopped,
     DayVolumeUsedUp,
+    LedgerSilent,
     OutsideWindow,
 )
 from airflow_provider_caixin.campaign.health import Health
@@ -41,7 +42,7 @@ from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.gate import Gate
 from airflow_provider_caixin.ledger.loads import visible_ranges
 from airflow_provider_caixin.ledger.messages import Settlement
-from airflow_provider_caixin.rules import CHINA, OPENING_GUARD, china_midnight
+from airflow_provider_caixin.rules import china_midnight
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,9 @@ STOP_WAIT: Final = 3.0
 RESEND_AFTER: Final = 600.0
 RATE_SPAN: Final = 10.0
 DOUBTS_EVERY: Final = 10.0
-LEAD: Final = 0.015
 MOST_LEAD: Final = 0.5
+LOOK: Final = 0.2
+ASLEEP: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,34 @@ class Seen:
     paused: bool
     cancelled: bool
     over_budget: bool
+    volume: int | None
     volume_used: bool
     slowest_for: float
+
+
+def reach(lead: float) -> float:
+    """
+    Say how far behind the first slot that a tick may take its last one lies.
+
+    Slots before the commit would be late, so each tick's first one is a commit away. Its last one is as far behind as the
+    next tick is, and a little more: what neither of them takes is lost to the rate.
+
+    :param lead: the time that a commit takes, where it takes long.
+    """
+    return max(TICK, lead) + AHEAD - TICK
+
+
+def learned(lead: float, took: float) -> float:
+    """
+    Learn from a commit how far ahead slots are to be taken, so that one commit in twenty is late or so.
+
+    Up quickly and down slowly: a slot that a late commit misses is lost, and one taken earlier than needed is not.
+
+    :param lead: what was reckoned with; 0: nothing yet.
+    :param took: what the commit took.
+    """
+    weight = 0.01 if took < lead else 0.2 if lead else 1.0
+    return min(MOST_LEAD, lead + weight * (took - lead))
 
 
 class Run:
@@ -82,6 +110,7 @@ class Run:
     :param lease: seconds that a claim holds.
     :param senders: how many requests may be out at once.
     :param stop: set from outside when the process is to end within four seconds.
+    :param outcomes: what this process brought about is added to it.
     """
 
     def __init__(
@@ -96,6 +125,7 @@ class Run:
         lease: float,
         senders: int,
         stop: threading.Event,
+        outcomes: Counter[Outcome],
     ) -> None:
         self._plan = plan
         self._ledger = ledger
@@ -104,6 +134,9 @@ class Run:
         self._clock = clock
         self._lease = lease
         self._stop = stop
+        self._outcomes = outcomes
+        # Of the transaction that runs, which may yet fail.
+        self._tick_outcomes: Counter[Outcome] = Counter()
         self._senders = Senders(
             client, plan.tpl_id, self._may_post, rate=plan.rate, timeout=plan.timeout, most=senders
         )
@@ -113,6 +146,8 @@ class Run:
         self._ending: CampaignError | None = None
         self._stopped_at: float | None = None
         self._ledger_failed_at: float | None = None
+        self._asked_at: float | None = None
+        self._awake_since = 0.0
         self._health = Health(plan, clock)
         self._expires: float | None = None
         self._lead = 0.0
@@ -134,10 +169,14 @@ class Run:
         told = time.monotonic()
         try:
             while self._thread.is_alive():
-                self._thread.join(min(every, 0.2))
+                self._wait(min(every, LOOK))
+                self._give_up_if_silent()
                 if on_progress and time.monotonic() - told >= every and (progress := self._progress()):
                     told = time.monotonic()
                     on_progress(progress)
+        except CampaignError:
+            # The dispatcher waits for a ledger that is silent; nobody waits for it.
+            raise
         except BaseException:
             # A time-out of the task arrives as an exception in this thread: settle what is out before it goes on.
             self._stop.set()
@@ -147,6 +186,35 @@ class Run:
             on_progress(progress)
         if self._error is not None:
             raise self._error
+
+    def _wait(self, seconds: float) -> None:
+        began = time.monotonic()
+        self._thread.join(seconds)
+        now = time.monotonic()
+        if now - began > seconds + ASLEEP:
+            # This process was suspended: the ledger may have answered long ago, and nobody was there to hear it.
+            self._awake_since = now
+
+    def _give_up_if_silent(self) -> None:
+        """
+        Leave a dispatcher behind that waits for a ledger which neither answers nor fails.
+
+        :raises CampaignError: when it has been so for a lease, or since this run was told to stop.
+        """
+        asked_at = self._asked_at
+        if asked_at is None:
+            return
+        silent = time.monotonic() - max(asked_at, self._awake_since)
+        if self._stop.is_set() and silent > STOP_WAIT:
+            self._end(
+                CampaignStopped("The task was told to stop while the ledger did not answer."), force=True
+            )
+        elif silent > self._lease:
+            self._end(LedgerSilent(f"The ledger has not answered for {silent:.0f} s."), force=True)
+        else:
+            return
+        if self._ending is not None and self._thread.is_alive():
+            raise self._ending
 
     # ------------------------------------------------------------------ the dispatcher's thread
 
@@ -168,8 +236,17 @@ class Run:
         finally:
             self._senders.close()
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Note since when the ledger is asked, for the thread that waits."""
+        self._asked_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked_at = None
+
     def _prepare(self) -> None:
-        with self._ledger.reading() as connection:
+        with self._asking(), self._ledger.reading() as connection:
             row = CampaignRow.read(connection, self._campaign)
         self._health.quota_before = row.quota_since is not None
         self._expires = self._plan.expiry(row.loaded_at or row.created_at)
@@ -181,13 +258,15 @@ class Run:
         settlements: list[Settlement] = []
         jobs: list[Job] = []
         try:
-            seen = self._transact(answers, settlements, jobs)
+            with self._asking():
+                seen = self._transact(answers, settlements, jobs)
         except LedgerUnavailable as error:
             # Whether the commit took place is not known: these claims were never posted, so they are given back.
             self._senders.answers.extend(Answer(job, NotPosted("the ledger did not answer")) for job in jobs)
             self._ledger_failed(error)
             return False
         self._ledger_failed_at = None
+        self._outcomes.update(self._tick_outcomes)
         self._senders.settled(answers)
         self._senders.submit(jobs)
         for answer, settled in zip(answers, settlements, strict=True):
@@ -210,34 +289,35 @@ class Run:
 
     def _transact(self, answers: list[Answer], settlements: list[Settlement], jobs: list[Job]) -> Seen:
         self._ticks += 1
+        self._tick_outcomes.clear()
         with self._ledger.writing() as connection:
             gate = Gate.open(connection, self._account)
             row = CampaignRow.lock(connection, self._campaign)
             read_at = time.monotonic()
-            now = self._ledger.now(connection)
+            now = row.active_at = self._ledger.now(connection)
             gate.begin_day(china_midnight(now))
             settlements += self._settle(connection, gate, row, answers, now)
-            messages.expire_leases(connection, row, now)
+            self._tick_outcomes[State.UNKNOWN, ""] += messages.expire_leases(connection, row, now)
             gate.speed_up(now)
             stopped = row.paused or row.cancelled or gate.paused
             used = row.counts[State.SENT] + row.counts[State.UNKNOWN]
             over_budget = self._plan.max_messages is not None and used >= self._plan.max_messages
             if not stopped and self._may_claim():
                 jobs += self._claim(connection, gate, row, now, read_at)
-            volume = self._plan.max_per_day
+            volume = self._volume(gate)
             seen = Seen(
                 counts=dict(row.counts),
                 paused=row.paused or gate.paused,
                 cancelled=row.cancelled,
                 over_budget=over_budget,
+                volume=volume,
                 volume_used=volume is not None and gate.day_count >= volume,
                 slowest_for=now - gate.slowest_since if gate.slowest_since is not None else 0.0,
             )
             row.save(connection)
             gate.save(connection)
         if jobs:
-            took = time.monotonic() - read_at
-            self._lead = min(MOST_LEAD, 0.8 * self._lead + 0.2 * took) if took > LEAD else 0.0
+            self._lead = learned(self._lead, time.monotonic() - read_at)
         return seen
 
     def _settle(
@@ -246,7 +326,11 @@ class Run:
         settlements: list[Settlement] = []
         for answer in answers:
             outcome = answer.outcome
-            settlements.append(settlement(answer, now, gate.last_sent_at))
+            settled = settlement(answer, now, gate.last_sent_at)
+            settlements.append(settled)
+            if settled.state is not State.PENDING:
+                code = str(settled.code) if settled.state is State.REJECTED else ""
+                self._tick_outcomes[settled.state, code] += 1
             if isinstance(outcome, str):
                 gate.got_through(now)
                 row.quota_since = None
@@ -279,11 +363,10 @@ class Run:
         plan = self._plan
         rate = gate.rate(plan.rate)
         most = self._senders.free
-        if plan.max_per_day is not None:
-            most = min(most, plan.max_per_day - gate.day_count)
-        # Slots before the commit would be late; a ledger that is slower than a tick looks as far ahead as it takes.
-        ahead = max(AHEAD, 2 * self._lead) - self._lead
-        slots = gate.slots(now + self._lead, rate, ahead, max(0, most))
+        volume = self._volume(gate)
+        if volume is not None:
+            most = min(most, volume - gate.day_count)
+        slots = gate.slots(now + self._lead, rate, reach(self._lead), max(0, most))
         if not slots:
             return []
         doubts = self._choose_doubts(connection, row, now, len(slots))
@@ -303,6 +386,10 @@ class Run:
             Job(one.id, one.number, one.busy, mark, slot + local, lease + local, drift)
             for one, slot in claimed
         ]
+
+    def _volume(self, gate: Gate) -> int | None:
+        """Say how many messages the account may send today: what a person set while campaigns run goes first."""
+        return self._plan.max_per_day if gate.max_per_day is None else gate.max_per_day
 
     def _choose_doubts(
         self, connection: Connection, row: CampaignRow, now: float, most: int
@@ -336,6 +423,7 @@ class Run:
             for reason, rows in judged.skipped.items():
                 messages.mark(connection, [one.id for one in rows], State.SKIPPED, reason.value)
                 row.move(State.PENDING, State.SKIPPED, len(rows))
+                self._tick_outcomes[State.SKIPPED, reason.value] += len(rows)
             messages.mark(connection, [one.id for one in judged.waiting], State.PENDING, due=now + 1)
             chosen += judged.passed
             looked_at += stride
@@ -392,7 +480,7 @@ class Run:
             self._skip_rest(Skip.OVER_BUDGET)
         elif seen.volume_used:
             if not seen.counts[State.IN_FLIGHT]:
-                sentence = f"max_per_day: {self._plan.max_per_day} messages of this account have left today."
+                sentence = f"max_per_day: {seen.volume} messages of this account have left today."
                 self._end(DayVolumeUsedUp(sentence, self._plan.next_day(self._clock())))
         else:
             self._look_at_window()
@@ -407,13 +495,16 @@ class Run:
         if self._expires is not None and now + wait >= self._expires:
             # Nobody needs to wait a night for that.
             self._skip_rest(Skip.EXPIRED)
-        elif wait > OPENING_GUARD:
-            opens_at = window.next_opening(pendulum.from_timestamp(now, tz=CHINA))
+        elif opens_at := self._plan.opening(now):
             sentence = f"The send window {window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}."
             self._end(OutsideWindow(sentence, opens_at))
 
     def _skip_rest(self, reason: Skip) -> None:
-        messages.skip_pending(self._ledger, self._campaign, reason)
+        skipped = messages.BATCH
+        while skipped == messages.BATCH:
+            with self._asking():
+                skipped = messages.skip_batch(self._ledger, self._campaign, reason)
+            self._outcomes[State.SKIPPED, reason.value] += skipped
 
     def _progress(self) -> Progress | None:
         seen = self._seen

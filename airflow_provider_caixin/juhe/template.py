@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 __all__ = ["Template"]
 
 _SIGNATURE = re.compile(r"【([^】]*)】")
+# In words (拒收请回复R, 退订回T, 回TD退订), or as the bare code that people know (回T, 回复TD).
+_OPT_OUT = re.compile(
+    r"退订|拒收|退阅|拒绝接收|不再接收|取消(订阅|接收)|回复?\s*[\"'“‘「]?\s*(TD|[TRNQ])(?![A-Z0-9])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,11 @@ class Template:
         """The text in the first 【】 of the content, without the brackets; empty if there is none."""
         found = _SIGNATURE.search(self.content)
         return found[1] if found else ""
+
+    @property
+    def names_opt_out(self) -> bool:
+        """Whether the text tells how to refuse further messages, which marketing has to (退订, 拒收)."""
+        return _OPT_OUT.search(unicodedata.normalize("NFKC", self.content)) is not None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the template with JSON's types only; ``created_at`` is ISO 8601 with +08:00, or None."""

@@ -326,7 +326,8 @@ class _Adapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """Have a proxy that speaks TLS itself checked by the same CA bundle."""
         if proxy.lower().startswith("https:"):
-            options["proxy_ssl_context"] = self._tls
+            # Both: before 2.8 urllib3 takes the second one where the proxy forwards.
+            options |= {"proxy_ssl_context": self._tls, "ssl_context": self._tls}
         return super().proxy_manager_for(proxy, **options)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,8 +18,35 @@ _SAVE: Final = (
     sa.update(schema.campaign)
     .where(schema.campaign.c.id == sa.bindparam("key"))
     .values({state.value: sa.bindparam(f"new_{state}") for state in State})
-    .values(quota_since=sa.bindparam("new_quota_since"))
+    .values(quota_since=sa.bindparam("new_quota_since"), active_at=sa.bindparam("new_active_at"))
+    # Whatever was tallied is another's business from now on: reasons change also where counts do not.
+    .values(tallied=None)
 )
+
+
+# In place of a classifier's fingerprint: a restored ledger does not know whom other rules have let pass since.
+AS_RESTORED: Final = "as restored"
+
+
+class NoSuchCampaign(LedgerError):
+    """The ledger has no campaign of that name."""
+
+
+class CampaignPurged(LedgerError):
+    """The campaign is over and its recipients were forgotten; it sends nothing any more."""
+
+
+class CancelledForGood(LedgerError):
+    """The campaign was cancelled: nobody is sent anything any more."""
+
+
+class Origin(NamedTuple):
+    """The task of Airflow that runs a campaign."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
 
 
 class CampaignMismatch(LedgerError):
@@ -37,6 +65,9 @@ class CampaignRow:
     created_at: float
     quota_since: float | None
     classified_by: str | None
+    active_at: float | None
+    purged_at: float | None
+    tallied: float | None
     counts: dict[State, int] = field(default_factory=dict)
 
     @classmethod
@@ -65,6 +96,29 @@ class CampaignRow:
         plain = {name: row[name] for name in cls.__slots__ if name != "counts"}
         return cls(**plain, counts={state: row[state.value] for state in State})
 
+    def refuse_if_purged(self) -> None:
+        """
+        Make sure that the campaign's recipients are there.
+
+        :raises CampaignPurged: when they were forgotten, also while this transaction waited for the lock.
+        """
+        if self.purged_at is not None:
+            raise CampaignPurged(
+                "The campaign's recipients were purged meanwhile; it sends nothing any more."
+            )
+
+    def refuse_if_over(self, instead: str) -> None:
+        """
+        Make sure that somebody can be sent something yet.
+
+        :param instead: what a person may do.
+        :raises CampaignPurged: when the campaign's recipients were forgotten.
+        :raises CancelledForGood: when the campaign was cancelled.
+        """
+        self.refuse_if_purged()
+        if self.cancelled:
+            raise CancelledForGood(f"The campaign was cancelled and sends nothing any more: {instead}.")
+
     def move(self, old: State | str, new: State | str, number: int = 1) -> None:
         """
         Count recipients that change their state.
@@ -78,25 +132,13 @@ class CampaignRow:
 
     def save(self, connection: Connection) -> None:
         """
-        Write counts and quota mark back.
+        Write counts and marks back.
 
         :param connection: the transaction that locked the row.
         """
         counts = {f"new_{state}": self.counts[state] for state in State}
-        connection.execute(_SAVE, {"key": self.id, "new_quota_since": self.quota_since, **counts})
-
-
-def find_account(ledger: Ledger, connection: Connection, name: str) -> int:
-    """
-    Find an account's key, making its gate row when there is none.
-
-    :param ledger: the ledger.
-    :param connection: a writing transaction.
-    :param name: the account's name: the connection's ``account``, else a hash of the AppKey.
-    """
-    connection.execute(ledger.insert_if_absent(schema.account), {"hash": digest(name), "name": name})
-    key = sa.select(schema.account.c.id).where(schema.account.c.hash == digest(name))
-    return int(connection.execute(key).scalar_one())
+        marks = {"new_quota_since": self.quota_since, "new_active_at": self.active_at}
+        connection.execute(_SAVE, {"key": self.id, **marks, **counts})
 
 
 def find_campaign(
@@ -112,6 +154,7 @@ def find_campaign(
     :param tpl_id: the template.
     :param now: the host's clock, kept as the time of making.
     :raises CampaignMismatch: when the id belongs to another template or account.
+    :raises CampaignPurged: when its recipients were forgotten.
     """
     table = schema.campaign
     values = {"hash": digest(campaign_id), "campaign_id": campaign_id, "account": account, "tpl_id": tpl_id}
@@ -124,17 +167,6 @@ def find_campaign(
     return key
 
 
-def peek_account(connection: Connection, name: str) -> int | None:
-    """
-    Find an account's key without making its gate row.
-
-    :param connection: any transaction.
-    :param name: the account's name.
-    """
-    key = sa.select(schema.account.c.id).where(schema.account.c.hash == digest(name))
-    return connection.execute(key).scalar_one_or_none()
-
-
 def peek_campaign(connection: Connection, campaign_id: str, account: int | None, tpl_id: int) -> int | None:
     """
     Find a campaign's key without making the campaign.
@@ -144,12 +176,19 @@ def peek_campaign(connection: Connection, campaign_id: str, account: int | None,
     :param account: the account's key.
     :param tpl_id: the template.
     :raises CampaignMismatch: when the id belongs to another template or account.
+    :raises CampaignPurged: when its recipients were forgotten.
     """
     table = schema.campaign
-    owner = sa.select(table.c.id, table.c.tpl_id, table.c.account).where(table.c.hash == digest(campaign_id))
+    columns = (table.c.id, table.c.tpl_id, table.c.account, table.c.purged_at)
+    owner = sa.select(*columns).where(table.c.hash == digest(campaign_id))
     found = connection.execute(owner).one_or_none()
     if found is None:
         return None
+    if found.purged_at is not None:
+        raise CampaignPurged(
+            f"campaign_id {campaign_id!r} belongs to a campaign that is over and whose recipients were purged from the ledger: "
+            "whom it reached is not known any more, so it sends nothing. Give the new campaign its own campaign_id."
+        )
     if found.tpl_id != tpl_id:
         other = f"template {found.tpl_id}, not {tpl_id}"
     elif found.account != account:
@@ -163,6 +202,25 @@ def peek_campaign(connection: Connection, campaign_id: str, account: int | None,
     )
 
 
+def note_run(
+    connection: Connection, campaign: int, origin: Origin | None, rate: float, loosened: Sequence[str]
+) -> None:
+    """
+    Remember who runs a campaign and how, for people who look at it.
+
+    :param connection: a writing transaction.
+    :param campaign: the campaign's key.
+    :param origin: the task; None: the command line, which takes a campaign from no task.
+    :param rate: messages a second that the run is set to.
+    :param loosened: a sentence for each rule that the run loosens.
+    """
+    values: dict[str, object] = {"rate": rate, "loosened": "\n".join(loosened) or None}
+    if origin is not None:
+        values |= origin._asdict()
+    change = sa.update(schema.campaign).where(schema.campaign.c.id == campaign)
+    connection.execute(change.values(values))
+
+
 def note_classifier(ledger: Ledger, campaign: int, fingerprint: str) -> None:
     """
     Remember which rules judged a load; loads that were judged by different ones are looked at again.
@@ -172,8 +230,10 @@ def note_classifier(ledger: Ledger, campaign: int, fingerprint: str) -> None:
     :param fingerprint: the classifier's.
     """
     table = schema.campaign
-    others = sa.case((table.c.classified_by == fingerprint, fingerprint), else_="mixed")
-    noted = sa.case((table.c.classified_by.is_(None), fingerprint), else_=others)
+    same = table.c.classified_by.in_([fingerprint, AS_RESTORED])
+    noted = sa.case(
+        (table.c.classified_by.is_(None), fingerprint), (same, table.c.classified_by), else_="mixed"
+    )
     with ledger.writing() as connection:
         connection.execute(sa.update(table).where(table.c.id == campaign).values(classified_by=noted))
 
@@ -189,3 +249,20 @@ def set_classifier(ledger: Ledger, campaign: int, fingerprint: str) -> None:
     table = schema.campaign
     with ledger.writing() as connection:
         connection.execute(sa.update(table).where(table.c.id == campaign).values(classified_by=fingerprint))
+
+
+def known_campaign(connection: Connection, campaign_id: str) -> int:
+    """
+    Find the key of a campaign that is there, whatever its template and account.
+
+    :param connection: any transaction.
+    :param campaign_id: the campaign's name.
+    :raises NoSuchCampaign: when the ledger has no such campaign.
+    """
+    key = sa.select(schema.campaign.c.id).where(schema.campaign.c.hash == digest(campaign_id))
+    found = connection.execute(key).scalar_one_or_none()
+    if found is None:
+        raise NoSuchCampaign(
+            f"campaign_id {campaign_id!r}: this ledger has no such campaign; check the name and the ledger."
+        )
+    return int(found)

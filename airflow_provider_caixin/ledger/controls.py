@@ -1,18 +1,15 @@
-"""Stop and go from outside: what a person says of a campaign or an account, seen by running tasks within a tick."""
+"""Stop and go from outside: what a person says of a campaign, seen by running tasks within a tick."""
 
 from __future__ import annotations
 
+import math
+
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import messages, schema
-from airflow_provider_caixin.ledger.campaigns import CampaignRow, find_account
-from airflow_provider_caixin.ledger.database import Ledger, LedgerError
-from airflow_provider_caixin.ledger.schema import State, digest
-
-
-class NoSuchCampaign(LedgerError):
-    """The ledger has no campaign of that name."""
+from airflow_provider_caixin.ledger.campaigns import CampaignRow, known_campaign
+from airflow_provider_caixin.ledger.database import Ledger
+from airflow_provider_caixin.ledger.schema import Skip, State
 
 
 def pause_campaign(ledger: Ledger, campaign_id: str, *, paused: bool = True) -> None:
@@ -27,29 +24,17 @@ def pause_campaign(ledger: Ledger, campaign_id: str, *, paused: bool = True) -> 
     _set(ledger, campaign_id, "paused", value=paused)
 
 
-def cancel_campaign(ledger: Ledger, campaign_id: str) -> None:
+def cancel_campaign(ledger: Ledger, campaign_id: str, *, seconds: float = math.inf) -> None:
     """
-    Cancel a campaign for good: who has got nothing yet is skipped by the task, and by every later one.
+    Cancel a campaign for good: who has got nothing yet gets nothing, by this and by every later run.
 
     :param ledger: the ledger.
     :param campaign_id: the campaign's name.
+    :param seconds: how long whoever is pending may be skipped here; its next run skips the rest.
     :raises NoSuchCampaign: when the ledger has no such campaign.
     """
-    _set(ledger, campaign_id, "cancelled", value=True)
-
-
-def pause_account(ledger: Ledger, account: str, *, paused: bool = True) -> None:
-    """
-    Pause or resume all campaigns of an account, also those that are yet to start.
-
-    :param ledger: the ledger.
-    :param account: the account's name.
-    :param paused: False: go on.
-    """
-    with ledger.writing() as connection:
-        key = find_account(ledger, connection, account)
-        change = sa.update(schema.account).where(schema.account.c.id == key)
-        connection.execute(change.values(paused=paused))
+    key = _set(ledger, campaign_id, "cancelled", value=True)
+    messages.skip_pending(ledger, key, Skip.CANCELLED, seconds=seconds)
 
 
 def retry_rejected(ledger: Ledger, campaign_id: str, code: int) -> int:
@@ -61,27 +46,21 @@ def retry_rejected(ledger: Ledger, campaign_id: str, code: int) -> int:
     :param code: the gateway's code.
     :return: how many.
     :raises NoSuchCampaign: when the ledger has no such campaign.
+    :raises CampaignPurged: when its recipients were forgotten.
+    :raises CancelledForGood: when it was cancelled.
     """
     with ledger.writing() as connection:
-        row = CampaignRow.lock(connection, _find(connection, campaign_id))
+        row = CampaignRow.lock(connection, known_campaign(connection, campaign_id))
+        row.refuse_if_over("a new campaign can send to them")
         again = messages.reopen_rejected(connection, row.id, code)
         row.move(State.REJECTED, State.PENDING, again)
         row.save(connection)
     return again
 
 
-def _set(ledger: Ledger, campaign_id: str, flag: str, *, value: bool) -> None:
+def _set(ledger: Ledger, campaign_id: str, flag: str, *, value: bool) -> int:
     with ledger.writing() as connection:
-        key = _find(connection, campaign_id)
+        key = known_campaign(connection, campaign_id)
         change = sa.update(schema.campaign).where(schema.campaign.c.id == key)
         connection.execute(change.values({flag: value}))
-
-
-def _find(connection: Connection, campaign_id: str) -> int:
-    key = sa.select(schema.campaign.c.id).where(schema.campaign.c.hash == digest(campaign_id))
-    found = connection.execute(key).scalar_one_or_none()
-    if found is None:
-        raise NoSuchCampaign(
-            f"campaign_id {campaign_id!r}: this ledger has no such campaign; check the name and the ledger."
-        )
-    return int(found)
+    return key

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike, fspath
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
+from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Connection
 
 from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger.engines import MAKER, READER, WRITER, engine_for
+from airflow_provider_caixin.ledger.upgrades import STEPS
 
-LOCK_TIMEOUT: Final = 5.0
+log = logging.getLogger(__name__)
+
+_NUMBERS: Final = re.compile(r"\d{7,}")
+_VERSION: Final = "schema_version"
 
 _CLOCKS: Final = {
     "postgresql": sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"),
     "mysql": sa.text("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"),
 }
 
-# Two sessions that make tables at once trip over each other on these two; SQLite's write lock is enough.
+# Two sessions that make tables at once trip over each other on these two; SQLite's write lock is enough. MySQL's
+# named locks are the server's and end with the session.
 _MAKING: Final = {
-    "postgresql": ("SELECT pg_advisory_xact_lock(236300)", None),
-    "mysql": ("SELECT GET_LOCK('caixin_ledger', 30)", "SELECT RELEASE_LOCK('caixin_ledger')"),
+    "postgresql": "SELECT pg_advisory_xact_lock(236300) IS NOT NULL",
+    "mysql": f"SELECT GET_LOCK(CONCAT('caixin_ledger_', MD5(DATABASE())), {MAKER.lock})",
 }
 
 
@@ -45,13 +54,26 @@ class Ledger:
     :param url: an SQLAlchemy URL of SQLite, PostgreSQL (psycopg 3) or MySQL/MariaDB (PyMySQL).
     :param clock: the host's clock, seconds since the epoch; SQLite's slots and leases go by it, the other
         two use their own.
+    :param statement: seconds that one statement may take.
     :raises LedgerUnavailable: when the database cannot be opened.
     :raises LedgerError: when it holds tables of a newer version than this one.
     """
 
-    def __init__(self, url: URL | str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: URL | str,
+        clock: Callable[[], float] = time.time,
+        *,
+        statement: int = WRITER.statement,
+    ) -> None:
         self._clock = clock
-        self.engine = _engine(sa.make_url(url))
+        url = sa.make_url(url)
+        try:
+            self.engine, self._readers = (
+                engine_for(url, replace(limits, statement=statement)) for limits in (WRITER, READER)
+            )
+        except ValueError as error:
+            raise LedgerError(str(error)) from None
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         try:
             self.uuid = self._prepare()
@@ -86,12 +108,8 @@ class Ledger:
 
         :raises LedgerUnavailable: when the database does not answer.
         """
-        with _translated(), self.engine.connect() as connection:
-            reader = connection.execution_options(caixin_reads=True)
-            if self.dialect == "postgresql":
-                # A reader holds nobody up, and may be waiting for a file.
-                reader.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-            yield reader
+        with _translated(), self._readers.connect() as connection:
+            yield connection
 
     def now(self, connection: Connection) -> float:
         """
@@ -139,105 +157,83 @@ class Ledger:
     def close(self) -> None:
         """Close the connections that are not in use."""
         self.engine.dispose()
+        self._readers.dispose()
 
     def _insert(self, table: sa.Table) -> Any:
         return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
 
     def _prepare(self) -> str:
         """Make the tables if need be and return the ledger's own id."""
-        stored = self._read_meta() or self._make()
-        version = int(stored["schema_version"])
-        if version > schema.SCHEMA_VERSION:
+        with self.reading() as connection:
+            if self.dialect == "postgresql":
+                encoding = connection.execute(sa.text("SHOW server_encoding")).scalar_one()
+                if encoding != "UTF8":
+                    raise LedgerError(
+                        f"The ledger's database has the encoding {encoding}, which cannot hold the gateway's Chinese texts: "
+                        "give it a database with the encoding UTF8."
+                    )
+            stored = _read_meta(connection)
+        if int(stored.get(_VERSION, 0)) < schema.SCHEMA_VERSION:
+            stored = self._make()
+        if int(stored[_VERSION]) > schema.SCHEMA_VERSION:
             raise LedgerError(
-                f"The ledger has schema version {version}, this airflow-provider-caixin knows up to "
+                f"The ledger has schema version {stored[_VERSION]}, this airflow-provider-caixin knows up to "
                 f"{schema.SCHEMA_VERSION}: upgrade airflow-provider-caixin on this host."
             )
         return stored["uuid"]
 
-    def _read_meta(self) -> dict[str, str]:
-        with self.reading() as connection:
-            if not sa.inspect(connection).has_table(schema.meta.name):
-                return {}
-            rows = connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value))
-            return {row.name: row.value for row in rows}
-
     def _make(self) -> dict[str, str]:
-        lock, unlock = _MAKING.get(self.dialect, (None, None))
-        with self.writing() as connection:
-            if lock is not None:
-                connection.execute(sa.text(lock))
-            try:
-                schema.metadata.create_all(connection)
-                values = [
-                    {"name": "schema_version", "value": str(schema.SCHEMA_VERSION)},
-                    {"name": "uuid", "value": str(uuid.uuid4())},
-                ]
-                connection.execute(self.insert_if_absent(schema.meta), values)
-            finally:
-                if unlock is not None:
-                    connection.execute(sa.text(unlock))
-        return self._read_meta()
+        """Make the tables, or bring those of an older version to this one, while no other process does."""
+        engine = engine_for(self.engine.url, MAKER)
+        try:
+            with _translated(), engine.begin() as connection:
+                lock = _MAKING.get(self.dialect)
+                if lock is not None and not connection.execute(sa.text(lock)).scalar_one():
+                    raise LedgerUnavailable(
+                        "The ledger's tables are being made by another process; it takes too long."
+                    )
+                stored = _read_meta(connection)
+                if not stored:
+                    schema.metadata.create_all(connection)
+                    stored = {_VERSION: str(schema.SCHEMA_VERSION), "uuid": str(uuid.uuid4())}
+                    values = [{"name": name, "value": value} for name, value in stored.items()]
+                    connection.execute(sa.insert(schema.meta), values)
+                for version in range(int(stored[_VERSION]) + 1, schema.SCHEMA_VERSION + 1):
+                    log.warning(
+                        "Upgrading the ledger to schema version %d; with millions of recipients this takes minutes.",
+                        version,
+                    )
+                    STEPS[version](connection)
+                    stored[_VERSION] = str(version)
+                    change = sa.update(schema.meta).where(schema.meta.c.name == _VERSION)
+                    connection.execute(change.values(value=stored[_VERSION]))
+        except LedgerUnavailable as error:
+            raise LedgerUnavailable(
+                f"The ledger's tables could not be made or upgraded, for which its user needs the right to create and alter "
+                f"tables. {error}"
+            ) from None
+        finally:
+            engine.dispose()
+        return stored
+
+
+def _read_meta(connection: Connection) -> dict[str, str]:
+    if not sa.inspect(connection).has_table(schema.meta.name):
+        return {}
+    rows = connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value))
+    return {row.name: row.value for row in rows}
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (exc.OperationalError, exc.InternalError, exc.InterfaceError, exc.TimeoutError) as error:
-        # The driver's own words: SQLAlchemy's text repeats the statement and its parameters, which are numbers.
-        cause = getattr(error, "orig", None) or error
-        raise LedgerUnavailable(f"The ledger did not answer: {type(cause).__name__}: {cause}") from None
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        raise LedgerUnavailable(f"The ledger did not answer: {_said(error)}") from None
 
 
-def _engine(url: URL) -> Engine:
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        engine = sa.create_engine(
-            url,
-            connect_args={"timeout": LOCK_TIMEOUT, "check_same_thread": False, "isolation_level": None},
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    seconds = int(LOCK_TIMEOUT)
-    if backend == "postgresql":
-        timeouts = ("lock_timeout", "idle_in_transaction_session_timeout")
-        options = (
-            " ".join(f"-c {name}={seconds}s" for name in timeouts) + f" -c statement_timeout={6 * seconds}s"
-        )
-        return sa.create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            isolation_level="READ COMMITTED",
-            connect_args={"options": options, "connect_timeout": seconds},
-            pool_pre_ping=True,
-            hide_parameters=True,
-        )
-    if backend in ("mysql", "mariadb"):
-        return sa.create_engine(
-            url.set(drivername="mysql+pymysql"),
-            # REPEATABLE READ, the default, shows a cap as it stood before the wait for the gate.
-            isolation_level="READ COMMITTED",
-            connect_args={
-                "charset": "utf8mb4",
-                "connect_timeout": seconds,
-                "read_timeout": 6 * seconds,
-                "write_timeout": 6 * seconds,
-                "init_command": f"SET SESSION innodb_lock_wait_timeout={seconds}",
-            },
-            pool_pre_ping=True,
-            hide_parameters=True,
-        )
-    raise LedgerError(f"ledger: {backend!r} is not supported; expected sqlite, postgresql or mysql.")
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("caixin_reads")
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+def _said(error: exc.DBAPIError | exc.TimeoutError) -> str:
+    """Give the database's own words without the statement, its parameters and what they quote of the rows: numbers."""
+    cause = getattr(error, "orig", None) or error
+    words = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause).partition("\n")[0]
+    return f"{type(cause).__name__}: {_NUMBERS.sub('***', words)}"

@@ -18,6 +18,7 @@ HALVED_AFTER: Final = 10
 SLOWEST: Final = 1 / 64
 SPEED_UP_AFTER: Final = 5.0
 SPEED_UP_BY: Final = 1.25
+DAY: Final = 86_400.0
 
 _LOCK: Final = sa.select(account).where(account.c.id == sa.bindparam("key")).with_for_update()
 _SAVE: Final = (
@@ -48,6 +49,7 @@ class Gate:
     day: float
     day_count: int
     paused: bool
+    max_per_day: int | None
 
     @classmethod
     def open(cls, connection: Connection, key: int) -> Gate:
@@ -79,7 +81,7 @@ class Gate:
 
     def slots(self, now: float, rate: float, ahead: float, limit: int) -> list[float]:
         """
-        Reckon the next free slots without taking them.
+        Reckon the next free slots without taking them; none behind the midnight that ends the day which is counted.
 
         :param now: the ledger's clock, read under the lock.
         :param rate: messages a second in force.
@@ -93,7 +95,8 @@ class Gate:
             )
             self.next_slot = now
         first = max(self.next_slot, now)
-        return [first + index * gap for index in range(limit) if first + index * gap <= now + ahead]
+        slots = (first + index * gap for index in range(limit))
+        return [slot for slot in slots if slot <= now + ahead and slot < self.day + DAY]
 
     def take(self, slots: list[float], rate: float) -> None:
         """
@@ -108,12 +111,15 @@ class Gate:
 
     def begin_day(self, midnight: float) -> None:
         """
-        Start counting a new day when one has begun.
+        Start counting a new day when one has begun; a clock that goes back by less than two days keeps the later one.
 
         :param midnight: the start of the current China day.
         """
         if midnight > self.day:
             self.day, self.day_count = midnight, 0
+        elif self.day > midnight + DAY:
+            # A clock was far ahead: what was counted then is counted to today.
+            self.day = midnight
 
     def uncount(self, slot: float | None) -> None:
         """

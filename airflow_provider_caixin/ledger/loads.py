@@ -17,13 +17,14 @@ from sqlalchemy.engine import Connection
 from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.database import Ledger, LedgerError, LedgerUnavailable
-from airflow_provider_caixin.ledger.schema import Skip, State, digest
+from airflow_provider_caixin.ledger.schema import FAR_AHEAD, Skip, State, digest
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 10_000
 _POLL: Final = 0.5
 _LAST: Final = 2**63 - 1
+_BROKEN_OFF: Final = "broken off/"
 
 Row = tuple[str, str | None]
 
@@ -84,11 +85,17 @@ def load_audience(
     try:
         while True:
             watched: set[int] = set()
+            began, missed = False, False
             with closing(sorted_audience(rows(), renew)) as stream:
                 while batch := list(itertools.islice(stream, BATCH)):
                     _go_on(give_up)
-                    watched |= _merge(ledger, campaign, load, owner, lease, batch)
-            while (outcome := _finish(ledger, campaign, load, owner, lease, watched)) == "wait":
+                    earlier, alive = _merge(ledger, campaign, load, owner, lease, batch)
+                    watched |= earlier
+                    missed = missed or (began and not alive)
+                    began = True
+            while (
+                outcome := _finish(ledger, campaign, load, owner, lease, watched, missed=missed)
+            ) == "wait":
                 _go_on(give_up)
                 time.sleep(_POLL)
             if outcome == "done":
@@ -152,6 +159,58 @@ def was_loaded(connection: Connection, campaign: int, loader: str) -> bool:
     return any(source.rpartition("/")[0] == loader for source in connection.execute(sources).scalars())
 
 
+def being_loaded(connection: Connection, campaign: int, now: float) -> bool:
+    """
+    Tell whether a loader is at work on a campaign.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    :param now: the ledger's clock.
+    """
+    table = schema.load
+    alive = sa.select(table.c.id).where(
+        table.c.campaign == campaign,
+        ~table.c.done,
+        table.c.owner.is_not(None),
+        table.c.lease.between(now, now + FAR_AHEAD),
+    )
+    return connection.execute(alive.limit(1)).first() is not None
+
+
+def is_unfinished(connection: Connection, campaign: int) -> bool:
+    """
+    Tell whether some of a campaign's audience was to come when its loader was last heard of.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    """
+    table = schema.load
+    begun = sa.select(table.c.id).where(
+        table.c.campaign == campaign, ~table.c.done, ~table.c.source.startswith(_BROKEN_OFF, autoescape=True)
+    )
+    return connection.execute(begun.limit(1)).first() is not None
+
+
+def skipped_by_load(connection: Connection, campaign: int, source: str) -> dict[str, int]:
+    """
+    Count the recipients of a complete load that it skipped, by reason.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    :param source: who loaded what.
+    """
+    load, rows = schema.load, schema.recipient
+    known = sa.select(load.c.id).where(load.c.campaign == campaign, load.c.hash == digest(source))
+    first, last = _positions(connection.execute(known).scalar_one())
+    per_reason = (
+        sa.select(rows.c.reason, sa.func.count())
+        .where(rows.c.campaign == campaign, rows.c.state == State.SKIPPED.value)
+        .where(rows.c.position.between(first, last))
+        .group_by(rows.c.reason)
+    )
+    return {str(reason): number for reason, number in connection.execute(per_reason)}
+
+
 def visible_ranges(connection: Connection, campaign: int) -> list[tuple[int, int]]:
     """
     Give the positions that belong to complete loads, as (first, last) pairs in their order.
@@ -179,8 +238,20 @@ def _others(connection: Connection, campaign: int, load: int, now: float) -> tup
     columns = (table.c.id, table.c.owner, table.c.lease)
     unfinished = sa.select(*columns).where(table.c.campaign == campaign, ~table.c.done, table.c.id != load)
     others = connection.execute(unfinished).all()
-    earlier = {one.id for one in others if one.id < load and one.owner is not None and one.lease >= now}
+    earlier = {one.id for one in others if one.id < load and _is_alive(one.owner, one.lease, now)}
     return earlier, {one.id for one in others} - earlier
+
+
+def _is_alive(owner: str | None, lease: float, now: float) -> bool:
+    return owner is not None and now <= lease <= now + FAR_AHEAD
+
+
+def _has_rows(connection: Connection, campaign: int, load: int) -> bool:
+    table = schema.recipient
+    rows = sa.select(table.c.id).where(
+        table.c.campaign == campaign, table.c.position.between(*_positions(load))
+    )
+    return connection.execute(rows.limit(1)).first() is not None
 
 
 def _go_on(give_up: Callable[[], bool]) -> None:
@@ -194,32 +265,52 @@ def _positions(load: int) -> tuple[int, int]:
 
 
 def _take(ledger: Ledger, campaign: int, source: str, owner: str, lease: float) -> int | None:
-    """Return the load's key when it is ours to do, 0 when someone else is at it, None when it is done."""
+    """
+    Return the load's key when it is ours to do, 0 when someone else is at it, None when it is done.
+
+    A load that was broken off is not gone on with but begun anew, because the source may give other people by now: whom
+    only the old one had stays hidden.
+    """
     table = schema.load
-    key = {"campaign": campaign, "hash": digest(source)}
     with ledger.writing() as connection:
+        # One taker at a time.
+        CampaignRow.lock(connection, campaign)
         now = ledger.now(connection)
-        connection.execute(ledger.insert_if_absent(table), {**key, "source": source, "lease": 0.0})
-        where = (table.c.campaign == campaign, table.c.hash == key["hash"])
-        found = connection.execute(sa.select(table).where(*where).with_for_update()).one()
-        if found.done:
-            return None
-        if found.owner is not None and now < found.lease < now + 2 * lease:
-            return 0
-        connection.execute(sa.update(table).where(*where).values(owner=owner, lease=now + lease))
-        return int(found.id)
+        named = (table.c.campaign == campaign, table.c.hash == digest(source))
+        found = connection.execute(sa.select(table).where(*named)).one_or_none()
+        if found is not None:
+            if found.done:
+                return None
+            if _is_alive(found.owner, found.lease, now):
+                return 0
+            alone = not any(_others(connection, campaign, found.id, now))
+            if alone and not _has_rows(connection, campaign, found.id):
+                # An attempt that came to nothing leaves no row for each time that it is made; others may have watched it die.
+                values = {"owner": owner, "lease": now + lease}
+                connection.execute(sa.update(table).where(table.c.id == found.id).values(values))
+                return int(found.id)
+            old = f"{_BROKEN_OFF}{found.id}/{found.source}"
+            values = {"hash": digest(old), "source": old, "owner": None, "lease": 0.0}
+            connection.execute(sa.update(table).where(table.c.id == found.id).values(values))
+        fresh = {"campaign": campaign, "hash": digest(source), "source": source}
+        made = connection.execute(sa.insert(table).values(**fresh, owner=owner, lease=now + lease))
+        return int(made.inserted_primary_key[0])  # type: ignore[index]  # one row has a key
 
 
 def _renew(ledger: Ledger, load: int, owner: str, lease: float) -> None:
     with ledger.writing() as connection:
-        _keep(connection, load, owner, ledger.now(connection) + lease)
+        _keep(connection, load, owner, ledger.now(connection), lease)
 
 
-def _keep(connection: Connection, load: int, owner: str, until: float) -> None:
+def _keep(connection: Connection, load: int, owner: str, now: float, lease: float) -> bool:
+    """Renew the lease; return whether it had lasted, or others may have taken rows of ours for those of a dead load."""
     table = schema.load
-    mine = sa.update(table).where(table.c.id == load, table.c.owner == owner).values(lease=until)
-    if connection.execute(mine).rowcount == 0:
+    mine = (table.c.id == load, table.c.owner == owner)
+    before = connection.execute(sa.select(table.c.lease).where(*mine).with_for_update()).scalar_one_or_none()
+    if before is None:
         raise LoadLost("Another process took over the loading of this audience; it goes on there.")
+    connection.execute(sa.update(table).where(*mine).values(lease=now + lease))
+    return _is_alive(owner, before, now)
 
 
 def _hand_back(ledger: Ledger, load: int, owner: str) -> None:
@@ -234,17 +325,17 @@ def _hand_back(ledger: Ledger, load: int, owner: str) -> None:
 
 def _merge(
     ledger: Ledger, campaign: int, load: int, owner: str, lease: float, batch: list[dict[str, Any]]
-) -> set[int]:
-    """Merge a batch; return the loads that rows of it may still be hidden under."""
+) -> tuple[set[int], bool]:
+    """Merge a batch; return the loads that rows of it may still be hidden under, and whether we had kept our lease."""
     base, _ = _positions(load)
     for row in batch:
         row["campaign"] = campaign
         row["position"] += base
     table = schema.recipient
     with ledger.writing() as connection:
-        CampaignRow.lock(connection, campaign)
+        CampaignRow.lock(connection, campaign).refuse_if_purged()
         now = ledger.now(connection)
-        _keep(connection, load, owner, now + lease)
+        alive = _keep(connection, load, owner, now, lease)
         earlier, free = _others(connection, campaign, load, now)
         # Literals: PyMySQL takes no parameters behind the values of a bulk insert.
         taken = [
@@ -258,19 +349,20 @@ def _merge(
             else ledger.insert_if_absent(table)
         )
         connection.execute(insert, batch)
-    return earlier
+    return earlier, alive
 
 
 def _finish(
-    ledger: Ledger, campaign: int, load: int, owner: str, lease: float, watched: set[int]
+    ledger: Ledger, campaign: int, load: int, owner: str, lease: float, watched: set[int], *, missed: bool
 ) -> Literal["done", "wait", "again"]:
-    """Make the load's rows visible, unless some of them may be hidden under an earlier load."""
+    """Make the load's rows visible, unless some of them may be hidden under another load."""
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, campaign)
+        row.refuse_if_purged()
         now = ledger.now(connection)
-        _keep(connection, load, owner, now + lease)
+        alive = _keep(connection, load, owner, now, lease)
         earlier, free = _others(connection, campaign, load, now)
-        if watched & free:
+        if missed or not alive or watched & free:
             return "again"
         if earlier:
             watched |= earlier
@@ -284,6 +376,17 @@ def _finish(
         row.counts.update(count_states(connection, campaign))
         row.save(connection)
     return "done"
+
+
+def hidden() -> sa.ColumnElement[bool]:
+    """Give the condition that finds recipients of loads that are not complete, whatever their campaign."""
+    table, rows = schema.load, schema.recipient
+    first = table.c.id * (1 << 32)
+    return sa.exists().where(
+        table.c.campaign == rows.c.campaign,
+        ~table.c.done,
+        rows.c.position.between(first, first + ((1 << 32) - 1)),
+    )
 
 
 def count_states(connection: Connection, campaign: int) -> dict[State, int]:

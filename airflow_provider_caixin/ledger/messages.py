@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger import schema, traffic
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.database import Ledger
 from airflow_provider_caixin.ledger.gate import Gate
-from airflow_provider_caixin.ledger.loads import visible
-from airflow_provider_caixin.ledger.schema import REASON_LENGTH, Skip, State
+from airflow_provider_caixin.ledger.loads import visible, visible_ranges
+from airflow_provider_caixin.ledger.schema import FAR_AHEAD, REASON_LENGTH, Skip, State
+from airflow_provider_caixin.ledger.traffic import minute_of
 
 BATCH: Final = 10_000
-# No delay and no lease is longer; a moment further ahead was written before the clock went back.
-FAR_AHEAD: Final = 600.0
+# Rows of one UPDATE; a statement of each length is kept.
+TOGETHER: Final = 50
+LOOK_SECONDS: Final = 5.0
 
 _table: Final = schema.recipient
 _ids: Final[sa.BindParameter[list[int]]] = sa.bindparam("ids", expanding=True)
@@ -47,7 +53,7 @@ _DRAW_DOUBTS: Final = (
     .limit(sa.bindparam("most"))
 )
 _EXPIRED: Final = (
-    sa.select(_table.c.id)
+    sa.select(_table.c.id, _table.c.sent_at)
     .where(_table.c.campaign == sa.bindparam("campaign"), _table.c.state == State.IN_FLIGHT.value)
     .where(sa.or_(_table.c.due < sa.bindparam("now"), _table.c.due > sa.bindparam("far")))
 )
@@ -56,26 +62,19 @@ _HELD: Final = sa.select(
 ).where(_table.c.id.in_(_ids))
 _HISTORY: Final = (
     sa.select(_table.c.id, _table.c.number, _table.c.state, _table.c.sent_at, _table.c.due, _table.c.doubt_at)
-    .join(schema.campaign, schema.campaign.c.id == _table.c.campaign)
     .where(_table.c.number.in_(sa.bindparam("numbers", expanding=True)))
-    .where(schema.campaign.c.account == sa.bindparam("account"), _table.c.sent_at >= sa.bindparam("since"))
+    .where(_table.c.sent_at >= sa.bindparam("since"))
+    # No join, and a sum that no index has: SQLite, and MariaDB for many numbers, would begin with the campaigns and read all
+    # that each of them has sent.
+    .where(
+        (_table.c.campaign + 0).in_(
+            sa.select(schema.campaign.c.id).where(schema.campaign.c.account == sa.bindparam("account"))
+        )
+    )
     .where(_table.c.state.in_([State.SENT.value, State.UNKNOWN.value, State.IN_FLIGHT.value]))
 )
 _SUPPRESSED: Final = sa.select(schema.suppression.c.number).where(
     schema.suppression.c.number.in_(sa.bindparam("numbers", expanding=True))
-)
-_CLAIM: Final = (
-    sa.update(_table)
-    .where(_table.c.id == sa.bindparam("key"))
-    .values(state=State.IN_FLIGHT.value, reason=None, code=None)
-    .values(claim=sa.bindparam("new_claim"), sent_at=sa.bindparam("slot"), due=sa.bindparam("lease"))
-    .values(doubt_at=sa.bindparam("new_doubt_at"))
-)
-_SETTLE: Final = (
-    sa.update(_table)
-    .where(_table.c.id == sa.bindparam("key"))
-    .values({name: sa.bindparam(f"new_{name}") for name in ("state", "due", "reason", "code", "sid", "busy")})
-    .values({name: sa.bindparam(f"new_{name}") for name in ("claim", "sent_at", "doubt_at")})
 )
 _MARK: Final = (
     sa.update(_table)
@@ -166,7 +165,9 @@ def draw_doubts(connection: Connection, campaign: int, now: float, before: float
     :param most: how many at the most.
     """
     values = {"campaign": campaign, "now": now, "before": before, "most": most}
-    return [Drawn(*row) for row in connection.execute(_DRAW_DOUBTS, values)]
+    # A restored ledger also has doubts of loads that are not complete.
+    statement = _DRAW_DOUBTS.where(visible(connection, campaign))
+    return [Drawn(*row) for row in connection.execute(statement, values)]
 
 
 def history(
@@ -206,12 +207,10 @@ def claim(connection: Connection, rows: Iterable[tuple[Drawn, float]], mark: str
     :param mark: the claim's id.
     :param lease: until when the claim holds, by the ledger's clock.
     """
-    values = [
-        {"key": one.id, "slot": slot, "new_claim": mark, "lease": lease, "new_doubt_at": one.doubt_at}
-        for one, slot in rows
-    ]
-    if values:
-        connection.execute(_CLAIM, values)
+    plain = {"state": State.IN_FLIGHT.value, "due": lease, "reason": None, "code": None, "claim": mark}
+    _write(
+        connection, [{"id": one.id, **plain, "sent_at": slot, "doubt_at": one.doubt_at} for one, slot in rows]
+    )
 
 
 def settle(
@@ -231,12 +230,20 @@ def settle(
     """
     held = {row.id: row for row in connection.execute(_HELD, {"ids": [one.id for one in settlements]})}
     states = {key: row.state for key, row in held.items()}
-    changes = []
+    # The last answer to a request counts: told to stop, a run first settles it as a doubt.
+    changes: dict[int, dict[str, Any]] = {}
+    # What each request counts as so far.
+    counted = {key: State.UNKNOWN if row.state == State.UNKNOWN else None for key, row in held.items()}
+    minutes: Counter[traffic.Change] = Counter()
     for one in settlements:
         row = held.get(one.id)
         if row is None or row.claim != one.claim or states[one.id] not in (State.IN_FLIGHT, State.UNKNOWN):
             continue
         state, sent_at, doubt_at = one.state, row.sent_at, row.doubt_at
+        before, counted[one.id] = counted[one.id], state if state in traffic.OUTCOMES else None
+        for outcome, number in ((before, -1), (counted[one.id], 1)):
+            if outcome is not None:
+                minutes[minute_of(sent_at), outcome] += number
         if state in (State.PENDING, State.REJECTED):
             gate.uncount(sent_at)
             state, sent_at = (state, sent_at) if doubt_at is None else (State.UNKNOWN, doubt_at)
@@ -245,22 +252,55 @@ def settle(
             sent_at, doubt_at = doubt_at, None
         campaign.move(states[one.id], state)
         states[one.id] = state.value
-        changes.append(
-            {
-                "key": one.id,
-                "new_state": state.value,
-                "new_due": one.due,
-                "new_reason": one.reason[:REASON_LENGTH] if one.reason else None,
-                "new_code": one.code,
-                "new_sid": one.sid,
-                "new_busy": one.busy,
-                "new_claim": None if one.state is State.PENDING else one.claim,
-                "new_sent_at": sent_at,
-                "new_doubt_at": doubt_at,
-            }
-        )
-    if changes:
-        connection.execute(_SETTLE, changes)
+        changes[one.id] = {
+            "id": one.id,
+            "state": state.value,
+            "due": one.due,
+            "reason": one.reason[:REASON_LENGTH] if one.reason else None,
+            "code": one.code,
+            "sid": one.sid,
+            "busy": one.busy,
+            # Of a request that is over nothing more can come; whoever is in doubt after it is so for an earlier one.
+            "claim": one.claim if state is one.state and state is not State.PENDING else None,
+            "sent_at": sent_at,
+            "doubt_at": doubt_at,
+        }
+    _write(connection, list(changes.values()))
+    traffic.add(connection, campaign.id, minutes)
+
+
+def _write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write recipients, each with values of its own; all rows have the same columns, and one of them is the id."""
+    if not rows:
+        return
+    names = tuple(rows[0])
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        values = [{f"new_{name}": value for name, value in row.items()} for row in rows]
+        connection.execute(_update_each(names), values)
+        return
+    # PyMySQL waits for the server's answer to each row of an executemany, which is most of a tick.
+    for start in range(0, len(rows), TOGETHER):
+        part = rows[start : start + TOGETHER]
+        flat = {f"{name}_{index}": value for index, row in enumerate(part) for name, value in row.items()}
+        connection.execute(_update_together(names, len(part)), flat)
+
+
+@cache
+def _update_each(names: tuple[str, ...]) -> sa.Update:
+    values: dict[str, sa.ColumnElement[Any]] = {
+        name: sa.bindparam(f"new_{name}") for name in names if name != "id"
+    }
+    return sa.update(_table).where(_table.c.id == sa.bindparam("new_id")).values(values)
+
+
+@cache
+def _update_together(names: tuple[str, ...], count: int) -> sa.TextClause:
+    # As text: to put it together from SQLAlchemy's parts takes up to a tenth of a second for each length.
+    rows = (", ".join(f":{name}_{index} AS {name}" for name in names) for index in range(count))
+    given = " UNION ALL ".join(f"SELECT {row}" for row in rows)
+    values = ", ".join(f"one.{name} = given.{name}" for name in names if name != "id")
+    # Nothing in it but names of columns.
+    return sa.text(f"UPDATE {_table.name} AS one JOIN ({given}) AS given ON one.id = given.id SET {values}")  # noqa: S608
 
 
 def expire_leases(connection: Connection, campaign: CampaignRow, now: float) -> int:
@@ -273,11 +313,14 @@ def expire_leases(connection: Connection, campaign: CampaignRow, now: float) -> 
     :return: how many.
     """
     values = {"campaign": campaign.id, "now": now, "far": now + FAR_AHEAD}
-    ids = list(connection.execute(_EXPIRED, values).scalars())
-    if ids:
+    expired = connection.execute(_EXPIRED, values).all()
+    if expired:
+        ids = [one.id for one in expired]
         mark(connection, ids, State.UNKNOWN, "no answer was recorded before the lease ran out")
         campaign.move(State.IN_FLIGHT, State.UNKNOWN, len(ids))
-    return len(ids)
+        minutes = Counter((minute_of(one.sent_at), State.UNKNOWN) for one in expired)
+        traffic.add(connection, campaign.id, minutes)
+    return len(expired)
 
 
 def mark(
@@ -297,36 +340,53 @@ def mark(
         connection.execute(_MARK, values)
 
 
-def skip_pending(ledger: Ledger, campaign: int, reason: Skip) -> None:
+def skip_pending(ledger: Ledger, campaign: int, reason: Skip, *, seconds: float = math.inf) -> int:
     """
-    Skip whatever is pending in a campaign, in batches.
+    Skip whatever is pending in a campaign.
 
     :param ledger: the ledger.
     :param campaign: the campaign's key.
     :param reason: the skip reason.
+    :param seconds: how long it may take; the batch that runs then is the last.
+    :return: how many.
     """
-    while True:
-        with ledger.writing() as connection:
-            row = CampaignRow.lock(connection, campaign)
-            pending = (_table.c.state == State.PENDING.value, visible(connection, campaign))
-            statement = sa.select(_table.c.id).where(_table.c.campaign == campaign, *pending).limit(BATCH)
-            ids = list(connection.execute(statement).scalars())
-            mark(connection, ids, State.SKIPPED, reason.value)
-            row.move(State.PENDING, State.SKIPPED, len(ids))
-            row.save(connection)
-        if len(ids) < BATCH:
-            return
+    skipped, until = 0, time.monotonic() + seconds
+    while time.monotonic() < until and (batch := skip_batch(ledger, campaign, reason)):
+        skipped += batch
+    return skipped
 
 
-def reopen_skipped(connection: Connection, ids: Sequence[int]) -> int:
+def skip_batch(ledger: Ledger, campaign: int, reason: Skip) -> int:
     """
-    Make skipped recipients pending again, unless another run has done so.
+    Skip some of what is pending in a campaign.
+
+    :param ledger: the ledger.
+    :param campaign: the campaign's key.
+    :param reason: the skip reason.
+    :return: how many; less than a batch: nothing is left.
+    """
+    with ledger.writing() as connection:
+        row = CampaignRow.lock(connection, campaign)
+        pending = (_table.c.state == State.PENDING.value, visible(connection, campaign))
+        statement = sa.select(_table.c.id).where(_table.c.campaign == campaign, *pending).limit(BATCH)
+        ids = list(connection.execute(statement).scalars())
+        mark(connection, ids, State.SKIPPED, reason.value)
+        row.move(State.PENDING, State.SKIPPED, len(ids))
+        row.save(connection)
+    return len(ids)
+
+
+def reopen_skipped(connection: Connection, ids: Sequence[int], reasons: Sequence[Skip]) -> int:
+    """
+    Make skipped recipients pending again, unless another run has done so or skipped them for good.
 
     :param connection: a transaction that holds the campaign's lock.
     :param ids: the recipients' keys.
-    :return: how many were still skipped.
+    :param reasons: the skip reasons that they had.
+    :return: how many were still skipped so.
     """
-    again = sa.update(_table).where(_table.c.id.in_(list(ids)), _table.c.state == State.SKIPPED.value)
+    still = (_table.c.state == State.SKIPPED.value, _table.c.reason.in_([reason.value for reason in reasons]))
+    again = sa.update(_table).where(_table.c.id.in_(list(ids)), *still)
     return connection.execute(again.values(state=State.PENDING.value, reason=None, due=0.0)).rowcount
 
 
@@ -358,14 +418,15 @@ def reopen_rejected(connection: Connection, campaign: int, code: int) -> int:
 
 def skipped_batches(connection: Connection, campaign: int, reasons: Sequence[Skip]) -> Iterator[list[Drawn]]:
     """
-    Stream the recipients that rules had skipped, in batches.
+    Stream the recipients that rules had skipped, in batches; those of a load that is not complete are not among them.
 
     :param connection: a reading transaction.
     :param campaign: the campaign's key.
     :param reasons: the skip reasons to look for.
     """
     among = _table.c.reason.in_([reason.value for reason in reasons])
-    return _batches(connection, campaign, _table.c.state == State.SKIPPED.value, among)
+    shown = visible(connection, campaign)
+    return _batches(connection, campaign, _table.c.state == State.SKIPPED.value, among, shown)
 
 
 def _batches(connection: Connection, campaign: int, *where: sa.ColumnElement[bool]) -> Iterator[list[Drawn]]:
@@ -384,29 +445,9 @@ def _batches(connection: Connection, campaign: int, *where: sa.ColumnElement[boo
         last = batch[-1].id
 
 
-def tally(connection: Connection, campaign: int) -> list[tuple[str, str | None, int | None, int]]:
-    """
-    Count a campaign's recipients by state, skip reason and code.
-
-    :param connection: any transaction.
-    :param campaign: the campaign's key.
-    :return: rows of state, reason (of skipped ones), code (of rejected ones), number.
-    """
-    # PostgreSQL takes an expression in GROUP BY for the selected one only when both hold no parameter.
-    skipped, rejected = (
-        sa.literal(state.value, literal_execute=True) for state in (State.SKIPPED, State.REJECTED)
-    )
-    reason = sa.case((_table.c.state == skipped, _table.c.reason))
-    code = sa.case((_table.c.state == rejected, _table.c.code))
-    statement = (
-        sa.select(_table.c.state, reason, code, sa.func.count())
-        .where(_table.c.campaign == campaign, visible(connection, campaign))
-        .group_by(_table.c.state, reason, code)
-    )
-    return [tuple(row) for row in connection.execute(statement)]
-
-
-def had_template(connection: Connection, campaign: int, account: int, tpl_id: int) -> int:
+def had_template(
+    connection: Connection, campaign: int, account: int, tpl_id: int, seconds: float = LOOK_SECONDS
+) -> tuple[int, int]:
     """
     Count the pending recipients that already got this template, or may have, in another campaign of the account.
 
@@ -414,28 +455,74 @@ def had_template(connection: Connection, campaign: int, account: int, tpl_id: in
     :param campaign: the campaign's key.
     :param account: the account's key.
     :param tpl_id: the template.
+    :param seconds: after so long no more of them are looked at.
+    :return: how many had it, and how many were looked at.
+    """
+    keys = campaigns_with_template(connection, campaign, account, tpl_id)
+    had = looked_at = 0
+    until = time.monotonic() + seconds
+    for first, last in visible_ranges(connection, campaign) if keys else ():
+        place, rows = first, BATCH
+        while rows == BATCH and time.monotonic() < until:
+            found, rows, place = _had_template(connection, campaign, keys, place, last)
+            had, looked_at = had + found, looked_at + rows
+    return had, looked_at
+
+
+def campaigns_with_template(
+    connection: Connection, campaign: int | None, account: int, tpl_id: int
+) -> list[int]:
+    """
+    Find the other campaigns of an account in which people got a template, or may have.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key; None: it is not in the ledger yet.
+    :param account: the account's key.
+    :param tpl_id: the template.
     """
     table = schema.campaign
-    others = sa.select(table.c.id).where(
-        table.c.account == account, table.c.tpl_id == tpl_id, table.c.id != campaign
+    found = sa.select(table.c.id).where(
+        table.c.account == account, table.c.tpl_id == tpl_id, table.c.sent + table.c.unknown > 0
     )
-    keys = list(connection.execute(others.where(table.c.sent + table.c.unknown > 0)).scalars())
-    if not keys:
-        return 0
+    return [key for key in connection.execute(found).scalars() if key != campaign]
+
+
+def who_got_it(connection: Connection, campaigns: Sequence[int], numbers: Sequence[str]) -> set[str]:
+    """
+    Find which of these people got a message in one of these campaigns, or may have.
+
+    :param connection: any transaction.
+    :param campaigns: the campaigns' keys.
+    :param numbers: normalised numbers.
+    """
+    billed = _table.c.state.in_([State.SENT.value, State.UNKNOWN.value])
+    found = sa.select(_table.c.number).where(
+        _table.c.number.in_(list(numbers)), _table.c.campaign.in_(list(campaigns)), billed
+    )
+    return set(connection.execute(found).scalars())
+
+
+def _had_template(
+    connection: Connection, campaign: int, others: list[int], first: int, last: int
+) -> tuple[int, int, int]:
+    """Look at a batch from a position on; return how many had the template, how many these are, and where to go on."""
+    batch = (
+        sa.select(_table.c.number, _table.c.position)
+        .where(_table.c.campaign == campaign, _table.c.state == State.PENDING.value)
+        .where(_table.c.due == 0, _table.c.position.between(first, last))
+        .order_by(_table.c.position)
+        .limit(BATCH)
+        .subquery()
+    )
     other = _table.alias()
     had = sa.exists().where(
-        other.c.number == _table.c.number,
-        other.c.campaign.in_(keys),
+        other.c.number == batch.c.number,
+        other.c.campaign.in_(others),
         other.c.state.in_([State.SENT.value, State.UNKNOWN.value]),
     )
-    pending = (
-        _table.c.campaign == campaign,
-        _table.c.state == State.PENDING.value,
-        visible(connection, campaign),
-    )
-    return int(
-        connection.execute(sa.select(sa.func.count()).select_from(_table).where(*pending, had)).scalar_one()
-    )
+    columns = (sa.func.count(sa.case((had, 1))), sa.func.count(), sa.func.max(batch.c.position))
+    found, rows, position = connection.execute(sa.select(*columns).select_from(batch)).one()
+    return found, rows, (position or first) + 1
 
 
 class ReportRow(NamedTuple):
@@ -449,12 +536,16 @@ class ReportRow(NamedTuple):
     sent_at: float | None
 
 
-def report(connection: Connection, campaign: int) -> Iterator[ReportRow]:
+def report(
+    connection: Connection, campaign: int, *, state: State | None = None, reason: str | None = None
+) -> Iterator[ReportRow]:
     """
     Stream a campaign's recipients in the order of their audience.
 
     :param connection: a reading transaction.
     :param campaign: the campaign's key.
+    :param state: only those in this state.
+    :param reason: only those with this skip reason, or this text or code of the gateway.
     """
     columns = (
         _table.c.number,
@@ -470,13 +561,19 @@ def report(connection: Connection, campaign: int) -> Iterator[ReportRow]:
         .order_by(_table.c.position)
         .execution_options(yield_per=BATCH)
     )
+    if state is not None:
+        statement = statement.where(_table.c.state == state.value)
+    if reason is not None:
+        said = _table.c.reason == reason
+        is_code = reason.isascii() and reason.isdigit() and len(reason) < 10
+        statement = statement.where(sa.or_(said, _table.c.code == int(reason)) if is_code else said)
     for row in connection.execute(statement):
         yield ReportRow(*row)
 
 
 def known_keys(connection: Connection, campaign: int, numbers: Sequence[str]) -> set[tuple[str, int]]:
     """
-    Find which audience rows a campaign has already.
+    Find which audience rows a campaign has already; what a load that is not complete left behind is still to come.
 
     :param connection: any transaction.
     :param campaign: the campaign's key.
@@ -484,7 +581,7 @@ def known_keys(connection: Connection, campaign: int, numbers: Sequence[str]) ->
     :return: pairs of number and occurrence.
     """
     statement = sa.select(_table.c.number, _table.c.occurrence).where(
-        _table.c.campaign == campaign, _table.c.number.in_(numbers)
+        _table.c.campaign == campaign, _table.c.number.in_(numbers), visible(connection, campaign)
     )
     return {(number, occurrence) for number, occurrence in connection.execute(statement)}
 

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 3
 RAW_TEXT_LENGTH: Final = 64
 REASON_LENGTH: Final = 200
+# As long as Airflow lets names of Dags, runs and tasks be.
+NAME_LENGTH: Final = 250
+# No delay and no lease is longer; a moment further ahead was written before the clock went back.
+FAR_AHEAD: Final = 600.0
 
 
 class State(StrEnum):
@@ -50,13 +53,14 @@ class Skip(StrEnum):
 
 metadata = sa.MetaData()
 
-# SQLite gives rowids to INTEGER keys only; MySQL's default collations ignore case and its TEXT has no UTC issue.
+# SQLite gives rowids to INTEGER keys only.
 _Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-_Name = sa.Text().with_variant(mysql.TEXT(collation="utf8mb4_bin"), "mysql", "mariadb")
-
-
-def _text(length: int) -> sa.types.TypeEngine[str]:
-    return sa.String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+# Transactions, every character, and names that differ in case, whatever the server's defaults are.
+_MYSQL: Final[dict[str, Any]] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
 
 
 def _moment(name: str, *, nullable: bool = True) -> sa.Column[float]:
@@ -72,6 +76,7 @@ meta = sa.Table(
     metadata,
     sa.Column("name", sa.String(40), primary_key=True),
     sa.Column("value", sa.String(100), nullable=False),
+    **_MYSQL,
 )
 
 account = sa.Table(
@@ -79,7 +84,7 @@ account = sa.Table(
     metadata,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("hash", sa.String(64), nullable=False, unique=True),
-    sa.Column("name", _Name, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
     sa.Column("next_slot", sa.Double, nullable=False, default=0.0),
     # The share of the configured rate that is in force: 1 unless the gateway said 10011.
     sa.Column("pace", sa.Double, nullable=False, default=1.0),
@@ -91,6 +96,9 @@ account = sa.Table(
     sa.Column("day", sa.Double, nullable=False, default=0.0),
     _count("day_count"),
     sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    # What a person set while campaigns run; it holds instead of the connections' own.
+    sa.Column("max_per_day", sa.BigInteger),
+    **_MYSQL,
 )
 
 campaign = sa.Table(
@@ -98,7 +106,7 @@ campaign = sa.Table(
     metadata,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("hash", sa.String(64), nullable=False, unique=True),
-    sa.Column("campaign_id", _Name, nullable=False),
+    sa.Column("campaign_id", sa.Text, nullable=False),
     sa.Column("account", _Id, sa.ForeignKey("caixin_account.id"), nullable=False),
     sa.Column("tpl_id", sa.BigInteger, nullable=False),
     _moment("created_at", nullable=False),
@@ -110,7 +118,22 @@ campaign = sa.Table(
     _moment("quota_since"),
     # The classifier's fingerprint at the last run: who was skipped is looked at again when it changes.
     sa.Column("classified_by", sa.String(64)),
+    # The last tick of any process that sends for it, by the ledger's clock.
+    _moment("active_at"),
+    # Whose it is: the task that ran it last; the command line has none.
+    sa.Column("dag_id", sa.String(NAME_LENGTH)),
+    sa.Column("run_id", sa.String(NAME_LENGTH)),
+    sa.Column("task_id", sa.String(NAME_LENGTH)),
+    sa.Column("map_index", sa.Integer),
+    # What the last run was set to, for people: messages a second, and a sentence for each rule that it loosened.
+    sa.Column("rate", sa.Double),
+    sa.Column("loosened", sa.Text),
+    # When its recipients were forgotten; their counts are in the tally then.
+    _moment("purged_at"),
+    # When the tally was made; whoever writes the campaign's counts empties it.
+    _moment("tallied"),
     sa.Index("caixin_campaign_account", "account", "tpl_id"),
+    **_MYSQL,
 )
 
 load = sa.Table(
@@ -119,11 +142,12 @@ load = sa.Table(
     sa.Column("id", _Id, primary_key=True),
     sa.Column("campaign", _Id, sa.ForeignKey("caixin_campaign.id"), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
-    sa.Column("source", _Name, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
     sa.Column("done", sa.Boolean, nullable=False, default=False),
     sa.Column("owner", sa.String(32)),
     _moment("lease", nullable=False),
     sa.UniqueConstraint("campaign", "hash", name="caixin_load_source"),
+    **_MYSQL,
 )
 
 recipient = sa.Table(
@@ -131,7 +155,7 @@ recipient = sa.Table(
     metadata,
     sa.Column("id", _Id, primary_key=True),
     # First in the unique key, so that the same index finds a person's messages in all campaigns.
-    sa.Column("number", _text(RAW_TEXT_LENGTH), nullable=False),
+    sa.Column("number", sa.String(RAW_TEXT_LENGTH), nullable=False),
     sa.Column("campaign", _Id, sa.ForeignKey("caixin_campaign.id"), nullable=False),
     sa.Column("occurrence", sa.Integer, nullable=False),
     # The load's id in the upper half and the row's place in the audience in the lower one.
@@ -140,7 +164,7 @@ recipient = sa.Table(
     # pending: not before; in_flight: the end of the lease; otherwise 0.
     sa.Column("due", sa.Double, nullable=False, server_default=sa.text("0")),
     # skipped: the skip reason; otherwise the gateway's own text.
-    sa.Column("reason", _text(REASON_LENGTH)),
+    sa.Column("reason", sa.String(REASON_LENGTH)),
     sa.Column("code", sa.Integer),
     sa.Column("sid", sa.String(255)),
     # The slot of the last request, also of one without an answer.
@@ -151,14 +175,49 @@ recipient = sa.Table(
     _moment("doubt_at"),
     sa.UniqueConstraint("number", "campaign", "occurrence", name="caixin_recipient_key"),
     sa.Index("caixin_recipient_claim", "campaign", "state", "due", "position"),
+    **_MYSQL,
+)
+
+# A person's latest messages, for the frequency cap. Who was never sent anything is left out where that can be said.
+messages_of_people = sa.Index(
+    "caixin_recipient_person",
+    recipient.c.number,
+    recipient.c.sent_at,
+    postgresql_where=recipient.c.sent_at.is_not(None),
+    sqlite_where=recipient.c.sent_at.is_not(None),
+)
+
+# Requests by the minute in which they left and by what became of them, so that a chart or a month's bill reads no recipients.
+traffic = sa.Table(
+    "caixin_traffic",
+    metadata,
+    sa.Column("campaign", _Id, sa.ForeignKey("caixin_campaign.id"), primary_key=True, autoincrement=False),
+    # Minutes since the epoch.
+    sa.Column("minute", sa.BigInteger, primary_key=True, autoincrement=False),
+    *(_count(state.value) for state in (State.SENT, State.REJECTED, State.UNKNOWN)),
+    sa.Index("caixin_traffic_minute", "minute"),
+    **_MYSQL,
+)
+
+# The last count of a campaign that rests, or whose recipients were purged.
+tally = sa.Table(
+    "caixin_tally",
+    metadata,
+    sa.Column("campaign", _Id, sa.ForeignKey("caixin_campaign.id"), primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(9), primary_key=True),
+    # skipped: the skip reason; rejected: the code; otherwise empty.
+    sa.Column("detail", sa.String(40), primary_key=True),
+    _count("number"),
+    **_MYSQL,
 )
 
 suppression = sa.Table(
     "caixin_suppression",
     metadata,
     sa.Column("number", sa.String(11), primary_key=True),
-    sa.Column("reason", _text(REASON_LENGTH)),
+    sa.Column("reason", sa.String(REASON_LENGTH)),
     _moment("added_at", nullable=False),
+    **_MYSQL,
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import messages, schema
 from airflow_provider_caixin.ledger.database import Ledger
@@ -70,6 +71,19 @@ def suppressed(ledger: Ledger) -> Iterator[Suppression]:
     with ledger.reading() as connection:
         for row in connection.execute(rows.execution_options(yield_per=_BATCH)):
             yield Suppression(*row)
+
+
+def find(connection: Connection, number: str) -> Suppression | None:
+    """
+    Look a number up on the list.
+
+    :param connection: any transaction.
+    :param number: a normalised number.
+    """
+    table = schema.suppression
+    one = sa.select(table.c.number, table.c.reason, table.c.added_at).where(table.c.number == number)
+    row = connection.execute(one).one_or_none()
+    return Suppression(*row) if row else None
 
 
 def _batches(numbers: Iterable[str]) -> Iterator[list[str]]:

@@ -14,8 +14,8 @@ from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.sandbox import SandboxServer
 
 KEY = "0123456789abcdef0123456789abcdef"
-TIMEOUT = 1.0
-LEASE = 4.0
+TIMEOUT = 2.0
+LEASE = 7.0
 
 Make = Callable[..., Campaign]
 
@@ -28,14 +28,14 @@ def gateway() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture
-def make(gateway: SandboxServer, sqlite_ledger: Ledger) -> Iterator[Make]:
-    """Make loaded campaigns on an embedded ledger; the plan's fields are keywords."""
+def make(gateway: SandboxServer, ledger: Ledger) -> Iterator[Make]:
+    """Make loaded campaigns on each ledger in turn; the plan's fields are keywords."""
     clients: list[JuheClient] = []
 
     def made(numbers: list[str] | None = None, *, key: str = KEY, clock: Any = None, **plan: Any) -> Campaign:
-        ledger = plan.pop("ledger", sqlite_ledger)
+        opened = plan.pop("ledger", ledger)
         port = plan.pop("port", gateway.port)
-        timeout = plan.pop("timeout", TIMEOUT)
+        timeout, lease = plan.pop("timeout", TIMEOUT), plan.pop("lease", LEASE)
         client = JuheClient(key, host=gateway.host, port=port, schema="http", timeout=timeout)
         clients.append(client)
         fields = {
@@ -46,7 +46,7 @@ def make(gateway: SandboxServer, sqlite_ledger: Ledger) -> Iterator[Make]:
             **plan,
         }
         options = {"clock": clock} if clock else {}
-        campaign = Campaign(Plan(**fields), ledger, client, lease=LEASE, **options)
+        campaign = Campaign(Plan(**fields), opened, client, lease=lease, **options)
         if numbers is not None:
             campaign.load(audience_from(numbers), f"test/{hash(tuple(numbers))}")
         return campaign

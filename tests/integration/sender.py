@@ -3,16 +3,62 @@
 from __future__ import annotations
 
 import json
+import mmap
+import os
 import signal
+import struct
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_caixin.audience import FileAudience
-from airflow_provider_caixin.campaign import Campaign, CampaignError, Plan
+from airflow_provider_caixin.campaign import Campaign, CampaignError, Plan, answers
 from airflow_provider_caixin.juhe import JuheClient
-from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
+
+KEY = "k" * 32
+
+
+class Witness(JuheClient):
+    """
+    A client that writes down when each request leaves: its key, the machine's monotonic clock, the number.
+
+    :param key: the AppKey.
+    :param file: where to append a line right before a request is written; None: nowhere.
+    :param options: as of the client.
+    """
+
+    def __init__(self, key: str, file: str | None, **options: Any) -> None:
+        super().__init__(key, **options)
+        self._name = key
+        self._file = os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600) if file else None
+
+    def send(self, tpl_id: int, mobile: str, *, last_look: Callable[[], bool] | None = None) -> str:
+        """Post one message, and write down that it left."""
+
+        def look() -> bool:
+            leaves = last_look is None or last_look()
+            if leaves and self._file is not None:
+                os.write(self._file, f"{self._name} {time.monotonic():.6f} {mobile}\n".encode())
+            return leaves
+
+        return super().send(tpl_id, mobile, last_look=look)
+
+
+def follow_clock(file: str) -> None:
+    """
+    Add the seconds that a file holds to this process's wall clock, as a step of the host's clock would.
+
+    :param file: eight bytes, a double, which others may change at any time.
+    """
+    with Path(file).open("rb") as opened:
+        seconds = mmap.mmap(opened.fileno(), 8, access=mmap.ACCESS_READ)
+    real = time.time
+    time.time = lambda: real() + float(struct.unpack_from("d", seconds)[0])
 
 
 def say(line: str) -> None:
@@ -29,20 +75,33 @@ def main() -> int:
         plan["window"] = SendWindow(plan["window"])
     if plan.get("cap"):
         plan["cap"] = FrequencyCap(plan["cap"])
+    if order.get("clock"):
+        follow_clock(order["clock"])
+    if order.get("busy_delays"):
+        answers.BUSY_DELAYS = tuple(order["busy_delays"])  # type: ignore[misc]  # minutes, otherwise
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    client = JuheClient(
-        "k" * 32, host="127.0.0.1", port=order["port"], schema="http", timeout=plan["timeout"]
+    client = Witness(
+        order.get("key", KEY),
+        order.get("posts"),
+        host="127.0.0.1",
+        port=order["port"],
+        schema="http",
+        timeout=plan["timeout"],
     )
-    campaign = Campaign(Plan(**plan), Ledger(order["ledger"]), client, lease=order["lease"])
-    campaign.load(FileAudience(Path(order["file"])), order.get("source", "file"))
-    say("loaded")
     try:
+        # The clock as it is now: a default of these is the one of their import.
+        ledger = Ledger(order["ledger"], time.time)
+        campaign = Campaign(Plan(**plan), ledger, client, lease=order["lease"], clock=time.time)
+        campaign.load(FileAudience(Path(order["file"])), order.get("source", "file"), stop.is_set)
+        say("loaded")
         campaign.send(stop)
-    except CampaignError as error:
+        result = campaign.counts().as_result()
+    except (CampaignError, LedgerUnavailable) as error:
+        sys.stderr.write(f"{error}\n")
         say(type(error).__name__)
         return 1
-    say(json.dumps(campaign.counts().as_result()))
+    say(json.dumps(result))
     return 0
 
 

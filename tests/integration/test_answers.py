@@ -17,7 +17,7 @@ from airflow_provider_caixin.campaign import (
     answers,
     health,
 )
-from airflow_provider_caixin.ledger import Ledger, campaigns
+from airflow_provider_caixin.ledger import Ledger, accounts
 from airflow_provider_caixin.ledger.gate import Gate
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 
@@ -44,6 +44,12 @@ ODD = {
     99053: ("rejected", "236309"),
     **{code: ("rejected", str(code)) for code in CODES_OF_A_RECIPIENT},
 }  # fmt: skip
+
+
+@pytest.fixture
+def ledger(sqlite_ledger: Ledger) -> Ledger:
+    """Open an embedded ledger: what an answer means is the same on all three."""
+    return sqlite_ledger
 
 
 @pytest.mark.parametrize("number", sorted(ODD))
@@ -151,7 +157,7 @@ def test_10011_slows_the_account_down(make: Make, gateway: SandboxServer, sqlite
     assert outcome(campaign.counts()) == {"sent": len(GOOD)}
     assert gateway.state()["billed"] == len(GOOD)
     with sqlite_ledger.writing() as connection:
-        gate = Gate.open(connection, campaigns.find_account(sqlite_ledger, connection, "account"))
+        gate = Gate.open(connection, accounts.find_account(sqlite_ledger, connection, "account"))
     assert gate.pace < 1.0
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_caixin.audience import mask, normalise
+from airflow_provider_caixin.audience import mask, normalise, without_numbers
 
 if TYPE_CHECKING:
     from random import Random
@@ -155,3 +155,26 @@ def test_a_subclass_of_str_gives_a_plain_text() -> None:
 def test_mask_shows_three_and_four_digits_of_a_number_only(mobile: str, shown: str) -> None:
     """Anything that is not an 11-digit number is hidden whole."""
     assert mask(mobile) == shown
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "13800138000",
+        "138  0013  8000",
+        "138 - 0013 - 8000",
+        "138\u20130013\u20138000",
+        "(138)00138000",
+        "１３８－００１３－８０００",
+        "138\u200b00138000",
+        "138.0013.8000",
+        "138/0013/8000",
+    ],
+)
+def test_a_number_in_a_text_is_covered_however_it_is_spelled(spelled: str) -> None:
+    """More than is read as a number; what has fewer digits stays."""
+    covered = without_numbers(f"call {spelled}!")
+    assert "8000" not in covered
+    assert "８０００" not in covered
+    assert covered.startswith("call ")
+    assert without_numbers("error 10014 on 2026-11-26") == "error 10014 on 2026-11-26"

@@ -6,17 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_caixin.ledger import Ledger, campaigns
-from airflow_provider_caixin.ledger.gate import SLOWEST, Gate
+from airflow_provider_caixin.ledger import Ledger, accounts
+from airflow_provider_caixin.ledger.gate import DAY, SLOWEST, Gate
 
 NOW = 1_795_400_000.0
+MIDNIGHT = NOW - 40_000
 
 
 def gate(**fields: object) -> Gate:
     """Make a gate row that nobody has used."""
     values: dict[str, object] = {
         "id": 1, "next_slot": 0.0, "pace": 1.0, "paced_at": None, "slowest_since": None,
-        "failures": 0, "last_sent_at": None, "day": 0.0, "day_count": 0, "paused": False,
+        "failures": 0, "last_sent_at": None, "day": MIDNIGHT, "day_count": 0, "paused": False,
+        "max_per_day": None,
     }  # fmt: skip
     return Gate(**{**values, **fields})  # type: ignore[arg-type]  # fields of many types
 
@@ -118,16 +120,43 @@ def test_a_day_counts_what_was_or_may_be_billed() -> None:
     assert row.day == NOW + 1000
 
 
+def test_a_clock_that_was_far_ahead_holds_no_day_back() -> None:
+    """Its day would be counted for as long as it was ahead; what was counted is counted to today."""
+    row = gate()
+    row.begin_day(NOW + 400 * DAY)
+    row.take([NOW + 400 * DAY], 1.0)
+    row.begin_day(NOW)
+    assert (row.day, row.day_count) == (NOW, 1)
+    row.begin_day(NOW + DAY)
+    assert row.day_count == 0
+
+
 def test_a_gate_is_written_back(ledger: Ledger) -> None:
     """What one transaction saves the next one opens."""
     with ledger.writing() as connection:
-        key = campaigns.find_account(ledger, connection, "账户")
-        assert campaigns.find_account(ledger, connection, "账户") == key
-        assert campaigns.find_account(ledger, connection, "another") != key
+        key = accounts.find_account(ledger, connection, "账户")
+        assert accounts.find_account(ledger, connection, "账户") == key
+        assert accounts.find_account(ledger, connection, "another") != key
         row = Gate.open(connection, key)
+        row.begin_day(MIDNIGHT)
         row.take(row.slots(NOW, 294.0, 0.05, 9), 294.0)
         row.slow_down(NOW)
         row.got_through(NOW)
         row.save(connection)
     with ledger.writing() as connection:
         assert Gate.open(connection, key) == row
+
+
+def test_no_slot_lies_behind_the_day_that_is_counted() -> None:
+    """It would be a message of a day that has not begun; the next tick is in that day."""
+    row = gate()
+    row.begin_day(NOW)
+    late = NOW + DAY - 0.02
+    slots = row.slots(late, 100.0, 0.05, 99)
+    assert slots == pytest.approx([late, late + 0.01])
+    row.take(slots, 100.0)
+    assert row.slots(late, 100.0, 0.05, 99) == []
+    # A slow commit takes them further ahead.
+    assert row.slots(late + 0.3, 100.0, 0.05, 99) == []
+    row.begin_day(NOW + DAY)
+    assert row.slots(NOW + DAY, 100.0, 0.05, 99)[0] == NOW + DAY

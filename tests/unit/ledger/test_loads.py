@@ -1,25 +1,33 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.ledger import (
     CampaignMismatch,
     Ledger,
-    LedgerError,
+    Skip,
     State,
+    accounts,
     campaigns,
+    loads,
     messages,
     schema,
 )
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience, sorted_audience, visible_ranges
+from airflow_provider_caixin.ledger.loads import (
+    LoadGivenUp,
+    LoadLost,
+    load_audience,
+    sorted_audience,
+    visible_ranges,
+)
 
 Rows = list[tuple[str, str | None]]
 
@@ -27,7 +35,7 @@ Rows = list[tuple[str, str | None]]
 def make(ledger: Ledger, name: str = "campaign") -> int:
     """Make a campaign."""
     with ledger.writing() as connection:
-        account = campaigns.find_account(ledger, connection, "account")
+        account = accounts.find_account(ledger, connection, "account")
         return campaigns.find_campaign(ledger, connection, name, account, 65535, 1_795_400_000.0)
 
 
@@ -166,14 +174,48 @@ def test_loads_with_people_in_common_lose_nobody_when_one_dies(ledger: Ledger) -
 def test_a_later_load_does_not_hold_an_earlier_one_up(ledger: Ledger) -> None:
     """The earlier one takes the people they have in common."""
     campaign = make(ledger)
-    load(ledger, campaign, "first", [])
-    crash_half_way(ledger, campaign, "second", [(A, None), (B, None)])
-    with ledger.writing() as connection:
-        first = schema.load.c.hash == schema.digest("first")
-        connection.execute(sa.update(schema.load).where(first).values(done=False, owner=None))
-        connection.execute(sa.update(schema.load).where(~first).values(lease=ledger.now(connection) + 50))
-    assert load(ledger, campaign, "first", [(B, None), (C, None)])
+
+    def lease(seconds: float) -> None:
+        with ledger.writing() as connection:
+            connection.execute(sa.update(schema.load).values(lease=ledger.now(connection) + seconds))
+
+    def late() -> Iterable[tuple[str, str | None]]:
+        lease(-1)
+        crash_half_way(ledger, campaign, "second", [(A, None), (B, None)])
+        lease(50)
+        yield from [(B, None), (C, None)]
+
+    assert load_audience(ledger, campaign, "first", late, lease=60)
     assert states(ledger, campaign) == {(B, "pending", None): 1, (C, "pending", None): 1}
+
+
+def test_who_is_not_in_the_source_any_more_is_not_sent_to(ledger: Ledger) -> None:
+    """Somebody opted out between an attempt that died and the next: a query gives other people then, under the same name."""
+    campaign = make(ledger)
+    crash_half_way(ledger, campaign, "query", [(A, None), (B, None)])
+    assert load(ledger, campaign, "query", [(B, None)])
+    assert states(ledger, campaign) == {(B, "pending", None): 1}
+    assert counts(ledger, campaign)[State.PENDING] == 1
+    assert not load(ledger, campaign, "query", [(A, None)])
+    with ledger.reading() as connection:
+        assert not loads.is_unfinished(connection, campaign)
+    assert load(ledger, campaign, "another", [(A, None)])
+    assert counts(ledger, campaign)[State.PENDING] == 2
+
+
+def test_a_loader_that_was_thought_dead_adds_nobody(ledger: Ledger) -> None:
+    """It was suspended for longer than its lease, and another one began anew meanwhile."""
+    campaign = make(ledger)
+
+    def suspended() -> Iterable[tuple[str, str | None]]:
+        with ledger.writing() as connection:
+            connection.execute(sa.update(schema.load).values(lease=ledger.now(connection) - 1))
+        assert load(ledger, campaign, "query", [(B, None)])
+        yield A, None
+
+    with pytest.raises(LoadLost):
+        load_audience(ledger, campaign, "query", suspended, lease=60)
+    assert states(ledger, campaign) == {(B, "pending", None): 1}
 
 
 def test_a_reader_may_wait_for_a_file(ledger: Ledger) -> None:
@@ -258,8 +300,8 @@ def test_a_campaign_has_one_template_and_one_account(ledger: Ledger) -> None:
     """Another one under the same id is refused, and the sentence names the way out."""
     make(ledger)
     with ledger.writing() as connection:
-        account = campaigns.find_account(ledger, connection, "account")
-        other = campaigns.find_account(ledger, connection, "Account")
+        account = accounts.find_account(ledger, connection, "account")
+        other = accounts.find_account(ledger, connection, "Account")
         with pytest.raises(CampaignMismatch, match=r"template 65535, not 65536.*cancel that campaign"):
             campaigns.find_campaign(ledger, connection, "campaign", account, 65536, 0.0)
         with pytest.raises(CampaignMismatch, match="another account"):
@@ -270,31 +312,6 @@ def test_a_campaign_has_one_template_and_one_account(ledger: Ledger) -> None:
             len({upper, long, campaigns.find_campaign(ledger, connection, "campaign", account, 65535, 0.0)})
             == 3
         )
-
-
-def test_a_newer_ledger_is_refused(ledger: Ledger) -> None:
-    """The sentence says which version is known and what to do."""
-    with ledger.writing() as connection:
-        newer = sa.update(schema.meta).where(schema.meta.c.name == "schema_version")
-        connection.execute(newer.values(value=str(schema.SCHEMA_VERSION + 1)))
-    with pytest.raises(LedgerError, match="upgrade airflow-provider-caixin"):
-        Ledger(ledger.engine.url)
-
-
-def test_many_may_make_a_ledger_at_once(ledger_url: URL) -> None:
-    """They find one and the same ledger."""
-    with ThreadPoolExecutor(8) as pool:
-        opened = list(pool.map(Ledger, [ledger_url] * 8))
-    assert len({one.uuid for one in opened}) == 1
-    for one in opened:
-        one.close()
-
-
-def test_a_ledger_keeps_its_id(ledger: Ledger) -> None:
-    """Opened again it is the same ledger."""
-    again = Ledger(ledger.engine.url)
-    assert again.uuid == ledger.uuid
-    again.close()
 
 
 def test_sorting_streams_every_row_once() -> None:
@@ -309,3 +326,145 @@ def test_sorting_streams_every_row_once() -> None:
         (B, 1, 0, None),
         (B, 2, 2, "duplicate"),
     ]
+
+
+def test_a_load_that_broke_off_is_known_to_nobody(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preview counts its rows as new, as the next load brings them; and no run takes up whom it had skipped."""
+    monkeypatch.setattr(loads, "BATCH", 2)
+    campaign = make(ledger)
+    load(ledger, campaign, "s", [(A, None)])
+    batches = iter((False, False, True))
+    with pytest.raises(LoadGivenUp):
+        load_audience(
+            ledger,
+            campaign,
+            "t",
+            lambda: [(B, None), (C, "not_china_mobile"), ("13999999999", None)],
+            lease=60,
+            give_up=lambda: next(batches),
+        )
+    with ledger.reading() as connection:
+        everybody = sa.select(sa.func.count()).where(schema.recipient.c.campaign == campaign)
+        assert connection.execute(everybody).scalar_one() == 3
+        assert messages.known_keys(connection, campaign, [A, B, C]) == {(A, 1)}
+        assert list(messages.skipped_batches(connection, campaign, [Skip.NOT_CHINA_MOBILE])) == []
+
+
+def test_an_attempt_that_came_to_nothing_leaves_no_row_behind(ledger: Ledger) -> None:
+    """However often a source is not there: each row makes each look at the campaign longer."""
+    campaign = make(ledger)
+
+    def broken() -> Rows:
+        raise OSError("the share went away")
+
+    for _ in range(3):
+        with pytest.raises(OSError, match="share"):
+            load_audience(ledger, campaign, "s", broken, lease=60)
+    assert load(ledger, campaign, "s", [(A, None)])
+    with ledger.reading() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(schema.load)).scalar_one() == 1
+
+
+def test_nobody_waits_for_a_load_of_the_time_before_the_clock_went_back(ledger: Ledger) -> None:
+    """Its lease seems to end in hours; it is dead, and so is one of another source with people in common."""
+    campaign = make(ledger)
+    for source in ("s", "t"):
+        crash_half_way(ledger, campaign, source, [(A, None), (B, None)])
+    with ledger.writing() as connection:
+        hours = ledger.now(connection) + 7_200
+        connection.execute(sa.update(schema.load).values(owner="dead", lease=hours))
+        assert not loads.being_loaded(connection, campaign, ledger.now(connection))
+    patience = iter([False] * 20)
+    assert load_audience(
+        ledger, campaign, "t", lambda: [(A, None)], lease=60, give_up=lambda: next(patience, True)
+    )
+    assert states(ledger, campaign) == {(A, "pending", None): 1}
+
+
+def test_a_retry_does_not_revive_a_load_that_others_saw_die(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for nobody of its name, merge once more, and nobody is left behind under a load that is broken off."""
+    monkeypatch.setattr(loads, "BATCH", 1)
+    campaign = make(ledger)
+
+    def stop_after(number: int) -> Callable[[], bool]:
+        asked = itertools.count()
+        return lambda: next(asked) >= number
+
+    # Asked once when the source has been read and once before each batch.
+    second_is_merged, third_is_merged = threading.Event(), threading.Event()
+
+    def second_waits() -> bool:
+        if merged("B"):
+            second_is_merged.set()
+            third_is_merged.wait(30)
+        return False
+
+    def merged(number: str) -> bool:
+        table = schema.recipient
+        with ledger.reading() as connection:
+            return (
+                connection.execute(sa.select(table.c.id).where(table.c.number == number)).first() is not None
+            )
+
+    second = threading.Thread(
+        target=load_audience,
+        args=(ledger, campaign, "second", lambda: [("A", None), ("B", None)]),
+        kwargs={"lease": 60, "give_up": second_waits},
+    )
+
+    def first_dies() -> bool:
+        if not merged("A"):
+            return False
+        second.start()
+        assert second_is_merged.wait(30)
+        return True
+
+    with pytest.raises(LoadGivenUp):
+        load_audience(ledger, campaign, "first", lambda: [("A", None)] * 2, lease=60, give_up=first_dies)
+    with pytest.raises(LoadGivenUp):
+        load_audience(
+            ledger, campaign, "third", lambda: [("A", None), ("C", None)], lease=60, give_up=stop_after(2)
+        )
+    retry = (ledger, campaign, "first", lambda: [("D", None)])
+    # It waits for the second one, which has to find what is left of the attempt that died.
+    with suppress(LoadGivenUp):
+        load_audience(*retry, lease=60, give_up=stop_after(5))
+    third_is_merged.set()
+    second.join(60)
+    assert load_audience(*retry, lease=60)
+    assert states(ledger, campaign) == {(name, "pending", None): 1 for name in "ABD"}
+
+
+def test_a_loader_that_slept_while_it_merged_looks_once_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another load took its rows for those of a dead one, and died itself."""
+    monkeypatch.setattr(loads, "BATCH", 1)
+    campaign = make(ledger)
+    slept: list[bool] = []
+
+    def sleeps() -> bool:
+        table = schema.recipient
+        with ledger.reading() as connection:
+            merged = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 1
+        if merged and not slept:
+            slept.append(True)
+            with ledger.writing() as connection:
+                connection.execute(sa.update(schema.load).values(lease=ledger.now(connection) - 1))
+            asked = itertools.count()
+            with pytest.raises(LoadGivenUp):
+                load_audience(
+                    ledger,
+                    campaign,
+                    "another",
+                    lambda: [(A, None), (C, None)],
+                    lease=60,
+                    give_up=lambda: next(asked) >= 2,
+                )
+        return False
+
+    assert load_audience(ledger, campaign, "s", lambda: [(A, None), (B, None)], lease=60, give_up=sleeps)
+    assert slept
+    assert states(ledger, campaign) == {(A, "pending", None): 1, (B, "pending", None): 1}

@@ -1,0 +1,288 @@
+"""What must hold after every round, whatever went wrong in it: the gateway's own record against the ledger."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from airflow_provider_caixin.rules.window import DAY
+
+CHINA: Final = 8 * 3600
+OPENING_GUARD: Final = 2.0
+CLOSING_GUARD: Final = 5.0
+
+# The gateway's answers after which a recipient is asked for again; 99014: HTTP 429.
+AGAIN: Final = frozenset({10011, 10012, 10020, 236300, 236305, 99014})
+# Requests leave up to 20 ms after their slot, and what a busy machine adds between a look at a clock and the next
+# thing done. The gateway's 300 a second is as far above the usual rate as the first of the two.
+JITTER: Final = 0.05
+# Between the last look and the write a thread may wait for the processor.
+LAST_LOOK: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recipient as the ledger has it at the end."""
+
+    mobile: str
+    occurrence: int
+    state: str
+    reason: str | None
+    sid: str | None
+
+
+@dataclass
+class Evidence:
+    """
+    What is known after a round.
+
+    :param audiences: the rows of each campaign's audience, by template: every campaign of a round has its own.
+    :param rows: the ledger's recipients, by template.
+    :param counts: the ledger's counts by state, by template.
+    :param results: what runs returned that ended well, by template.
+    :param requests: the gateway's record; ``key`` is the name of the process that sent.
+    :param left: when each request left by its sender's own account: process, monotonic moment, number.
+    :param overlapping: how many requests arrived for a number that had one in the air, where no two may be.
+    :param clocks: gives the host's clock (seconds since the epoch) at a moment, by process; more than one
+        value where it was stepped just then.
+    :param ledger_clocks: the same of the clock that caps go by.
+    :param rate: messages a second.
+    :param timeout: seconds that an answer may take.
+    :param cap: messages a day to one person.
+    :param budget: messages of each campaign.
+    :param window: opening and closing, in seconds of the day in China.
+    :param upheavals: how often requests in the air lost their sender, gateway or ledger.
+    """
+
+    audiences: Mapping[int, list[str]]
+    rows: Mapping[int, list[Row]]
+    counts: Mapping[int, Mapping[str, int]]
+    results: Mapping[int, list[Mapping[str, Any]]]
+    requests: list[dict[str, Any]]
+    left: list[tuple[str, float, str]]
+    overlapping: int
+    clocks: Callable[[str, float], Iterable[float]]
+    ledger_clocks: Callable[[str, float], Iterable[float]]
+    rate: float
+    timeout: float
+    cap: int | None = None
+    budget: int | None = None
+    window: tuple[float, float] | None = None
+    upheavals: int = 0
+    bills: dict[tuple[int, str], list[dict[str, Any]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bills = defaultdict(list)
+        for request in self.requests:
+            if request["billed"]:
+                self.bills[int(request["tpl_id"]), request["mobile"]].append(request)
+
+    def recipients(self) -> Iterator[tuple[int, Row, list[dict[str, Any]]]]:
+        """Give each recipient of each campaign with its bills."""
+        for template, rows in self.rows.items():
+            for row in rows:
+                # A duplicate's bills are those of the first occurrence.
+                yield template, row, self.bills.get((template, row.mobile), []) if row.occurrence == 1 else []
+
+
+def nobody_billed_twice(of: Evidence) -> Iterator[str]:
+    """One campaign, one person, one bill."""
+    for (template, mobile), bills in of.bills.items():
+        if len(bills) > 1:
+            yield f"{mobile} was billed {len(bills)} times for {template}, by {[bill['key'] for bill in bills]}"
+
+
+def nobody_asked_again_in_doubt(of: Evidence) -> Iterator[str]:
+    """Only after an answer that says that nothing was billed and that the gateway may be asked again."""
+    before: dict[tuple[str, str], dict[str, Any]] = {}
+    for request in of.requests:
+        key = request["tpl_id"], request["mobile"]
+        last = before.get(key)
+        if last and (last["lost"] or (last["fault"] or last["code"]) not in AGAIN):
+            yield f"{key} was asked for by {request['key']} after {last}"
+        before[key] = request
+
+
+def nobody_missing(of: Evidence) -> Iterator[str]:
+    """Every row of the audience once, and each in a state that is final."""
+    for template, audience in of.audiences.items():
+        wanted, there = Counter(audience), Counter(row.mobile for row in of.rows[template])
+        if wanted != there:
+            yield f"{template}: missing {dict(wanted - there)}, too many {dict(there - wanted)}"
+        occurrences = Counter((row.mobile, row.occurrence) for row in of.rows[template])
+        if any(times > 1 for times in occurrences.values()):
+            yield f"{template}: a row is there twice"
+        for row in of.rows[template]:
+            if row.state in ("pending", "in_flight"):
+                yield f"{template}: {row}"
+
+
+def the_ledger_says_what_was_billed(of: Evidence) -> Iterator[str]:
+    """Sent is billed under the same sid, billed is sent or unknown, rejected and skipped are not billed."""
+    known = {(template, row.mobile) for template, row, _ in of.recipients()}
+    for key in of.bills:
+        if key not in known:
+            yield f"{key} was billed and is not in the ledger"
+    for template, row, bills in of.recipients():
+        if row.state == "sent" and row.sid not in [bill["sid"] for bill in bills]:
+            yield f"{template}: {row}, billed: {bills}"
+        elif row.state not in ("sent", "unknown") and bills:
+            yield f"{template}: {row} was billed: {bills}"
+
+
+def never_two_in_the_air(of: Evidence) -> Iterator[str]:
+    """No request for a number while another one for it has no answer."""
+    if of.overlapping:
+        yield f"{of.overlapping} requests overlapped"
+
+
+def no_second_above_the_rate(of: Evidence) -> Iterator[str]:
+    """
+    No sliding second holds more requests than the rate and what jitter makes of it.
+
+    A gateway without a processor reads late, and what it reads late it reads at once. So the moment is when a request left
+    by its sender's own account; one without such an account counts when it arrived.
+    """
+    accounts = defaultdict(list)
+    for key, moment, mobile in of.left:
+        accounts[key, mobile].append(moment)
+    moments = sorted(moment for (_, moment, _) in of.left)
+    for request in of.requests:
+        earlier = accounts.get((request["key"], request["mobile"]), [])
+        if not any(moment <= request["moment"] for moment in earlier):
+            moments.append(request["moment"])
+    moments.sort()
+    most, first = 0, 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] >= 1.0:
+            first += 1
+        most = max(most, last - first + 1)
+    limit = math.ceil(of.rate * (1 + JITTER)) + 1
+    if most > limit:
+        yield f"{most} requests in a second; {of.rate:g} were allowed, {limit} with jitter"
+
+
+def nothing_outside_the_window(of: Evidence) -> Iterator[str]:
+    """Nothing in the first 2 s, nothing later than the timeout and 5 s before the closing, by the sender's own clock."""
+    if of.window is None:
+        return
+    opens, closes = of.window
+    first, last = opens + OPENING_GUARD, closes - CLOSING_GUARD - of.timeout + LAST_LOOK
+    for key, moment, _ in of.left:
+        clocks = [(clock + CHINA) % DAY for clock in of.clocks(key, moment)]
+        if not any(first <= clock <= last for clock in clocks):
+            yield f"{key} sent at {clocks}, {first}-{last} was allowed"
+    for request in of.requests:
+        clocks = [(clock + CHINA) % DAY for clock in of.clocks(request["key"], request["moment"])]
+        if not any(first <= clock <= closes - CLOSING_GUARD for clock in clocks):
+            yield f"{request} arrived at {clocks}"
+
+
+def no_cap_broken(of: Evidence) -> Iterator[str]:
+    """No person gets more in a China day, whatever the campaign."""
+    if of.cap is None:
+        return
+    people: dict[str, list[set[float]]] = defaultdict(list)
+    for (_, mobile), bills in of.bills.items():
+        people[mobile] += [
+            {(clock + CHINA) // DAY for clock in of.ledger_clocks(bill["key"], bill["moment"])}
+            for bill in bills
+        ]
+    for mobile, days in people.items():
+        certain = Counter(next(iter(day)) for day in days if len(day) == 1)
+        if certain and max(certain.values()) > of.cap:
+            yield f"{mobile} got {max(certain.values())} messages in a day, {of.cap} were allowed"
+
+
+def no_budget_broken(of: Evidence) -> Iterator[str]:
+    """No campaign bills more, nor leaves more in its ledger that is or may be billed."""
+    if of.budget is None:
+        return
+    for template, rows in of.rows.items():
+        billed = sum(len(bills) for (of_template, _), bills in of.bills.items() if of_template == template)
+        may_be = sum(row.state in ("sent", "unknown") for row in rows)
+        if max(billed, may_be) > of.budget:
+            yield f"{template}: {billed} billed, {may_be} sent or unknown, {of.budget} were allowed"
+
+
+def the_counts_are_the_rows(of: Evidence) -> Iterator[str]:
+    """Own counts of a campaign, and those of the gateway with the doubtful ones."""
+    for template, counts in of.counts.items():
+        counted = Counter(row.state for row in of.rows[template])
+        if Counter(counts) != counted:
+            yield f"{template}: counts {counts}, rows {dict(counted)}"
+        billed = sum(len(bills) for (of_template, _), bills in of.bills.items() if of_template == template)
+        doubtful = sum(
+            1 for one, row, bills in of.recipients() if one == template and row.state == "unknown" and bills
+        )
+        if billed != counted["sent"] + doubtful:
+            yield f"{template}: {billed} billed, {counted['sent']} sent, {doubtful} of the unknown ones billed"
+
+
+def green_is_done(of: Evidence) -> Iterator[str]:
+    """Whatever run ended well left nobody pending and counted everyone, and what it said was sent stayed sent."""
+    for template, results in of.results.items():
+        sent = sum(row.state == "sent" for row in of.rows[template])
+        if not results:
+            yield f"{template}: no run ended well"
+        for result in results:
+            if result["pending"] or result["total"] != len(of.audiences[template]) or result["sent"] > sent:
+                yield f"{template}: {result}, in the end {sent} were sent"
+
+
+def doubts_are_few(of: Evidence) -> Iterator[str]:
+    """
+    Whoever is in doubt has a reason to be: no clear answer, or a sender, gateway or ledger that failed meanwhile.
+
+    Each such failure leaves at most what was in the air: less than a time-out's messages. A few more answers are late
+    because the machine is busy.
+    """
+    clear = {
+        (int(request["tpl_id"]), request["mobile"])
+        for request in of.requests
+        if not request["lost"] and not request["fault"] and request["code"] != 10014
+    }
+    arrived = {(int(request["tpl_id"]), request["mobile"]) for request in of.requests}
+    in_vain = [
+        row.mobile
+        for template, row, _ in of.recipients()
+        if row.state == "unknown" and ((key := (template, row.mobile)) in clear or key not in arrived)
+    ]
+    most = of.upheavals * of.rate * of.timeout + 0.02 * sum(map(len, of.audiences.values()))
+    if len(in_vain) > most:
+        yield f"{len(in_vain)} are unknown although the gateway answered or never heard of them; at most {most:.0f} may be"
+
+
+INVARIANTS: Final = (
+    nobody_billed_twice,
+    nobody_asked_again_in_doubt,
+    nobody_missing,
+    the_ledger_says_what_was_billed,
+    never_two_in_the_air,
+    no_second_above_the_rate,
+    nothing_outside_the_window,
+    no_cap_broken,
+    no_budget_broken,
+    the_counts_are_the_rows,
+    green_is_done,
+    doubts_are_few,
+)
+
+
+def broken(of: Evidence) -> list[str]:
+    """
+    Say which invariants do not hold.
+
+    :param of: what is known after a round.
+    """
+    found = []
+    for invariant in INVARIANTS:
+        sentences = list(invariant(of))
+        more = f" (and {len(sentences) - 5} more)" if len(sentences) > 5 else ""
+        found += [f"{invariant.__name__}: {sentence}" for sentence in sentences[:5]]
+        if more:
+            found[-1] += more
+    return found

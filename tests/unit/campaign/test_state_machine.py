@@ -1,0 +1,334 @@
+"""
+The ledger as a state machine: any order of what can happen keeps its promises.
+
+The transactions are those of the running loop, and two processes a campaign take turns. Requests are held by the machine, which
+answers them in time, late, twice or never.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from airflow_provider_caixin.audience import Classifier, audience_from
+from airflow_provider_caixin.campaign import Campaign, Plan
+from airflow_provider_caixin.campaign.answers import Answer, Job, Outcome
+from airflow_provider_caixin.campaign.run import Run
+from airflow_provider_caixin.juhe import ChannelBusy, NotPosted, OutcomeUnknown, RecipientRejected
+from airflow_provider_caixin.ledger import (
+    Ledger,
+    Skip,
+    State,
+    accounts,
+    controls,
+    doubts,
+    schema,
+    suppressions,
+    upkeep,
+)
+from airflow_provider_caixin.ledger.campaigns import CampaignRow
+from airflow_provider_caixin.ledger.loads import count_states
+from airflow_provider_caixin.rules import FrequencyCap, china_midnight
+
+PEOPLE = [str(13_912_340_000 + index) for index in range(8)]
+SELDOM = st.sampled_from([*[False] * 7, True])
+NAMES = st.sampled_from(["first", "second"])
+BUDGET = 3
+VOLUME = 12
+LEASE = 60.0
+# One for all examples: it takes a moment to make.
+CLASSIFIER = Classifier()
+REJECTED = 236309
+
+OUTCOMES: st.SearchStrategy[Outcome] = st.sampled_from(
+    [
+        "sid",
+        "sid",
+        RecipientRejected(REJECTED, "no"),
+        OutcomeUnknown("no answer"),
+        NotPosted("late"),
+        ChannelBusy(236300, "busy"),
+    ]
+)
+
+
+class Request(NamedTuple):
+    """A claimed recipient whose sender has not answered yet."""
+
+    run: Run
+    job: Job
+    lease: float
+
+
+class Person(NamedTuple):
+    """A recipient's row."""
+
+    campaign: str
+    number: str
+    state: str
+    reason: str | None
+    claim: str | None
+    due: float
+    sent_at: float | None
+    doubt_at: float | None
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Two campaigns of one account with one message a day, on an embedded ledger with a clock that the machine moves."""
+
+    @initialize()
+    def open(self) -> None:
+        """Make an empty ledger, and processes of two campaigns."""
+        self.folder = tempfile.TemporaryDirectory()
+        self.now = 1_795_400_000.0
+        self.ledger = Ledger.sqlite(Path(self.folder.name) / "ledger.db", clock=lambda: self.now)
+        self.campaigns = {name: self.campaign(name) for name in ("first", "second")}
+        self.runs = {(name, twin): self.run(name) for name in self.campaigns for twin in (0, 1)}
+        self.requests: list[Request] = []
+        self.settled: set[int] = set()
+        self.load("first", "a", PEOPLE[:5])
+        self.load("second", "a", PEOPLE[3:])
+
+    def campaign(self, name: str) -> Campaign:
+        """Open a campaign; the second one may ask again, and has no budget."""
+        rules: dict[str, Any] = {"on_unknown": "resend"} if name == "second" else {"max_messages": BUDGET}
+        plan = Plan(
+            campaign_id=name,
+            tpl_id=65535,
+            account="account",
+            cap=FrequencyCap(1),
+            classifier=CLASSIFIER,
+            max_per_day=VOLUME,
+            timeout=1.0,
+            **rules,
+        )
+        return Campaign(plan, self.ledger, None, clock=lambda: self.now, lease=LEASE)  # type: ignore[arg-type]  # the machine posts
+
+    def run(self, name: str) -> Run:
+        """Make a process of a campaign."""
+        campaign = self.campaigns[name]
+        return Run(
+            campaign.plan,
+            self.ledger,
+            None,  # type: ignore[arg-type]  # the machine posts
+            account=campaign._account,
+            campaign=campaign._key,
+            clock=lambda: self.now,
+            lease=LEASE,
+            senders=5,
+            stop=threading.Event(),
+            outcomes=campaign.outcomes,
+        )
+
+    def teardown(self) -> None:
+        """Forget the ledger."""
+        if hasattr(self, "ledger"):
+            self.ledger.close()
+            self.folder.cleanup()
+
+    @rule(name=NAMES, source=st.sampled_from("abc"), rows=st.lists(st.sampled_from(PEOPLE), max_size=6))
+    def load(self, name: str, source: str, rows: list[str]) -> None:
+        """Load an audience; the same source again changes nothing."""
+        self.campaigns[name].load(audience_from(rows), source)
+
+    @rule(which=st.lists(st.tuples(NAMES, st.integers(0, 1)), min_size=1, max_size=4))
+    def ticks(self, which: list[tuple[str, int]]) -> None:
+        """Let processes run a transaction without an answer, one after the other."""
+        for name, twin in which:
+            self.tick(name, twin)
+
+    @rule(twin=st.integers(0, 1))
+    def ask_again(self, twin: int) -> None:
+        """Let so much time pass that doubts are sent once more, while their first requests may still be answered."""
+        self.now += 700
+        self.tick("second", twin)
+
+    def tick(self, name: str, twin: int) -> None:
+        """Let a process claim, and check each claim."""
+        before = self.people()
+        stopped = self.is_stopped(name)
+        run = self.runs[name, twin]
+        # What is in doubt is looked for every few seconds of real time.
+        run._doubts_at = 0.0
+        jobs = self.transact(run, [])
+        assert not (stopped and jobs), "a paused campaign sent"
+        for job in jobs:
+            alive = [one for one in self.requests if one.job.id == job.id and one.lease >= self.now]
+            assert not alive, "two requests for one recipient in the air"
+            assert self.may_leave(before[job.id]), "it was not to be sent"
+            assert before[job.id].doubt_at is None, "a doubt was sent a third time"
+            assert job.number not in self.suppressed(), "somebody who opted out"
+            self.requests.append(Request(run, job, self.now + LEASE))
+
+    def may_leave(self, person: Person) -> bool:
+        """Tell whether a message may be posted for a row as it stood before a tick."""
+        return person.state == State.PENDING or (
+            (self.is_lost(person) or person.state == State.UNKNOWN) and person.campaign == "second"
+        )
+
+    def is_lost(self, person: Person) -> bool:
+        """Tell whether the next transaction of the campaign makes a doubt of a request whose lease ran out."""
+        return person.state == State.IN_FLIGHT and not self.now <= person.due <= self.now + 2 * LEASE
+
+    @precondition(lambda self: self.requests)
+    @rule(
+        data=st.data(), answers=st.lists(st.lists(OUTCOMES, min_size=1, max_size=2), min_size=1, max_size=4)
+    )
+    def answer(self, data: st.DataObject, answers: list[list[Outcome]]) -> None:
+        """Settle requests, however late, and once more: after a commit in doubt, or told to stop meanwhile."""
+        for outcomes in answers[: len(self.requests)]:
+            request = data.draw(st.sampled_from(self.requests))
+            self.requests.remove(request)
+            self.settle(request, outcomes)
+
+    def settle(self, request: Request, outcomes: list[Outcome]) -> None:
+        """Give a request's process its answers, and check what becomes of the recipient."""
+        for outcome in outcomes:
+            before = self.people()[request.job.id]
+            # Only the answer: what is claimed is the business of a tick.
+            request.run._ending = RuntimeError  # type: ignore[assignment]  # any ending will do
+            self.transact(request.run, [Answer(request.job, outcome)])
+            request.run._ending = None
+            after = self.people()[request.job.id]
+            counts = before.claim == request.job.claim and before.state in (State.IN_FLIGHT, State.UNKNOWN)
+            if not counts:
+                stays = State.UNKNOWN if self.is_lost(before) else before.state
+                assert after.state == stays, "an answer counted whose claim is not the row's any more"
+            elif isinstance(outcome, str):
+                assert after.state == State.SENT, "an accepted message is not sent"
+            elif isinstance(outcome, OutcomeUnknown) or before.doubt_at is not None:
+                assert after.state == State.UNKNOWN, "a doubt was forgotten"
+            else:
+                assert after.state in (State.PENDING, State.REJECTED)
+
+    def transact(self, run: Run, answers: list[Answer]) -> list[Job]:
+        """Run one transaction as the loop does; return what it claimed."""
+        jobs: list[Job] = []
+        # How far ahead slots are taken follows the real time that a commit takes, and an example is to be the same twice.
+        run._lead = 0.0
+        run._transact(answers, [], jobs)
+        return jobs
+
+    @precondition(lambda self: self.requests)
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        """Let a process die with all of its requests; another one takes its place."""
+        dead = data.draw(st.sampled_from(self.requests)).run
+        self.requests = [one for one in self.requests if one.run is not dead]
+        for name, twin in [key for key, run in self.runs.items() if run is dead]:
+            self.runs[name, twin] = self.run(name)
+
+    @rule(seconds=st.sampled_from([0.01, 30.0, 61.0, 700.0, -30.0, 86_400.0]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass, a night too, or the host's clock step back."""
+        self.now += seconds
+
+    @rule(name=NAMES, paused=SELDOM)
+    def pause(self, name: str, paused: bool) -> None:
+        """Pause or resume a campaign."""
+        controls.pause_campaign(self.ledger, name, paused=paused)
+
+    @rule(paused=SELDOM)
+    def pause_account(self, paused: bool) -> None:
+        """Pause or resume them all."""
+        accounts.pause_account(self.ledger, "account", paused=paused)
+
+    @rule(name=NAMES)
+    def retry(self, name: str) -> None:
+        """Try rejected recipients again."""
+        controls.retry_rejected(self.ledger, name, REJECTED)
+
+    @rule(name=NAMES, data=st.data(), outcome=st.sampled_from(["sent", "pending"]))
+    def resolve(self, name: str, data: st.DataObject, outcome: Any) -> None:
+        """Take a person's word for a doubt whose request nobody holds any more."""
+        campaign = self.campaigns[name]
+        held = {one.job.id for one in self.requests}
+        with self.ledger.reading() as connection:
+            found = [one.id for one in doubts.doubts(connection, campaign._key) if one.id not in held]
+        if found:
+            chosen = data.draw(st.sampled_from(found))
+            assert doubts.resolve(self.ledger, campaign._key, [chosen, chosen], outcome) == 1
+            assert self.people()[chosen].state == outcome
+            assert doubts.resolve(self.ledger, campaign._key, [chosen], outcome) == 0
+
+    @rule(name=NAMES, reason=st.sampled_from([Skip.OVER_BUDGET, Skip.WINDOW_CLOSED]))
+    def skip(self, name: str, reason: Skip) -> None:
+        """Skip what is left, as a used-up budget or a closing window does."""
+        self.campaigns[name].skip_rest(reason)
+
+    @rule(name=NAMES)
+    def start_again(self, name: str) -> None:
+        """Look again at who was skipped, as each run does at its start."""
+        from airflow_provider_caixin.campaign.reopening import reopen_skipped
+
+        campaign = self.campaigns[name]
+        reopen_skipped(self.ledger, campaign.plan, campaign._key)
+
+    @rule(person=st.sampled_from(PEOPLE), out=SELDOM)
+    def opt_out(self, person: str, out: bool) -> None:
+        """Put a person on the suppression list, or take them off it."""
+        (suppressions.suppress if out else suppressions.release)(self.ledger, [person])
+
+    def suppressed(self) -> set[str]:
+        """Read the suppression list."""
+        return {one.number for one in suppressions.suppressed(self.ledger)}
+
+    def is_stopped(self, name: str) -> bool:
+        """Tell whether a campaign or its account is paused."""
+        with self.ledger.reading() as connection:
+            row = CampaignRow.read(connection, self.campaigns[name]._key)
+            account = sa.select(schema.account.c.paused).where(schema.account.c.id == row.account)
+            return bool(row.paused or connection.execute(account).scalar_one())
+
+    def people(self) -> dict[int, Person]:
+        """Read every recipient."""
+        table = schema.recipient
+        owner = schema.campaign.c.campaign_id
+        names = [name for name in Person._fields if name != "campaign"]
+        columns = [table.c.id, owner, *(table.c[name] for name in names)]
+        joined = sa.select(*columns).join(schema.campaign, schema.campaign.c.id == table.c.campaign)
+        with self.ledger.reading() as connection:
+            return {row[0]: Person(*row[1:]) for row in connection.execute(joined)}
+
+    @invariant()
+    def promises_hold(self) -> None:
+        """Check every row and every count."""
+        if not hasattr(self, "runs"):
+            return
+        people = self.people()
+        assert list(upkeep.disagreements(self.ledger)) == []
+        with self.ledger.reading() as connection:
+            for campaign in self.campaigns.values():
+                row = CampaignRow.read(connection, campaign._key)
+                assert row.counts == count_states(connection, campaign._key)
+                if campaign.plan.max_messages is not None:
+                    possibly_billed = (State.SENT, State.UNKNOWN, State.IN_FLIGHT)
+                    assert sum(row.counts[state] for state in possibly_billed) <= BUDGET
+        assert all(people[key].state == State.SENT for key in self.settled), "back from sent"
+        self.settled |= {key for key, one in people.items() if one.state == State.SENT}
+        assert all((one.state == State.SKIPPED) == (one.reason in set(Skip)) for one in people.values())
+        # What was or may have been billed, and what is in the air: a doubt and its second request are one recipient's.
+        days = Counter(
+            (one.number, china_midnight(one.sent_at))
+            for one in people.values()
+            if one.state in (State.SENT, State.UNKNOWN, State.IN_FLIGHT) and one.sent_at is not None
+        )
+        assert not days or max(days.values()) == 1, "more than one message a day"
+        assert max(Counter(day for _, day in days).values(), default=0) <= VOLUME
+
+
+# Without the phase that explains a failure: it traces every line, and the classifier has a million.
+PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
+LedgerMachine.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=40, deadline=None, phases=PHASES, database=None
+)
+TestLedger = pytest.mark.timeout(600)(LedgerMachine.TestCase)

@@ -1,0 +1,95 @@
+"""Campaigns that have been sent, made by the ledger's own transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pytest
+
+from airflow_provider_caixin.ledger import Ledger, State, accounts, campaigns, messages
+from airflow_provider_caixin.ledger.campaigns import CampaignRow, Origin
+from airflow_provider_caixin.ledger.gate import Gate
+from airflow_provider_caixin.ledger.loads import load_audience, visible_ranges
+from airflow_provider_caixin.ledger.messages import Settlement
+
+LEASE = 60.0
+
+
+class Past:
+    """
+    Makes history in a ledger.
+
+    :param ledger: where.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def campaign(
+        self,
+        name: str,
+        *people: str,
+        account: str = "account",
+        tpl_id: int = 65535,
+        dag: str | None = "dag",
+        skipped: Mapping[str, str] = MappingProxyType({}),
+    ) -> int:
+        """Make a campaign whose audience is loaded, without those who are skipped for a reason; return its key."""
+        with self.ledger.writing() as connection:
+            owner = accounts.find_account(self.ledger, connection, account)
+            now = self.ledger.now(connection)
+            key = campaigns.find_campaign(self.ledger, connection, name, owner, tpl_id, now)
+            origin = Origin(dag, "run", "send", -1) if dag else None
+            campaigns.note_run(connection, key, origin, 100.0, ["a rule", "another"])
+        rows = [(one, None) for one in people] + list(skipped.items())
+        load_audience(self.ledger, key, "source", lambda: rows, lease=LEASE)
+        return key
+
+    def sent(self, campaign: int, outcomes: Mapping[str, State], at: float, code: int = 236306) -> None:
+        """Send to people of a campaign at a moment; what is ``in_flight`` gets no answer."""
+        with self.ledger.writing() as connection:
+            gate = Gate.open(connection, CampaignRow.read(connection, campaign).account)
+            row = CampaignRow.lock(connection, campaign)
+            drawn = {
+                one.number: one
+                for one in messages.draw(
+                    connection, campaign, at, 10_000, visible_ranges(connection, campaign)
+                )
+            }
+            gate.begin_day(at - at % 86_400)
+            claimed = [(drawn[number], at) for number in outcomes]
+            messages.claim(connection, claimed, "claim", at + LEASE)
+            row.move(State.PENDING, State.IN_FLIGHT, len(claimed))
+            gate.take([at] * len(claimed), 1.0)
+            answers = [
+                Settlement(
+                    drawn[number].id,
+                    "claim",
+                    state,
+                    code=code if state is State.REJECTED else None,
+                    sid="sid",
+                )
+                for number, state in outcomes.items()
+                if state is not State.IN_FLIGHT
+            ]
+            messages.settle(connection, gate, row, answers)
+            row.save(connection)
+            gate.save(connection)
+
+    def counts(self, campaign: int) -> dict[str, int]:
+        """Read a campaign's counts by state, without those that are 0."""
+        with self.ledger.reading() as connection:
+            counts = CampaignRow.read(connection, campaign).counts
+        return {state.value: number for state, number in counts.items() if number}
+
+    def day_count(self, account: str = "account") -> int:
+        """Read how many messages an account's day has."""
+        with self.ledger.reading() as connection:
+            return {one.name: one.day_count for one in accounts.accounts(connection)}[account]
+
+
+@pytest.fixture
+def past(ledger: Ledger) -> Past:
+    """Make history on each of the three databases in turn."""
+    return Past(ledger)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from airflow_provider_caixin.ledger import (
+    Ledger,
+    State,
+    campaigns,
+    controls,
+    doubts,
+    messages,
+    traffic,
+    upkeep,
+)
+from airflow_provider_caixin.ledger.campaigns import CampaignRow, CancelledForGood
+from airflow_provider_caixin.ledger.gate import Gate
+from airflow_provider_caixin.ledger.messages import Settlement
+
+from .conftest import Past
+
+PEOPLE = [str(13_900_000_000 + index) for index in range(6)]
+NOW = float(int(time.time()))
+
+
+def test_a_person_settles_what_nobody_knows(
+    past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In batches; the day's count, the minutes and the campaign's counts follow, and a late answer does not."""
+    monkeypatch.setattr(doubts, "BATCH", 2)
+    key = past.campaign("campaign", *PEOPLE)
+    past.sent(key, dict.fromkeys(PEOPLE[:5], State.UNKNOWN), NOW)
+    with ledger.reading() as connection:
+        listed = doubts.doubts(connection, key, most=3)
+        assert [one.number for one in listed] == PEOPLE[:3]
+        assert [one.number for one in doubts.doubts(connection, key, after=listed[-1].id)] == PEOPLE[3:5]
+        assert doubts.oldest(connection, key) == NOW
+        chosen = list(doubts.find(connection, key, [*PEOPLE[:3], PEOPLE[5], "13911111111"]))
+    assert chosen == [one.id for one in listed]
+    assert doubts.resolve(ledger, key, chosen, "sent") == 3
+    assert doubts.resolve(ledger, key, chosen, "pending") == 0
+    with ledger.reading() as connection:
+        rest = [one.id for one in doubts.doubts(connection, key)]
+    assert doubts.resolve(ledger, key, [*rest[:1], chosen[0]], "pending") == 1
+    assert past.counts(key) == {"sent": 3, "pending": 2, "unknown": 1}
+    assert past.day_count() == 4
+    with ledger.reading() as connection:
+        assert traffic.minutes(connection, key) == [traffic.Minute(int(NOW // 60), 3, 0, 1)]
+    late(ledger, key, rest[0])
+    assert past.counts(key) == {"sent": 3, "pending": 2, "unknown": 1}
+    assert list(upkeep.disagreements(ledger)) == []
+
+
+def late(ledger: Ledger, campaign: int, recipient: int) -> None:
+    """Let the answer to a request come at last."""
+    with ledger.writing() as connection:
+        gate = Gate.open(connection, CampaignRow.read(connection, campaign).account)
+        row = CampaignRow.lock(connection, campaign)
+        messages.settle(connection, gate, row, [Settlement(recipient, "claim", State.SENT, sid="late")])
+        row.save(connection)
+
+
+def test_a_word_about_an_earlier_request(past: Past, ledger: Ledger) -> None:
+    """Whoever was sent to once more since the list was shown is another doubt; a moment of a wrong clock is no reason."""
+    key = past.campaign("campaign", *PEOPLE[:2])
+    past.sent(key, {PEOPLE[0]: State.UNKNOWN}, NOW - 5)
+    past.sent(key, {PEOPLE[1]: State.UNKNOWN}, NOW + 9_999)
+    with ledger.reading() as connection:
+        once, ahead = (one.id for one in doubts.doubts(connection, key))
+    assert doubts.resolve(ledger, key, [once], "pending", before=NOW - 6) == 0
+    assert doubts.resolve(ledger, key, [once], "pending", before=NOW - 5) == 1
+    assert doubts.resolve(ledger, key, [ahead], "sent", before=NOW - 6) == 1
+
+
+def test_a_doubt_of_another_campaign_is_left_alone(past: Past, ledger: Ledger) -> None:
+    """Keys are a campaign's own: a number of another one resolves nothing."""
+    key, other = past.campaign("campaign", *PEOPLE), past.campaign("other", *PEOPLE)
+    past.sent(key, {PEOPLE[0]: State.UNKNOWN}, NOW)
+    with ledger.reading() as connection:
+        ids = [one.id for one in doubts.doubts(connection, key)]
+        assert doubts.oldest(connection, other) is None
+    assert doubts.resolve(ledger, other, ids, "sent") == 0
+    assert past.counts(key)["unknown"] == 1
+    with ledger.reading() as connection, pytest.raises(campaigns.NoSuchCampaign):
+        campaigns.known_campaign(connection, "third")
+
+
+def test_a_cancelled_campaign_sends_to_nobody_again(past: Past, ledger: Ledger) -> None:
+    """So its doubts stay, or count as sent; and who was rejected stays so."""
+    key = past.campaign("campaign", *PEOPLE)
+    past.sent(key, dict.fromkeys(PEOPLE[:2], State.UNKNOWN), NOW)
+    controls.cancel_campaign(ledger, "campaign")
+    with ledger.reading() as connection:
+        ids = [one.id for one in doubts.doubts(connection, key)]
+    with pytest.raises(CancelledForGood, match="leave its doubts, or count them as sent"):
+        doubts.resolve(ledger, key, ids, "pending")
+    with pytest.raises(CancelledForGood, match="a new campaign can send to them"):
+        controls.retry_rejected(ledger, "campaign", 236306)
+    assert past.counts(key)["unknown"] == 2
+    assert doubts.resolve(ledger, key, ids, "sent") == 2

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_caixin.ledger import Ledger, State, messages, people
+
+from .conftest import Past
+
+A, B = "13912345678", "13912345679"
+DAY = 86_400.0
+NOW = 1_795_400_000.0
+
+
+def test_every_message_to_a_person(past: Past, ledger: Ledger) -> None:
+    """The latest first, over all campaigns, or over those of some Dags."""
+    for index, dag in enumerate(("spring", "summer")):
+        key = past.campaign(f"campaign {index}", A, B, tpl_id=index, dag=dag)
+        past.sent(key, {A: State.SENT, B: State.REJECTED}, NOW + index * DAY)
+    past.campaign("not yet", A)
+    with ledger.reading() as connection:
+        found = people.history(connection, A)
+        assert [one.campaign_id for one in found] == ["not yet", "campaign 1", "campaign 0"]
+        assert [one.sent_at for one in found] == [None, NOW + DAY, NOW]
+        assert (found[1].tpl_id, found[1].state, found[1].sid, found[1].dag_id) == (
+            1,
+            "sent",
+            "sid",
+            "summer",
+        )
+        assert [one.campaign_id for one in people.history(connection, A, dag_ids={"spring"})] == [
+            "campaign 0"
+        ]
+        assert len(people.history(connection, A, most=1)) == 1
+        assert [(one.state, one.code) for one in people.history(connection, B)] == [("rejected", 236306)] * 2
+        assert people.history(connection, "13900000000") == []
+
+
+@pytest.mark.parametrize("many", [1, 14, 500])
+def test_a_cap_reads_no_more_than_these_people_s_messages(sqlite_ledger: Ledger, many: int) -> None:
+    """However many are asked for: SQLite knows no sizes and takes its plan from the words alone."""
+    values = {
+        "numbers": [str(13_900_000_000 + index) for index in range(many)],
+        "account": 1,
+        "since": NOW,
+    }
+    statement = messages._HISTORY.params(values).compile(
+        sqlite_ledger.engine, compile_kwargs={"literal_binds": True}
+    )
+    with sqlite_ledger.reading() as connection:
+        plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
+    assert [step for step in plan if "caixin_recipient " in step and "number=?" not in step] == []
+    assert any("caixin_recipient_person" in step for step in plan), plan

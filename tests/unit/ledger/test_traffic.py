@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from airflow_provider_caixin.ledger import Ledger, State, accounts, messages, schema, traffic, upkeep
+from airflow_provider_caixin.ledger.campaigns import CampaignRow
+from airflow_provider_caixin.ledger.gate import Gate
+from airflow_provider_caixin.ledger.messages import Settlement
+from airflow_provider_caixin.ledger.traffic import Minute, Usage
+
+from .conftest import Past
+
+PEOPLE = [str(13_900_000_000 + index) for index in range(9)]
+# One second before and one after midnight in China.
+EVENING = datetime(2026, 11, 24, 15, 59, 59, tzinfo=UTC).timestamp()
+MORNING = EVENING + 2
+
+
+def test_requests_by_minute(past: Past, ledger: Ledger) -> None:
+    """What is in the air is none yet."""
+    key = past.campaign("campaign", *PEOPLE)
+    past.sent(key, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.IN_FLIGHT}, EVENING)
+    past.sent(key, {PEOPLE[3]: State.UNKNOWN, PEOPLE[4]: State.PENDING}, MORNING)
+    first = int(EVENING // 60)
+    with ledger.reading() as connection:
+        assert traffic.minutes(connection, key) == [Minute(first, 1, 1, 0), Minute(first + 1, 0, 0, 1)]
+
+
+def test_usage(past: Past, ledger: Ledger) -> None:
+    """Days are China's; rejected requests are not billed; a span ends before its end."""
+    spring = past.campaign("spring", *PEOPLE, tpl_id=1)
+    summer = past.campaign("夏", *PEOPLE, tpl_id=2, dag=None, account="other")
+    past.sent(spring, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.UNKNOWN}, EVENING)
+    past.sent(spring, {PEOPLE[3]: State.SENT}, MORNING)
+    past.sent(summer, dict.fromkeys(PEOPLE[:5], State.SENT), MORNING)
+    span = (EVENING - 59, MORNING + 60)
+    with ledger.reading() as connection:
+        other = accounts.peek_account(connection, "other")
+        assert traffic.usage(connection, "day", *span) == [
+            Usage("2026-11-24", 1, 1),
+            Usage("2026-11-25", 6, 0),
+        ]
+        assert traffic.usage(connection, "template", *span) == [Usage("2", 5, 0), Usage("1", 2, 1)]
+        assert traffic.usage(connection, "campaign", *span) == [Usage("夏", 5, 0), Usage("spring", 2, 1)]
+        assert traffic.usage(connection, "dag", *span) == [Usage(None, 5, 0), Usage("dag", 2, 1)]
+        assert traffic.usage(connection, "day", span[0], MORNING) == [Usage("2026-11-24", 1, 1)]
+        assert traffic.usage(connection, "day", *span, account=other) == [Usage("2026-11-25", 5, 0)]
+        assert traffic.usage(connection, "template", *span, dag_ids={"dag"}) == [Usage("1", 2, 1)]
+        assert traffic.usage(connection, "template", *span, dag_ids=set()) == []
+
+
+@pytest.mark.parametrize("last", [State.REJECTED, State.SENT, State.PENDING])
+def test_a_doubt_that_is_sent_once_more(past: Past, ledger: Ledger, last: State) -> None:
+    """Each request counts by itself and once, also when a commit's answer was lost and it is settled again."""
+    key = past.campaign("campaign", PEOPLE[0])
+    past.sent(key, {PEOPLE[0]: State.UNKNOWN}, EVENING)
+    with ledger.writing() as connection:
+        (drawn,) = messages.draw_doubts(connection, key, MORNING, MORNING, 1)
+        row = CampaignRow.lock(connection, key)
+        messages.claim(connection, [(drawn, MORNING)], "again", MORNING + 60)
+        row.move(State.UNKNOWN, State.IN_FLIGHT)
+        row.save(connection)
+    for _ in range(2):
+        with ledger.writing() as connection:
+            gate = Gate.open(connection, CampaignRow.read(connection, key).account)
+            row = CampaignRow.lock(connection, key)
+            messages.settle(connection, gate, row, [Settlement(drawn.id, "again", last, code=236309)])
+            row.save(connection)
+    first = int(EVENING // 60)
+    second = {
+        State.REJECTED: [Minute(first + 1, 0, 1, 0)],
+        State.SENT: [Minute(first + 1, 1, 0, 0)],
+        State.PENDING: [],
+    }
+    with ledger.reading() as connection:
+        assert traffic.minutes(connection, key) == [Minute(first, 0, 0, 1), *second[last]]
+    assert past.counts(key) == ({"sent": 1} if last is State.SENT else {"unknown": 1})
+    assert list(upkeep.disagreements(ledger)) == []
+
+
+def test_a_ledger_without_minutes_counts_them(past: Past, ledger: Ledger) -> None:
+    """The upgrade finds what the loop would have kept."""
+    key = past.campaign("campaign", *PEOPLE)
+    # In the second half of a minute, where two databases would round up.
+    past.sent(key, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.UNKNOWN}, EVENING)
+    past.sent(key, {PEOPLE[3]: State.SENT, PEOPLE[4]: State.IN_FLIGHT}, MORNING)
+    with ledger.writing() as connection:
+        kept = traffic.minutes(connection, key)
+        connection.execute(traffic._table.delete())
+        traffic.recount(connection)
+        assert traffic.minutes(connection, key) == kept
+    assert len(kept) == 2
+
+
+def test_a_chart_has_no_more_points_than_asked_for(past: Past, ledger: Ledger) -> None:
+    """However long a campaign took: wider points that begin on the clock, and the same sums."""
+    key, other = past.campaign("long", "13912345678"), past.campaign("other", "13912345679")
+    with ledger.reading() as connection:
+        assert traffic.chart(connection, key) == (1, [])
+    first = 29_000_003
+    rows = [
+        {"campaign": one, "minute": first + minute, "sent": 3, "rejected": 2, "unknown": 1}
+        for one in (key, other)
+        for minute in range(0, 3_000, 2)
+    ]
+    with ledger.writing() as connection:
+        connection.execute(sa.insert(schema.traffic), rows)
+    with ledger.reading() as connection:
+        for most, width in ((5_000, 1), (1_502, 2), (1_500, 5), (300, 15), (4, 1440), (3, 2880)):
+            found, points = traffic.chart(connection, key, most)
+            assert found == width
+            assert len(points) <= most
+            assert all(point.minute % width == 0 for point in points)
+            assert points[0].minute <= first < points[0].minute + width
+            assert points == sorted(points)
+            sums = [sum(column) for column in list(zip(*points, strict=True))[1:]]
+            assert sums == [3 * 1_500, 2 * 1_500, 1_500]
+
+
+def test_the_latest_requests_and_the_oldest_doubt(past: Past, ledger: Ledger) -> None:
+    """Of the campaigns that are asked for, by their minutes."""
+    first, second = (
+        past.campaign("first", "13912345678", "13912345679"),
+        past.campaign("second", "13912345678"),
+    )
+    past.sent(first, {"13912345678": State.UNKNOWN}, 6_000.0)
+    past.sent(first, {"13912345679": State.REJECTED}, 6_070.0)
+    past.sent(second, {"13912345678": State.SENT}, 6_070.0)
+    with ledger.reading() as connection:
+        assert traffic.recent(connection, [first, second], 6_060.0) == {first: {101: 1}, second: {101: 1}}
+        assert traffic.recent(connection, [first], 0.0) == {first: {100: 1, 101: 1}}
+        assert traffic.recent(connection, [], 0.0) == {}
+        assert traffic.in_doubt_since(connection, [first, second]) == {first: 6_000.0}
+
+
+def test_usage_of_some_dags(past: Past, ledger: Ledger) -> None:
+    """With and without the command line's campaigns."""
+    people = ("13912345678", "13912345679")
+    for name, dag in (("a", "one"), ("b", "two"), ("c", None)):
+        past.sent(past.campaign(name, *people, dag=dag), dict.fromkeys(people, State.SENT), 6_000.0)
+    with ledger.reading() as connection:
+
+        def names(*dags: str, without_dag: bool) -> set[str | None]:
+            found = traffic.usage(
+                connection, "campaign", 0.0, 7_000.0, dag_ids=set(dags), without_dag=without_dag
+            )
+            return {row.name for row in found}
+
+        assert names("one", without_dag=False) == {"a"}
+        assert names("one", "two", without_dag=True) == {"a", "b", "c"}
+        assert names(without_dag=False) == set()
+        assert traffic.usage(connection, "template", 0.0, 7_000.0) == [traffic.Usage("65535", 6, 0)]
