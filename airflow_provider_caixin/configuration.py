@@ -5,83 +5,104 @@ from __future__ import annotations
 from typing import Any, Final
 
 SECTION: Final = "caixin"
+DEFAULT_CONN_ID: Final = "caixin_default"
 
 _EXTRA: Final = "A connection's extra of the same name goes before it"
 _OF_ACCOUNT: Final = f"{_EXTRA}."
 _OF_RULE: Final = f"{_EXTRA}, an operator's argument before both."
 
-CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
-    name: {"version_added": "0.1.0", "example": None, "default": None, **option}
-    for name, option in {
-        "ledger_conn_id": {
-            "description": (
-                "Connection id of the PostgreSQL or MySQL database that holds the ledger. Not set: a SQLite "
-                "file, caixin_ledger.db in AIRFLOW_HOME, which serves one host. " + _OF_ACCOUNT
-            ),
-            "type": "string",
-            "example": "caixin_ledger",
-        },
-        "allow_embedded_ledger": {
-            "description": (
-                "Use the SQLite ledger even where tasks may run on several hosts. Each host then has a ledger "
-                "of its own, and a message may be sent and billed once from each."
-            ),
-            "type": "boolean",
-            "default": "False",
-        },
-        "segments_file": {
-            "description": (
-                "Path of a phone.dat file with newer number segments (city and carrier) than those shipped "
-                "with the provider."
-            ),
-            "type": "string",
-            "example": "/opt/airflow/data/phone.dat",
-        },
-        "messages_per_second": {
-            "description": (
-                "Messages a second that one account may send, over all tasks, Dags and hosts that share a "
-                "ledger. The gateway allows 300. " + _OF_ACCOUNT
-            ),
-            "type": "float",
-            "example": "100",
-            "default": "294",
-        },
-        "max_per_day": {
-            "description": (
-                "Messages that one account may send in one day of Asia/Shanghai. Not set, or none: no limit. "
-                + _OF_ACCOUNT
-            ),
-            "type": "integer",
-            "example": "100000",
-        },
-        "send_window": {
-            "description": (
-                "Daily hours, in Asia/Shanghai, in which messages may be sent; none: at any time. " + _OF_RULE
-            ),
-            "type": "string",
-            "example": "10:00-17:30",
-            "default": "09:00-18:00",
-        },
-        "frequency_cap": {
-            "description": (
-                "Messages that one person may get: member_marketing (1 a day), games_health (1 a day and 3 a "
-                "week), JSON with per_day, per_week and rolling, or none. " + _OF_RULE
-            ),
-            "type": "string",
-            "example": '{"per_day": 1, "per_week": 2}',
-            "default": "member_marketing",
-        },
-        "blocked_regions": {
-            "description": (
-                "Cities or provinces that get nothing, by their Chinese names, separated by commas, or none. "
-                + _OF_RULE
-            ),
-            "type": "string",
-            "example": "北京,沈阳,上海",
-            "default": "北京,沈阳",
-        },
-    }.items()
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "ledger_conn_id": {
+        "description": (
+            "Connection id of the PostgreSQL or MySQL database that holds the ledger. Not set: a SQLite "
+            "file, caixin_ledger.db in AIRFLOW_HOME, which serves one host."
+        ),
+        "type": "string",
+        "example": "caixin_ledger",
+    },
+    "allow_embedded_ledger": {
+        "description": (
+            "Use the SQLite ledger even where tasks may run on several hosts. Each host then has a ledger "
+            "of its own, and a message may be sent and billed once from each."
+        ),
+        "type": "boolean",
+        "default": "False",
+    },
+    "segments_file": {
+        "description": (
+            "Path of a phone.dat file with newer number segments (city and carrier) than those shipped "
+            "with the provider."
+        ),
+        "type": "string",
+        "example": "/opt/airflow/data/phone.dat",
+    },
+    "messages_per_second": {
+        "description": (
+            "Messages a second that one account may send, over all tasks, Dags and hosts that share a "
+            "ledger. The gateway allows 300."
+        ),
+        "type": "float",
+        "example": "100",
+        "default": "294",
+    },
+    "max_per_day": {
+        "description": (
+            "Messages that one account may send in one day of Asia/Shanghai. Not set, or none: no limit."
+        ),
+        "type": "integer",
+        "example": "100000",
+    },
+    "send_window": {
+        "description": ("Daily hours, in Asia/Shanghai, in which messages may be sent; none: at any time."),
+        "type": "string",
+        "example": "10:00-17:30",
+        "default": "09:00-18:00",
+    },
+    "frequency_cap": {
+        "description": (
+            "Messages that one person may get: member_marketing (1 a day), games_health (1 a day and 3 a "
+            "week), JSON with per_day, per_week and rolling, or none."
+        ),
+        "type": "string",
+        "example": '{"per_day": 1, "per_week": 2}',
+        "default": "member_marketing",
+    },
+    "blocked_regions": {
+        "description": (
+            "Cities or provinces that get nothing, by their Chinese names, separated by commas, or none."
+        ),
+        "type": "string",
+        "example": "北京,沈阳,上海",
+        "default": "北京,沈阳",
+    },
 }
+_GOES_BEFORE: Final = {
+    **dict.fromkeys(("ledger_conn_id", "messages_per_second", "max_per_day"), _OF_ACCOUNT),
+    **dict.fromkeys(("send_window", "frequency_cap", "blocked_regions"), _OF_RULE),
+}
+
+OPTION_MEANINGS: Final = {name: option["description"] for name, option in _OPTIONS.items()}
+"""What each option is, without what goes before it: for the connection's form, which is that."""
+
+CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    name: {
+        "version_added": "0.1.0",
+        "example": None,
+        "default": None,
+        **option,
+        "description": f"{option['description']} {_GOES_BEFORE.get(name, '')}".rstrip(),
+    }
+    for name, option in _OPTIONS.items()
+}
+
+
+def ui_path() -> str:
+    """Say under which path Airflow's UI is: that of ``[api] base_url``, without a slash at its end."""
+    from urllib.parse import urlsplit
+
+    from airflow.providers.common.compat.sdk import conf
+
+    return urlsplit(str(conf.get("api", "base_url", fallback="/"))).path.rstrip("/")
 
 
 def get_option(name: str) -> str | None:

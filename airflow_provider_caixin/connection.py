@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from airflow_provider_caixin.configuration import CONFIG_OPTIONS, get_option
@@ -21,7 +20,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DEFAULT_CONN_ID: Final = "caixin_default"
 DEFAULT_HOST: Final = "v.juhe.cn"
 DEFAULT_TIMEOUT: Final = 10.0
 # A claim is leased for 60 s, which has to be more than three timeouts.
@@ -187,8 +185,12 @@ def regions_of(value: object, name: str = "blocked_regions") -> tuple[str, ...]:
 
     :param value: what was given.
     :param name: what the error calls it.
-    :raises ValueError: when it is neither; whether a region exists is for the number data to say.
+    :raises ValueError: when it is neither, or an empty text; whether a region exists is for the number data to say.
     """
+    if isinstance(value, str) and not value.strip():
+        raise ValueError(
+            f'{name} is an empty text: expected names such as "北京,沈阳", or None for no region.'
+        )
     items = re.split(r"[\s,;，；、]+", value) if isinstance(value, str) else value
     if not isinstance(items, (list, tuple, set, frozenset)) or not all(
         isinstance(item, str) for item in items
@@ -206,6 +208,9 @@ def _extra_of(conn: AirflowConnection, place: str) -> dict[str, Any]:
     if not isinstance(extra, dict) or (not extra and text not in ("", "null", "{}")):
         raise ValueError(f'{place}: extra is not a JSON object; expected one such as {{"timeout": 10}}.')
     for unknown in sorted(set(map(str, extra)) - set(_EXTRA_FIELDS)):
+        # Rarely needed, and importing it takes milliseconds.
+        from difflib import get_close_matches
+
         close = get_close_matches(unknown, _EXTRA_FIELDS, n=1)
         log.warning(
             "%s: extra field %r is not known and has no effect%s.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_caixin.configuration import CONFIG_OPTIONS, SECTION
+from airflow_provider_caixin.configuration import CONFIG_OPTIONS, OPTION_MEANINGS, SECTION
 
 INTEGRATION = "Caixin (Juhe video SMS)"
 
@@ -30,6 +30,31 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks.caixin")],
         "operators": [_modules("operators.caixin")],
         "sensors": [_modules("sensors.caixin")],
+        "triggers": [_modules("triggers.caixin")],
+        # Airflow loads it by its entry point; here it is for who reads the provider's page.
+        "plugins": [
+            {"name": "caixin", "plugin-class": "airflow_provider_caixin.plugins.caixin.CaixinPlugin"}
+        ],
+        "transfers": [
+            {
+                # Any database with a hook of common.sql, which is no integration of its own.
+                "source-integration-name": "Common SQL",
+                "target-integration-name": INTEGRATION,
+                "python-module": "airflow_provider_caixin.transfers.sql_to_caixin",
+            }
+        ],
+        "notifications": ["airflow_provider_caixin.notifications.caixin.CaixinNotifier"],
+        "task-decorators": [
+            {
+                "name": "caixin_send",
+                "class-name": "airflow_provider_caixin.decorators.caixin.caixin_send_task",
+            }
+        ],
+        "cli": ["airflow_provider_caixin.cli.get_commands"],
+        "extra-links": [
+            "airflow_provider_caixin.operators.links.CampaignLink",
+            "airflow_provider_caixin.operators.links.TemplateMediaLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "caixin",
@@ -65,7 +90,7 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
     Build the form's fields, each kept as the connection extra of the same name.
 
     A field left empty arrives as null or an empty text: not given. What is also an option of the
-    configuration is described there.
+    configuration is described there, without the sentence about this form.
     """
     fields = (
         (
@@ -77,7 +102,12 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
         ("timeout", "Timeout", "number", "Seconds in which the gateway has to answer. Empty: 10."),
         ("path_suffix", "Path suffix", "string", "Empty, or .php where the gateway's addresses end in it."),
         ("messages_per_second", "Messages a second", "number", None),
-        ("max_per_day", "Messages a day", "integer", None),
+        (
+            "max_per_day",
+            "Messages a day",
+            "integer",
+            f"Messages that one account may send in one day of Asia/Shanghai. Empty: as in [{SECTION}], else no limit.",
+        ),
         ("send_window", "Send window", "string", None),
         ("frequency_cap", "Frequency cap", "string", None),
         ("blocked_regions", "Blocked regions", "string", None),
@@ -86,7 +116,7 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
     return {
         name: {
             "label": label,
-            "description": description or CONFIG_OPTIONS[name]["description"],
+            "description": description or f"{OPTION_MEANINGS[name]} Empty: as in [{SECTION}].",
             "schema": {"type": [kind, "null"]},
         }
         for name, label, kind, description in fields

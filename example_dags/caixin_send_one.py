@@ -1,8 +1,8 @@
 """
 One message to one number, from the UI's trigger form.
 
-Outside the send window it fails at once and says when the window opens; a number that a rule keeps back marks the task skipped
-and the log says why.
+Outside the send window it fails at once and says when the window opens; what is no number the form refuses; one
+that a rule keeps back marks the task skipped, and its log and the link *Campaign* among its details say why.
 
 What is typed into the form is kept by Airflow in the run's configuration, in clear.
 """
@@ -21,9 +21,10 @@ with DAG(
         "tpl_id": Param(65535, type="integer", title="Template id"),
         "mobile": Param(
             type="string",
-            title="Mobile number",
-            description="A China Mobile number, such as 13800138000.",
-            minLength=11,
+            # Airflow shows title and pattern to whoever types what does not match: both are to be read by people.
+            title="Mobile number, such as 13800138000",
+            description="11 digits that China Mobile issued, also as +86 138-0013-8000.",
+            pattern=r"^(\+86 ?)?1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}$",
         ),
     },
     tags=["caixin", "example"],

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_caixin.connection import DEFAULT_CONN_ID, CaixinConnection
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
+from airflow_provider_caixin.connection import CaixinConnection
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.juhe import JuheClient, Template

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,13 +21,23 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_provider_caixin.connection import DEFAULT_CONN_ID, regions_of
-from airflow_provider_caixin.operators.rendered import Recipients
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
+from airflow_provider_caixin.operators.arguments import (
+    check_rules,
+    object_path,
+    one_of,
+    read_budget,
+    read_campaign_id,
+    read_expiry,
+    read_flag,
+    refuse_none,
+)
+from airflow_provider_caixin.operators.links import CampaignLink, TemplateMediaLink, campaign_page, media_url
+from airflow_provider_caixin.operators.rendered import Covering, uncovered
 from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
 
 if TYPE_CHECKING:
-    import jinja2
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
     from airflow.sdk.types import Logger
 
     from airflow_provider_caixin.audience import Audience
@@ -34,12 +45,14 @@ if TYPE_CHECKING:
     from airflow_provider_caixin.connection import CaixinConnection
     from airflow_provider_caixin.hooks.caixin import CaixinHook
     from airflow_provider_caixin.ledger import Ledger
+    from airflow_provider_caixin.ledger.campaigns import Origin
+    from airflow_provider_caixin.operators.metrics import CampaignMetrics
 
 PAUSE_INTERVAL = timedelta(seconds=60)
 LEDGER_KEY = "ledger"
 
 
-class CaixinSendOperator(BaseOperator):
+class CaixinSendOperator(Covering, BaseOperator):
     """
     Send one template to an audience, once, inside the rules, and record what became of each recipient.
 
@@ -48,7 +61,8 @@ class CaixinSendOperator(BaseOperator):
     send window is closed the task gives its slot back until it opens.
 
     Returns the campaign's counts as of its end: ``campaign_id``, ``tpl_id``, ``total``, ``sent``, ``skipped`` (by reason),
-    ``rejected`` (by code), ``unknown``, ``pending``, ``report_file``, and ``sid`` where the audience was a single number.
+    ``rejected`` (by code), ``unknown``, ``pending``, ``report_file``, and ``sid`` where the audience was a single number. The
+    counts also go into the asset events of the task's outlets.
 
     :param tpl_id: template id (templated).
     :param mobiles: one number, a list, or what an upstream task returned (templated).
@@ -67,15 +81,19 @@ class CaixinSendOperator(BaseOperator):
         Not given: the connection's, else the configuration's, else ``"member_marketing"``.
     :param blocked_regions: cities and provinces that get nothing; None: no region. Not given: the connection's, else the
         configuration's, else 北京 and 沈阳 (the document: 屏蔽：北京、沈阳).
+    :param suppress_file: path or URL of a list of people who opted out, in the same forms as ``audience_file`` and with the
+        columns that are found without a name: they are put on the ledger's suppression list before anything is
+        sent, and stay on it for all campaigns (templated).
     :param allow_other_carriers: also send to numbers of other networks: a ported number keeps its prefix.
     :param allow_virtual_operators: also send to virtual operators' numbers.
-    :param max_messages: at most so many billed or possibly billed messages in this campaign; None: no limit.
+    :param max_messages: at most so many billed or possibly billed messages in this campaign; None: no limit (templated).
     :param on_unknown: ``"hold"``, or ``"resend"`` once what has been unknown for over 10 minutes (may bill twice).
     :param max_failure_ratio: the task fails when this share of what was tried is rejected or unknown.
     :param max_consecutive_failures: failures of the channel in a row, over at least 30 s, that stop the run.
     :param check_template: look at the template before the first send.
     :param allow_backfill: let a backfill run send, too.
-    :param dry_run: apply every rule, send nothing, keep nothing; ``would_send`` says how many (templated).
+    :param dry_run: apply every rule, send nothing, keep nothing; ``would_send`` says how many, and ``had_template`` how many
+        of the first ``had_template_among`` of them already got this template, or may have (templated).
     :param report_file: path or URL for a CSV with one line per recipient, full numbers in it (templated).
     """
 
@@ -86,14 +104,22 @@ class CaixinSendOperator(BaseOperator):
         "audience_column",
         "campaign_id",
         "caixin_conn_id",
+        "suppress_file",
         "expires_at",
+        "max_messages",
         "dry_run",
         "report_file",
     )
     ui_color = "#d9efe3"
+    operator_extra_links = (CampaignLink(), TemplateMediaLink())
+
+    # What the links of this run lead to.
+    campaign_page: str = ""
+    template_media: str = ""
 
     # Made by whoever comes first, execute or on_kill: operators are copied, and a lock inside cannot be.
     _stop: threading.Event | None = None
+    _looked = False
 
     def __init__(
         self,
@@ -110,9 +136,10 @@ class CaixinSendOperator(BaseOperator):
         expires_at: datetime | timedelta | str | None = None,
         frequency_cap: FrequencyCap | str | Mapping[str, object] | ArgNotSet | None = NOTSET,
         blocked_regions: Sequence[str] | str | ArgNotSet | None = NOTSET,
+        suppress_file: Any = None,
         allow_other_carriers: bool = False,
         allow_virtual_operators: bool = False,
-        max_messages: int | None = None,
+        max_messages: int | str | None = None,
         on_unknown: Literal["hold", "resend"] = "hold",
         max_failure_ratio: float | None = 0.5,
         max_consecutive_failures: int | None = 50,
@@ -135,6 +162,7 @@ class CaixinSendOperator(BaseOperator):
         self.expires_at = expires_at
         self.frequency_cap = frequency_cap
         self.blocked_regions = blocked_regions
+        self.suppress_file = suppress_file
         self.allow_other_carriers = allow_other_carriers
         self.allow_virtual_operators = allow_virtual_operators
         self.max_messages = max_messages
@@ -146,35 +174,9 @@ class CaixinSendOperator(BaseOperator):
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # `airflow tasks test -n` has to do without
         self.report_file = report_file
         # What is no template is known now: a mistake in it is the Dag's import error and not tomorrow's failure.
-        _one_of("outside_window", outside_window, ("wait", "fail", "skip"))
-        _one_of("on_unknown", on_unknown, ("hold", "resend"))
-        if not isinstance(send_window, ArgNotSet | None):
-            SendWindow.parse(send_window)
-        if not isinstance(frequency_cap, ArgNotSet | None):
-            FrequencyCap.parse(frequency_cap)
-        if not isinstance(blocked_regions, ArgNotSet | None):
-            regions_of(blocked_regions)
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Any,
-        context: Context,
-        jinja_env: jinja2.Environment,
-        seen_oids: set[int],
-    ) -> None:
-        """Render as ever, and cover the numbers: Airflow stores and logs a count and masked samples of them."""
-        given = self.mobiles
-        if parent is self and given is not None and not isinstance(given, Recipients):
-
-            def covered(*, context: Context, jinja_env: jinja2.Environment) -> Recipients:
-                if callable(given):
-                    return Recipients(given(context=context, jinja_env=jinja_env))
-                return Recipients(self.render_template(given, context, jinja_env, seen_oids))
-
-            # As a function, because Airflow logs the whole of a value that it cannot render, and of a function its name.
-            self.mobiles = covered
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        one_of("outside_window", outside_window, ("wait", "fail", "skip"))
+        one_of("on_unknown", on_unknown, ("hold", "resend"))
+        check_rules(send_window, frequency_cap, blocked_regions)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """
@@ -185,26 +187,37 @@ class CaixinSendOperator(BaseOperator):
         :raises AirflowSkipException: when the single number was skipped, or the window is closed and
             ``outside_window`` is ``"skip"``.
         """
-        from airflow_provider_caixin.campaign import Campaign, dry_run
+        from airflow_provider_caixin.campaign import Campaign, dry_run, is_new, numbers_of
         from airflow_provider_caixin.hooks.caixin import CaixinHook
         from airflow_provider_caixin.ledgers import open_ledger
         from airflow_provider_caixin.operators.errors import as_airflow_errors
+        from airflow_provider_caixin.operators.metrics import CampaignMetrics
 
         stop = self._stop = self._stop or threading.Event()
         with as_airflow_errors(), CaixinHook(self.caixin_conn_id) as hook:
             try:
-                is_dry = _flag("dry_run", self.dry_run)
-                audience = self._audience()
+                is_dry = read_flag("dry_run", self.dry_run)
+                audience, opted_out = self._audience(context), self._opted_out()
                 plan = self._plan(context, hook.settings)
+                refuse_none("report_file", self.report_file)
             except ValueError as error:
                 raise AirflowFailException(str(error)) from None
             if not is_dry:
                 self._refuse_backfill(context)
             with closing(open_ledger(hook.settings.ledger_conn_id, executor=self.executor)) as ledger:
                 if is_dry:
-                    return self._tell(dry_run(plan, ledger, audience))
+                    plan = replace(plan, suppressed=frozenset(numbers_of(opted_out)))
+                    return self._into_events(self._tell(dry_run(plan, ledger, audience)), context)
                 self._refuse_another_ledger(ledger, context)
-                return self._run(Campaign(plan, ledger, hook.client), audience, hook, context, stop)
+                self._suppress(ledger, opted_out)
+                if self._is_to_look_at_template(stop) and is_new(ledger, plan):
+                    # Before the campaign is bound to it: a wrong one is corrected, and the task cleared.
+                    self._look_early(hook, plan, context)
+                campaign = Campaign(plan, ledger, hook.client, origin=_origin(context))
+                self._offer_page(plan.campaign_id, context)
+                with CampaignMetrics(campaign, self.caixin_conn_id, self.log) as metrics:
+                    result = self._run(campaign, audience, hook, context, stop, metrics)
+                return self._into_events(result, context)
 
     def resume(self, context: Context, event: object = None) -> dict[str, Any]:  # noqa: ARG002
         """
@@ -228,6 +241,7 @@ class CaixinSendOperator(BaseOperator):
         hook: CaixinHook,
         context: Context,
         stop: threading.Event,
+        metrics: CampaignMetrics,
     ) -> dict[str, Any]:
         from airflow_provider_caixin.campaign import (
             CampaignCancelled,
@@ -238,16 +252,21 @@ class CaixinSendOperator(BaseOperator):
         )
         from airflow_provider_caixin.operators.progress import ProgressLog
 
-        opens_at = _opening(campaign.plan)
+        opens_at = campaign.plan.opening(time.time())
         if opens_at is not None and self.outside_window == "skip" and not _tried(campaign.counts()):
+            metrics.window_closed(opens_at)
             # Before the load: what is in the ledger would be sent by whoever runs this campaign next.
             raise AirflowSkipException(f"The send window is closed; it opens {opens_at:%Y-%m-%d %H:%M}.")
-        campaign.load(audience, _source(context), stop.is_set)
+        with metrics.timed("load"):
+            campaign.load(audience, _source(context), stop.is_set)
         try:
-            if self.check_template and opens_at is None and not stop.is_set() and campaign.counts().pending:
-                self._look_at_template(hook, campaign.plan.tpl_id)
-            campaign.send(stop, ProgressLog(self.log, context.get("task_state_store")))
+            if opens_at is None and self._is_to_look_at_template(stop) and campaign.counts().pending:
+                self._look_at_template(hook, campaign.plan.tpl_id, context)
+            progress = ProgressLog(self.log, context.get("task_state_store"))
+            with metrics.timed("send"):
+                campaign.send(stop, metrics.beside(progress))
         except OutsideWindow as closed:
+            metrics.window_closed(closed.opens_at)
             self._leave_until(closed, campaign)
         except CampaignPaused as paused:
             self.log.warning("%s Looking again in a minute.", paused)
@@ -285,7 +304,23 @@ class CaixinSendOperator(BaseOperator):
             self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
         raise _later(moment)
 
-    def _look_at_template(self, hook: CaixinHook, tpl_id: int) -> None:
+    def _is_to_look_at_template(self, stop: threading.Event) -> bool:
+        return self.check_template and not self._looked and not stop.is_set()
+
+    def _look_early(self, hook: CaixinHook, plan: Plan, context: Context) -> None:
+        """Look at the template at any hour; while nothing can be sent a gateway that does not answer is no hindrance."""
+        from airflow_provider_caixin.juhe import AccountRefused, CaixinError, WrongEndpoint
+
+        try:
+            self._look_at_template(hook, plan.tpl_id, context)
+        except (AccountRefused, WrongEndpoint):
+            raise
+        except CaixinError as error:
+            if plan.opening(time.time()) is None:
+                raise
+            self.log.warning("The template is looked at when the window opens, and cannot be now: %s", error)
+
+    def _look_at_template(self, hook: CaixinHook, tpl_id: int, context: Context) -> None:
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
         try:
@@ -297,7 +332,16 @@ class CaixinSendOperator(BaseOperator):
                 f"Template {tpl_id} is not available (tpl_state 0): Juhe has not approved it yet, or took it out of use. "
                 "Put a CaixinTemplateSensor before this task to wait for it."
             )
+        self._looked = True
         self.log.info("Template %s is available: 【%s】", tpl_id, template.signature)
+        if not template.names_opt_out:
+            self.log.warning(
+                "Template %s names no way to opt out, such as 拒收请回复R: marketing messages have to, and people who find "
+                "none complain. Ask Juhe for a template that ends with it, unless this one is no marketing.",
+                tpl_id,
+            )
+        self.template_media = media_url(template.url)
+        self._offer(TemplateMediaLink(), self.template_media, context)
 
     def _tell(self, counts: Counts, report_file: str | None = None) -> dict[str, Any]:
         """Log the counts in a line and give them as the task's result."""
@@ -320,10 +364,21 @@ class CaixinSendOperator(BaseOperator):
             self.log.warning("None of the %d recipients got the message.", counts.total)
         return result
 
+    def _into_events(self, result: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Add the counts to the asset events of the task's outlets, and give the result."""
+        from airflow.providers.common.compat.sdk import Asset
+
+        extra = {name: value for name, value in result.items() if name not in ("report_file", "sid")}
+        for outlet in self.outlets:
+            # An alias has no event of its own.
+            if isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra.update(extra)
+        return result
+
     def _report(self, campaign: Campaign) -> str | None:
         if not self.report_file:
             return None
-        path = _path(self.report_file)
+        path = object_path(self.report_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         # A byte order mark, because Excel takes a CSV without one for the local code page.
         with path.open("w", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
@@ -332,20 +387,33 @@ class CaixinSendOperator(BaseOperator):
 
     # ------------------------------------------------------------------ before the run
 
-    def _audience(self) -> Audience:
+    def _audience(self, context: Context) -> Audience:  # noqa: ARG002  # of those who make one of it
         from airflow_provider_caixin.audience import FileAudience, audience_from
 
-        mobiles = self.mobiles.value if isinstance(self.mobiles, Recipients) else self.mobiles
+        mobiles = uncovered(self.mobiles)
         if (mobiles is None) == (not self.audience_file):
             raise ValueError(
                 f"mobiles and audience_file: {'neither' if mobiles is None else 'both'} given, expected exactly one of the two."
             )
         if mobiles is not None:
             return audience_from(mobiles)
-        return FileAudience(_path(self.audience_file), self.audience_column or None)
+        return FileAudience(object_path(self.audience_file), self.audience_column or None)
+
+    def _opted_out(self) -> Audience:
+        from airflow_provider_caixin.audience import FileAudience, ListAudience
+
+        if not self.suppress_file:
+            return ListAudience([])
+        return FileAudience(object_path(self.suppress_file), argument="suppress_file")
+
+    def _suppress(self, ledger: Ledger, opted_out: Audience) -> None:
+        from airflow_provider_caixin.campaign import import_suppressions
+
+        if self.suppress_file:
+            new = import_suppressions(ledger, opted_out, str(opted_out))
+            self.log.info("%s: %d numbers are new on the suppression list.", opted_out, new)
 
     def _plan(self, context: Context, settings: CaixinConnection) -> Plan:
-        from airflow_provider_caixin.campaign import Plan
         from airflow_provider_caixin.hooks.caixin import template_id
         from airflow_provider_caixin.operators.rules import TaskRules
 
@@ -353,21 +421,15 @@ class CaixinSendOperator(BaseOperator):
         for sentence in rules.loosened:
             self.log.warning("A rule is loosened: %s.", sentence)
         self.log.info("Rules: %s, at most %g messages a second.", rules, settings.messages_per_second)
-        return Plan(
+        return rules.plan(
+            settings,
             campaign_id=self._campaign_id(context),
             tpl_id=template_id(self.tpl_id),
-            account=settings.account,
-            rate=settings.messages_per_second,
-            window=rules.window,
-            cap=rules.cap,
-            classifier=rules.classifier,
-            expires_at=_expiry(self.expires_at),
-            max_messages=self.max_messages,
-            max_per_day=settings.max_per_day,
+            expires_at=read_expiry(self.expires_at),
+            max_messages=read_budget(self.max_messages),
             on_unknown=self.on_unknown,
             max_failure_ratio=self.max_failure_ratio,
             max_consecutive_failures=self.max_consecutive_failures,
-            timeout=settings.timeout,
         )
 
     def _campaign_id(self, context: Context) -> str:
@@ -375,13 +437,7 @@ class CaixinSendOperator(BaseOperator):
             ti = context["ti"]
             index = "" if (ti.map_index or 0) < 0 else f"/{ti.map_index}"
             return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{index}"
-        text = str(self.campaign_id).strip()
-        if text in ("", "None"):
-            raise ValueError(
-                f"campaign_id {self.campaign_id!r} is what its template came to: expected a name; leave the argument out for "
-                "dag_id/run_id/task_id."
-            )
-        return text
+        return read_campaign_id(self.campaign_id)
 
     def _refuse_backfill(self, context: Context) -> None:
         dag_run = context.get("dag_run")
@@ -391,6 +447,15 @@ class CaixinSendOperator(BaseOperator):
                 "This is a backfill run, which would send old campaigns to people today. Set allow_backfill=True on the task "
                 "if that is what you want."
             )
+
+    def _offer_page(self, campaign_id: str, context: Context) -> None:
+        self.campaign_page = campaign_page(campaign_id)
+        self._offer(CampaignLink(), self.campaign_page, context)
+
+    def _offer(self, link: CampaignLink | TemplateMediaLink, address: str, context: Context) -> None:
+        """Let the task's view lead there from now on: what Airflow pushes itself comes after the end, when that view asks no more."""
+        with _only_logged(self.log, f"The link {link.name!r}"):
+            context["ti"].xcom_push(key=link.xcom_key, value=address)
 
     def _refuse_another_ledger(self, ledger: Ledger, context: Context) -> None:
         """Stop where the ledger is not the one of an earlier attempt: in a container made anew it is empty."""
@@ -428,16 +493,6 @@ def _later(moment: datetime) -> AirflowRescheduleException:
     return AirflowRescheduleException(moment)  # type: ignore[no-untyped-call]  # as Airflow wrote it
 
 
-def _opening(plan: Plan) -> datetime | None:
-    """Say when a closed window opens; None: it is open, or will be in a moment."""
-    from airflow_provider_caixin.rules.window import OPENING_GUARD
-
-    now = time.time()
-    if plan.window is None or plan.window.seconds_to_post(now, plan.timeout) <= OPENING_GUARD:
-        return None
-    return plan.window.next_opening(datetime.fromtimestamp(now, UTC))
-
-
 def _by_reason(counts: Counter[str]) -> str:
     details = ", ".join(f"{reason}: {number}" for reason, number in counts.most_common())
     return f"{counts.total()} ({details})" if details else "0"
@@ -447,48 +502,12 @@ def _tried(counts: Counts) -> int:
     return counts.sent + counts.rejected.total() + counts.unknown
 
 
-def _source(context: Context) -> str:
+def _origin(context: Context) -> Origin:
+    from airflow_provider_caixin.ledger.campaigns import Origin
+
     ti = context["ti"]
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+    return Origin(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
 
 
-def _path(value: Any) -> ObjectStoragePath:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    return value if isinstance(value, ObjectStoragePath) else ObjectStoragePath(str(value))
-
-
-def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} {value!r} is not known: expected one of {', '.join(map(repr, choices))}.")
-
-
-def _flag(name: str, value: object) -> bool:
-    """Read a truth value that a template may have made a text of."""
-    text = str(value).strip().lower()
-    if text in ("true", "1", "yes"):
-        return True
-    if text in ("false", "0", "no", "none", ""):
-        return False
-    raise ValueError(f"{name} {value!r} is neither true nor false: expected True or False.")
-
-
-def _expiry(value: object) -> datetime | timedelta | Literal["close"] | None:
-    """Read a moment, which a template makes a text of; without a zone it is Asia/Shanghai."""
-    if isinstance(value, str):
-        text = value.strip()
-        if text in ("", "None"):
-            return None
-        if text == "close":
-            return "close"
-        try:
-            value = datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(
-                f'expires_at {value!r} is not a moment: expected one such as "2026-11-23 18:00", a timedelta or "close".'
-            ) from None
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=CHINA)
-    if value is None or isinstance(value, timedelta):
-        return value
-    raise ValueError(f'expires_at {value!r} is not known: expected a moment, a timedelta, "close" or None.')
+def _source(context: Context) -> str:
+    return "/".join(map(str, _origin(context)))

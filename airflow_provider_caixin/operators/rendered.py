@@ -1,12 +1,23 @@
-"""What Airflow may show of an audience: how many, and a few of them masked."""
+"""What Airflow may show of an audience, or of what one is made from: how many, and a few of them masked."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from airflow.sdk.definitions._internal.templater import Templater
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+log = logging.getLogger(__name__)
 
 _SAMPLES = 3
+# As many digits as a number has, in whatever spelling.
+_DIGITS = 11
 
 
 class Recipients:
@@ -23,6 +34,15 @@ class Recipients:
 
     def __init__(self, value: Any) -> None:
         self.value = value
+
+    @classmethod
+    def cover(cls, value: Any) -> Self:
+        """
+        Cover a rendered value, unless it is covered.
+
+        :param value: the value.
+        """
+        return value if isinstance(value, cls) else cls(value)
 
     def serialize(self) -> str:
         """Describe the numbers as a count and masked samples."""
@@ -46,3 +66,87 @@ class Recipients:
 
     def __repr__(self) -> str:
         return f"<{self.serialize()}>"
+
+
+class Covering(Templater):
+    """What has template fields that hold numbers: Airflow stores and logs a count of them and masked samples."""
+
+    # Those fields, and what covers them for Airflow.
+    _covers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"mobiles": Recipients.cover}
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Any,
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render as ever, but the covered fields here: Airflow 3.3 logs the whole of a value that it cannot render."""
+        if parent is self:
+            for name, cover in self._covers.items():
+                given = getattr(self, name)
+                if given is None:
+                    continue
+                try:
+                    if callable(given):
+                        value = given(context=context, jinja_env=jinja_env)
+                    else:
+                        value = self.render_template(given, context, jinja_env, seen_oids)
+                except Exception as error:
+                    # The error itself is raised, and logged by whoever catches it.
+                    log.error("The template field %r cannot be rendered: %s", name, type(error).__name__)  # noqa: TRY400
+                    raise
+                setattr(self, name, cover(value))
+            template_fields = [name for name in template_fields if name not in self._covers]
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+
+class Argument:
+    """
+    A rendered argument of a function that makes an audience: it may be numbers, too, or hold some.
+
+    :param value: the argument.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @classmethod
+    def cover(cls, values: Any) -> Any:
+        """
+        Cover a function's rendered arguments, each by itself.
+
+        :param values: a sequence of them, or a mapping by name.
+        """
+        if isinstance(values, Mapping):
+            return {name: cls._of(value) for name, value in values.items()}
+        return [cls._of(value) for value in values]
+
+    @classmethod
+    def _of(cls, value: Any) -> Any:
+        return value if isinstance(value, cls) else cls(value)
+
+    def serialize(self) -> Any:
+        """Give a plain value that is too short to hold a number, and of any other what it is."""
+        value = self.value
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (str, int, float)) and sum(map(str.isdigit, str(value))) < _DIGITS:
+            return value
+        size = f" of {len(value)}" if isinstance(value, Collection) and not isinstance(value, str) else ""
+        return f"a {type(value).__name__}{size}"
+
+    def __repr__(self) -> str:
+        return f"<{self.serialize()}>"
+
+
+def uncovered(value: Any) -> Any:
+    """
+    Take the cover off a rendered value, where it has one.
+
+    :param value: the value.
+    """
+    return value.value if isinstance(value, (Recipients, Argument)) else value

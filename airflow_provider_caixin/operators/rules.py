@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from airflow.sdk.definitions._internal.types import ArgNotSet
 
@@ -15,8 +15,36 @@ from airflow_provider_caixin.connection import regions_of
 from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
 
 if TYPE_CHECKING:
+    from airflow_provider_caixin.campaign import Plan
     from airflow_provider_caixin.connection import CaixinConnection
-    from airflow_provider_caixin.operators.caixin import CaixinSendOperator
+
+
+class Given(Protocol):
+    """The rules that whoever sends was given as arguments: an operator, a notifier, a command."""
+
+    @property
+    def send_window(self) -> Any:
+        """The window, None for any time, or not given; so the next two."""
+
+    @property
+    def frequency_cap(self) -> Any:
+        """The cap."""
+
+    @property
+    def blocked_regions(self) -> Any:
+        """The regions."""
+
+    @property
+    def allow_other_carriers(self) -> bool:
+        """Whether numbers of other networks get messages."""
+
+    @property
+    def allow_virtual_operators(self) -> bool:
+        """Whether virtual operators' numbers do."""
+
+    @property
+    def on_unknown(self) -> str:
+        """What to do with recipients in doubt."""
 
 
 class TaskRules(NamedTuple):
@@ -27,7 +55,7 @@ class TaskRules(NamedTuple):
     :param cap: the frequency cap; None: none.
     :param regions: names of blocked regions.
     :param classifier: carrier and region rules.
-    :param loosened: a sentence for each rule that the Dag loosens.
+    :param loosened: a sentence for each rule that the arguments loosen.
     """
 
     window: SendWindow | None
@@ -37,12 +65,13 @@ class TaskRules(NamedTuple):
     loosened: list[str]
 
     @classmethod
-    def of(cls, task: CaixinSendOperator, settings: CaixinConnection) -> TaskRules:
+    def of(cls, task: Given, settings: CaixinConnection, where: str = "in this Dag") -> TaskRules:
         """
         Settle the rules: argument, if given, else what connection, configuration and built-in default came to.
 
-        :param task: the operator.
+        :param task: the arguments.
         :param settings: its connection.
+        :param where: where the arguments were given, for the sentences about what they loosen.
         :raises ValueError: for a region that the number data does not know, or an unreadable ``segments_file``.
         """
         segments = _segments()
@@ -50,13 +79,13 @@ class TaskRules(NamedTuple):
         loosened: list[str] = []
         if not isinstance(task.send_window, ArgNotSet):
             window = None if task.send_window is None else SendWindow.parse(task.send_window)
-            loosened += _looser_window(window, settings.send_window)
+            loosened += _looser_window(window, settings.send_window, where)
         if not isinstance(task.frequency_cap, ArgNotSet):
             cap = None if task.frequency_cap is None else FrequencyCap.parse(task.frequency_cap)
-            loosened += _looser_cap(cap, settings.frequency_cap)
+            loosened += _looser_cap(cap, settings.frequency_cap, where)
         if not isinstance(task.blocked_regions, ArgNotSet):
             regions = () if task.blocked_regions is None else regions_of(task.blocked_regions)
-            loosened += _fewer_regions(regions, settings.blocked_regions, segments)
+            loosened += _fewer_regions(regions, settings.blocked_regions, segments, where)
         if task.allow_other_carriers:
             loosened.append("allow_other_carriers: numbers that other networks issued get messages")
         if task.allow_virtual_operators:
@@ -70,6 +99,28 @@ class TaskRules(NamedTuple):
             segments=segments,
         )
         return cls(window, cap, regions, classifier, loosened)
+
+    def plan(self, settings: CaixinConnection, **arguments: Any) -> Plan:
+        """
+        Make the plan of a run under these rules.
+
+        :param settings: the connection.
+        :param arguments: what else :class:`~airflow_provider_caixin.campaign.Plan` takes.
+        :raises ValueError: for an argument that cannot be right.
+        """
+        from airflow_provider_caixin.campaign import Plan
+
+        return Plan(
+            account=settings.account,
+            rate=settings.messages_per_second,
+            window=self.window,
+            cap=self.cap,
+            classifier=self.classifier,
+            max_per_day=settings.max_per_day,
+            timeout=settings.timeout,
+            loosened=tuple(self.loosened),
+            **arguments,
+        )
 
     def __str__(self) -> str:
         return (
@@ -88,10 +139,10 @@ def _segments() -> Segments:
         raise ValueError(f"[caixin] segments_file: {error}") from error
 
 
-def _looser_window(given: SendWindow | None, usual: SendWindow | None) -> Iterator[str]:
+def _looser_window(given: SendWindow | None, usual: SendWindow | None, where: str) -> Iterator[str]:
     if usual is None or (given is not None and not _reaches_beyond(given, usual)):
         return
-    yield f"send_window is {given or 'off'} in this Dag and {usual} without it"
+    yield f"send_window is {given or 'off'} {where} and {usual} without it"
 
 
 def _reaches_beyond(given: SendWindow, usual: SendWindow) -> bool:
@@ -100,17 +151,19 @@ def _reaches_beyond(given: SendWindow, usual: SendWindow) -> bool:
     return opens < usually_opens or given.closes_at(opens) > usual.closes_at(usually_opens)
 
 
-def _looser_cap(given: FrequencyCap | None, usual: FrequencyCap | None) -> Iterator[str]:
+def _looser_cap(given: FrequencyCap | None, usual: FrequencyCap | None, where: str) -> Iterator[str]:
     if usual is None or (given is not None and not given.looser_than(usual)):
         return
-    yield f"frequency_cap is {_text(given)} in this Dag and {_text(usual)} without it"
+    yield f"frequency_cap is {_text(given)} {where} and {_text(usual)} without it"
 
 
-def _fewer_regions(given: tuple[str, ...], usual: tuple[str, ...], segments: Segments) -> Iterator[str]:
+def _fewer_regions(
+    given: tuple[str, ...], usual: tuple[str, ...], segments: Segments, where: str
+) -> Iterator[str]:
     blocked = resolve(given, segments)
     opened = [name for name in usual if not resolve([name], segments) <= blocked]
     if opened:
-        yield f"blocked_regions leaves out {'、'.join(opened)} in this Dag"
+        yield f"blocked_regions leaves out {'、'.join(opened)} {where}"
 
 
 def _text(cap: FrequencyCap | None) -> str:

@@ -68,7 +68,7 @@ def to_sandbox(sandbox: SandboxServer, connect: Connect) -> Connect:
 @pytest.fixture
 def context() -> dict[str, Any]:
     """Give the context of a task, as far as the operator reads it."""
-    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="send", map_index=-1)
+    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="send", map_index=-1, xcom_push=lambda **_: None)
     return {"ti": ti, "dag_run": SimpleNamespace(run_type="manual")}
 
 

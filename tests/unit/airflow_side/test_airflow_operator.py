@@ -14,7 +14,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
 from airflow_provider_caixin.ledgers import open_ledger
-from airflow_provider_caixin.operators.caixin import CaixinSendOperator, _expiry, _flag
+from airflow_provider_caixin.operators.arguments import read_expiry, read_flag
+from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 
@@ -255,7 +256,7 @@ def test_a_mistake_in_the_dag_is_an_import_error(arguments: dict[str, Any], sent
 )
 def test_truth_from_a_template(value: object, expected: object) -> None:
     """A template makes a text of True and False."""
-    assert _flag("dry_run", value) is expected
+    assert read_flag("dry_run", value) is expected
 
 
 CHINA = timezone(timedelta(hours=8))
@@ -280,7 +281,7 @@ CHINA = timezone(timedelta(hours=8))
 )
 def test_moments(value: object, expected: object) -> None:
     """Without a zone a moment is Asia/Shanghai."""
-    assert _expiry(value) == expected
+    assert read_expiry(value) == expected
 
 
 def test_expired(sandbox: SandboxServer, context: Any) -> None:
@@ -505,3 +506,10 @@ def test_no_number_and_no_key_in_the_log(
 def test_counts_only(context: Any) -> None:
     """The result that becomes an XCom holds no numbers of people."""
     assert not re.search(r"1[3-9]\d{9}", repr(operator(mobiles=[A, B]).execute(context)))
+
+
+def test_a_report_to_nowhere(context: Any, sandbox: SandboxServer) -> None:
+    """A template that came to None is no path of a file with full numbers."""
+    with pytest.raises(AirflowFailException, match="report_file 'None' is what its template came to"):
+        operator(mobiles=[A], report_file="None").execute(context)
+    assert sandbox.requests() == []

@@ -62,7 +62,27 @@ def test_deferred(sandbox: SandboxServer, context: Any) -> None:
     assert trigger.serialize()[1] == {"moment": opening(), "end_from_trigger": False}
     assert (caught.value.method_name, caught.value.kwargs) == ("resume", None)
     assert not sandbox.requests()
-    assert sandbox.state()["template_calls"] == 0
+    assert sandbox.state()["template_calls"] == 1, "a new campaign's, before it is bound to it"
+
+
+@pytest.mark.parametrize("hours", [{}, {"send_window": closed_window()}], ids=["by day", "at night"])
+def test_a_wrong_template_binds_no_campaign(
+    context: Any, sandbox: SandboxServer, hours: dict[str, Any]
+) -> None:
+    """It is corrected in the Dag, and the same task goes on with the same campaign_id."""
+    with pytest.raises(AirflowFailException, match="99999"):
+        operator(tpl_id=99999, campaign_id="c", **hours).execute(context)
+    assert sandbox.billed() == []
+    assert operator(campaign_id="c").execute(context)["sent"] == 20
+
+
+def test_a_gateway_that_is_down_at_night(context: Any, sandbox: SandboxServer) -> None:
+    """The campaign waits for its opening, when the template is looked at in any case."""
+    sandbox.configure(maintenance=True)
+    with pytest.raises(AirflowRescheduleException):
+        operator(send_window=closed_window(), deferrable=False).execute(context)
+    with pytest.raises(AirflowException, match="10020"):
+        operator(campaign_id="by day").execute(context)
 
 
 def test_rescheduled(sandbox: SandboxServer, context: Any) -> None:

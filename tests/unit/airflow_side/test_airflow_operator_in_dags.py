@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import pickle
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, XComArg, task
+from airflow.sdk import DAG, Param, XComArg, task
+from airflow.sdk.exceptions import ParamValidationError
 from jinja2 import TemplateSyntaxError
 
+from airflow_provider_caixin.audience import normalise
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.operators.rendered import Recipients
+from scripts.throwaway import EXAMPLE_DAGS
 
 MOBILE = "13912340001"
 
@@ -34,7 +38,9 @@ def test_templates() -> None:
         "audience_column",
         "campaign_id",
         "caixin_conn_id",
+        "suppress_file",
         "expires_at",
+        "max_messages",
         "dry_run",
         "report_file",
     }
@@ -168,21 +174,63 @@ HEAVY = [
     "airflow_provider_caixin.campaign",
     "airflow_provider_caixin.juhe",
     "airflow_provider_caixin.ledger",
+    "airflow.providers.common.sql.hooks.sql",
     "airflow.providers.standard.triggers.temporal",
 ]
 
 
 def test_a_dag_file_imports_little() -> None:
-    """Operator, sensor and hook bring nothing that Airflow's own SDK does not, but the rules' few lines."""
+    """What Dag files import brings nothing that Airflow's own SDK does not, but the rules' few lines."""
     code = f"""
 import sys
 import airflow.sdk
 from airflow.sdk import BaseOperator, BaseSensorOperator, BaseHook
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseNotifier, BaseOperatorLink, DecoratedOperator, conf
 before = set(sys.modules)
 import airflow_provider_caixin.operators.caixin
 import airflow_provider_caixin.sensors.caixin
+import airflow_provider_caixin.decorators.caixin
+import airflow_provider_caixin.notifications.caixin
+import airflow_provider_caixin.transfers.sql_to_caixin
 print(sorted((set(sys.modules) - before) & set({HEAVY!r})))
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture(scope="module")
+def typed() -> Param:
+    """Give the number of ``caixin_send_one``, which a person types into the UI's form."""
+    dag: DAG = runpy.run_path(str(EXAMPLE_DAGS / "caixin_send_one.py"))["dag"]
+    return dag.params.get_param("mobile")
+
+
+@pytest.mark.parametrize(
+    "text", ["13800138000", "138 0013 8000", "138-0013-8000", "+8613800138000", "+86 138-0013-8000"]
+)
+def test_a_form_takes_what_people_type(typed: Param, text: str) -> None:
+    """Also as it stands on a business card; the operator reads it as a number."""
+    assert typed.resolve(text) == text
+    assert normalise(text) == "13800138000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "12345",
+        "1380013800",
+        "138001380000",
+        "12345678901",
+        "010-65529988",
+        "13800138000,13900139000",
+        "13800138000 x",
+        "１2800138000",
+        "868613800138000",
+        "13800138000.5",
+    ],
+)
+def test_a_form_refuses_what_is_no_number(typed: Param, text: str) -> None:
+    """Before a run is made of it."""
+    with pytest.raises(ParamValidationError):
+        typed.resolve(text)

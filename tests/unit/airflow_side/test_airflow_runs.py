@@ -17,12 +17,20 @@ import pytest
 
 from airflow_provider_caixin.sandbox import SandboxServer
 
+# Each of them starts Airflow several times, in processes of its own.
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).parents[3]
 KEY = "a-key-for-whole-runs"
 TYPED = "13912340009"
 AUDIENCE = (ROOT / "example_dags" / "data" / "audience.csv").read_text(encoding="utf-8")
 # Known numbers and not whatever looks like one: ids are full of digits, too.
-PEOPLE = {*re.findall(r"1[3-9]\d{9}", AUDIENCE), TYPED, *(f"1391234000{last}" for last in range(1, 9))}
+PEOPLE = {
+    *re.findall(r"1[3-9]\d{9}", AUDIENCE),
+    TYPED,
+    *(f"139123400{last:02}" for last in range(1, 9)),
+    *(f"139123400{last}" for last in range(11, 19)),
+}
 
 DAGS = """
 from __future__ import annotations
@@ -30,9 +38,13 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta, timezone
 
-from airflow.sdk import DAG, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, Asset, task
 
+from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
+from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
 
 with DAG("forms", schedule=None) as forms:
     CaixinSendOperator(task_id="literal", tpl_id=65535, mobiles=["13912340001", "13912340002"])
@@ -43,6 +55,39 @@ with DAG("forms", schedule=None) as forms:
         return ["13912340005", "13912340006"]
 
     CaixinSendOperator(task_id="xcom", tpl_id=65535, mobiles=people())
+
+sent = Asset("sent")
+
+with DAG("extras", schedule=None) as extras:
+    SqlToCaixinOperator(
+        task_id="sql",
+        tpl_id=65535,
+        sql_conn_id="crm",
+        sql="SELECT 13912340010 + ? AS mobile",
+        parameters=[1],
+        outlets=[sent],
+    )
+
+    @task(show_return_value_in_logs=False)
+    def numbers():
+        return ["13912340012", "13912340013"]
+
+    @task.caixin_send(tpl_id=65535, outlets=[sent])
+    def chosen(numbers, suffix, ds_nodash=None):
+        return [*numbers, f"1391234{suffix:04}"]
+
+    chosen(numbers(), suffix=14)
+    chosen.override(task_id="expanded").partial(suffix=15).expand(numbers=[["13912340016"], ["13912340017"]])
+
+    def fails():
+        raise RuntimeError("as it should")
+
+    failed = PythonOperator(
+        task_id="failed",
+        python_callable=fails,
+        on_failure_callback=CaixinNotifier(tpl_id=65536, mobiles=["13912340018"]),
+    )
+    failed >> EmptyOperator(task_id="all_the_same", trigger_rule="all_done")
 
 def opens_soon(context):
     # Right before the task begins, and not again when it comes back: a test run has all its tasks in this process.
@@ -93,7 +138,7 @@ class Runs(NamedTuple):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=110,
+            timeout=280,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-5000:]
@@ -127,6 +172,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
             "AIRFLOW_CONN_CAIXIN_DEFAULT": (
                 f"caixin://:{KEY}@{sandbox.host}:{sandbox.port}/http?send_window=00:00-24:00&frequency_cap=none"
             ),
+            "AIRFLOW_CONN_CRM": json.dumps({"conn_type": "sqlite", "host": str(home / "crm.db")}),
             "PYTHONPATH": os.pathsep.join(map(str, (ROOT, home / "dags", home / "dags" / "examples"))),
         }
         subprocess.run(
@@ -134,7 +180,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
             env=environment,
             check=True,
             capture_output=True,
-            timeout=110,
+            timeout=280,
         )
         yield Runs(home, environment, sandbox)
 
@@ -155,6 +201,51 @@ def test_what_airflow_keeps_of_an_audience(runs: Runs) -> None:
     }
     assert KEY not in text
     assert not shown_in(text)
+
+
+def test_what_airflow_keeps_of_the_other_ways(runs: Runs) -> None:
+    """Of a query, a function's audience and a notifier's no number is kept; asset events hold counts, and the link the media."""
+    text = runs.run(("dags", "extras", {}))
+    billed = {row["mobile"] for row in runs.sandbox.billed()}
+    assert {f"139123400{last}" for last in range(11, 19)} <= billed
+    assert runs.results("extras", "sql")[0]["sent"] == 1
+    assert runs.results("extras", "chosen")[0]["sent"] == 3
+    assert [result["sent"] for result in runs.results("extras", "expanded")] == [2, 2]
+    fields = "SELECT task_id, map_index, rendered_fields FROM rendered_task_instance_fields WHERE dag_id = 'extras'"
+    shown = {(task, index): json.loads(fields) for task, index, fields in runs.query(fields)}
+    assert (shown["chosen", -1]["op_args"], shown["chosen", -1]["op_kwargs"]) == (
+        ["a list of 2"],
+        {"suffix": 14},
+    )
+    assert shown["expanded", 1]["op_kwargs"] == {"numbers": "a list of 1", "suffix": 15}
+    assert shown["sql", -1]["parameters"] == [1]
+    events = {
+        (task, index): json.loads(extra)
+        for task, index, extra in runs.query(
+            "SELECT source_task_id, source_map_index, extra FROM asset_event WHERE source_dag_id = 'extras'"
+        )
+    }
+    assert {key: event["sent"] for key, event in events.items() if key[0] != "expanded"} == {
+        ("sql", -1): 1,
+        ("chosen", -1): 3,
+    }
+    assert sorted(event["total"] for key, event in events.items() if key[0] == "expanded") == [2, 2]
+    links = "SELECT task_id, value FROM xcom WHERE dag_id = 'extras' AND key = 'caixin_template_media'"
+    assert {json.loads(value) for _, value in runs.query(links)} == {f"{runs.sandbox.url}/media/sunrise.mp4"}
+    assert len(runs.query(links)) == 4
+
+    assert "names no way to opt out" not in text
+    assert "1 of 1 people are notified." in text
+    assert not shown_in(text)
+    assert not shown_in(
+        repr(
+            [
+                shown,
+                events,
+                runs.query("SELECT value FROM xcom WHERE dag_id = 'extras' AND task_id != 'numbers'"),
+            ]
+        )
+    )
 
 
 def test_waiting_for_the_window(runs: Runs) -> None:
@@ -204,3 +295,14 @@ def test_the_examples(runs: Runs, tmp_path: Path) -> None:
     kept += runs.query("SELECT value FROM xcom WHERE task_id NOT IN ('chunks', 'people')")
     assert len(kept) > 10
     assert not shown_in(repr(kept))
+
+
+def test_the_examples_of_waiting(runs: Runs) -> None:
+    """The one sends within the window, the other counts; run by hand, it has no event."""
+    runs.run(("caixin_window", "dag", {}), ("caixin_template_event", "dag", {}))
+    (window,) = runs.results("caixin_window", "send")
+    assert window["sent"] > 300
+    # By hand, so without an event.
+    (event,) = runs.results("caixin_template_event", "send")
+    assert (event["tpl_id"], event["sent"]) == (65538, 0)
+    assert event["would_send"] > 300

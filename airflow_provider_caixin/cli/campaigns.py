@@ -1,0 +1,197 @@
+"""Campaigns: the list, one of them, its report, and what a person may do to it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow_provider_caixin.campaign.report import report_pieces
+from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one, write
+from airflow_provider_caixin.cli.places import known_campaign, open_book
+from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.juhe.codes import describe
+from airflow_provider_caixin.ledger import Ledger, State, catalogue, controls, messages, tallies
+from airflow_provider_caixin.ledger.catalogue import Status, Summary
+
+
+def campaigns(args: argparse.Namespace) -> Exit:
+    """
+    Give a page of campaigns, the newest first.
+
+    :param args: the command's.
+    """
+    with open_book(args) as ledger, Busy("Reading the campaigns"), ledger.reading() as connection:
+        now = ledger.now(connection)
+        found = catalogue.campaigns(
+            connection,
+            now,
+            search=args.search,
+            status=Status(args.status) if args.status else None,
+            account=args.account,
+            before=args.before,
+            most=args.most + 1,
+        )
+    show([_line(one, now) for one in found[: args.most]], args.output)
+    if len(found) > args.most:
+        say(f"There are more: --before {found[args.most - 1].key}")
+    return Exit.DONE if found else Exit.NOTHING
+
+
+def show_campaign(args: argparse.Namespace) -> Exit:
+    """
+    Say where a campaign stands.
+
+    :param args: the command's.
+    """
+    with open_book(args) as ledger, Busy("Counting the recipients"), ledger.reading() as connection:
+        one, now = known_campaign(connection, args.campaign_id), ledger.now(connection)
+        skipped, rejected = tallies.outcomes(connection, one.key)
+    record = {
+        **_line(one, now),
+        "account": one.account,
+        "run_id": one.run_id,
+        "task_id": one.task_id,
+        "loaded_at": moment(one.loaded_at),
+        "active_at": moment(one.active_at),
+        "quota_used_up_since": moment(one.quota_since),
+        "rate": one.rate,
+        "loosened": one.loosened,
+    }
+    for_people = dict(record)
+    for reason, number in sorted(skipped.items()):
+        for_people[f"skipped: {reason}"] = number
+    for code, number in sorted(rejected.items(), key=str):
+        text = describe(code).zh if code is not None else ""
+        for_people[f"rejected: {code} {text}"] = number
+    record |= {
+        "skipped": {str(reason): number for reason, number in skipped.items()},
+        "rejected": {str(code): number for code, number in rejected.items()},
+    }
+    show_one(
+        record,
+        args.output,
+        [{"property": name, "value": cell} for name, cell in for_people.items() if cell != ""],
+    )
+    return Exit.DONE
+
+
+def pause(args: argparse.Namespace) -> Exit:
+    """
+    Pause a campaign.
+
+    :param args: the command's.
+    """
+    with _open(args, "paused") as (ledger, one):
+        controls.pause_campaign(ledger, one.campaign_id)
+        say(f"Campaign {one.campaign_id!r} is paused; {one.left:,} recipients have no outcome yet.")
+    return Exit.DONE
+
+
+def resume(args: argparse.Namespace) -> Exit:
+    """
+    Let a campaign go on.
+
+    :param args: the command's.
+    """
+    with _open(args, "resumed") as (ledger, one):
+        controls.pause_campaign(ledger, one.campaign_id, paused=False)
+        say(
+            f"Campaign {one.campaign_id!r} goes on as soon as a task or command runs it; {one.left:,} are left."
+        )
+        if one.account_paused:
+            say(f"Its account {one.account!r} is still paused: account resume --account {one.account}")
+    return Exit.DONE
+
+
+def cancel(args: argparse.Namespace) -> Exit:
+    """
+    Cancel a campaign for good.
+
+    :param args: the command's.
+    """
+    with _open(args, "cancelled") as (ledger, one):
+        confirm(
+            f"Cancel campaign {one.campaign_id!r} for good? {one.left:,} of {one.total:,} recipients have no outcome yet and "
+            "will get nothing, nor will anybody to whom a later run would send.",
+            yes=args.yes,
+        )
+        with Busy("Skipping who is pending"):
+            controls.cancel_campaign(ledger, one.campaign_id)
+        say(f"Campaign {one.campaign_id!r} is cancelled.")
+    return Exit.DONE
+
+
+def retry(args: argparse.Namespace) -> Exit:
+    """
+    Make those pending again whom the gateway rejected with a code.
+
+    :param args: the command's.
+    """
+    with open_book(args) as ledger, Busy("Making them pending again"):
+        with ledger.reading() as connection:
+            one = known_campaign(connection, args.campaign_id)
+        again = controls.retry_rejected(ledger, one.campaign_id, args.code)
+    if not again:
+        say(f"Nobody of campaign {one.campaign_id!r} was rejected with {args.code}.")
+        return Exit.NOTHING
+    say(f"{again:,} recipients are pending again; the campaign's next run sends them.")
+    return Exit.DONE
+
+
+def report(args: argparse.Namespace) -> Exit:
+    """
+    Write the report.
+
+    :param args: the command's.
+    """
+    written = 0
+
+    def counted(rows: Iterator[messages.ReportRow]) -> Iterator[messages.ReportRow]:
+        nonlocal written
+        for written, row in enumerate(rows, 1):  # noqa: B007
+            yield row
+
+    with open_book(args) as ledger, Busy("Writing the report") as busy, ledger.reading() as connection:
+        one = known_campaign(connection, args.campaign_id)
+        if one.purged_at is not None:
+            raise Refused(
+                "The campaign's recipients were forgotten (ledger purge); campaign show has the counts.",
+                Exit.FAILED,
+            )
+        state = State(args.state) if args.state else None
+        rows = messages.report(connection, one.key, state=state, reason=args.reason)
+        with csv_file(args.file) as file:
+            write(file, report_pieces(counted(busy.count(rows, "recipients written"))))
+    if args.file:
+        say(f"{written:,} recipients are in {args.file}.")
+    return Exit.DONE if written else Exit.NOTHING
+
+
+@contextmanager
+def _open(args: argparse.Namespace, what: str) -> Iterator[tuple[Ledger, Summary]]:
+    """Give a campaign that is not over."""
+    with open_book(args) as ledger:
+        with ledger.reading() as connection:
+            one, now = known_campaign(connection, args.campaign_id), ledger.now(connection)
+        if one.is_over:
+            raise Refused(f"The campaign is over ({one.status(now)}) and cannot be {what}.", Exit.FAILED)
+        yield ledger, one
+
+
+def _line(one: Summary, now: float) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "campaign_id": one.campaign_id,
+        "status": one.status(now).value,
+        "tpl_id": one.tpl_id,
+        "total": one.total,
+        "sent": one.sent,
+        "rejected": one.rejected,
+        "unknown": one.unknown,
+        "skipped": one.skipped,
+        "left": one.left,
+        "created_at": moment(one.created_at),
+        "dag_id": one.dag_id,
+    }

@@ -1,0 +1,95 @@
+"""Doubts: what may have been billed, and a person's word about it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_provider_caixin.audience import FileAudience, mask
+from airflow_provider_caixin.campaign import numbers_of
+from airflow_provider_caixin.cli.output import moment, show
+from airflow_provider_caixin.cli.places import known_campaign, number_of, open_book
+from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.ledger import Ledger, catalogue, doubts
+from airflow_provider_caixin.operators.arguments import object_path
+
+
+def list_doubts(args: argparse.Namespace) -> Exit:
+    """
+    List campaigns with doubts, or the doubts of one.
+
+    :param args: the command's.
+    """
+    with open_book(args) as ledger, Busy("Reading the doubts"), ledger.reading() as connection:
+        if args.campaign_id is None:
+            now = ledger.now(connection)
+            found = catalogue.campaigns(connection, now, in_doubt=True, most=args.most + 1)
+            rows: list[dict[str, Any]] = [
+                {
+                    "campaign_id": one.campaign_id,
+                    "status": one.status(now).value,
+                    "tpl_id": one.tpl_id,
+                    "unknown": one.unknown,
+                    "oldest": moment(doubts.oldest(connection, one.key)),
+                }
+                for one in found
+            ]
+        else:
+            key = known_campaign(connection, args.campaign_id).key
+            rows = [
+                {
+                    "mobile": one.number if args.full else mask(one.number),
+                    "sent_at": moment(one.sent_at),
+                    "error_code": one.code,
+                    "reason": one.reason,
+                    "sent_twice": one.doubt_at is not None and one.doubt_at != one.sent_at,
+                }
+                for one in doubts.doubts(connection, key, most=args.most + 1)
+            ]
+    show(rows[: args.most], args.output)
+    if len(rows) > args.most:
+        say(f"There are more than {args.most:,}: raise --most, or take campaign report --state unknown.")
+    return Exit.DONE if rows else Exit.NOTHING
+
+
+def resolve(args: argparse.Namespace) -> Exit:
+    """
+    Take a person's word for what became of recipients in doubt.
+
+    :param args: the command's.
+    """
+    if [bool(args.numbers), bool(args.file), args.all].count(True) != 1:
+        raise Refused("Whom is it about? Give --numbers, --file or --all, one of the three.")
+    numbers = [number_of(one) for one in args.numbers]
+    with open_book(args) as ledger, Busy("Looking for the doubts"):
+        with ledger.reading() as connection:
+            key, seen_at = known_campaign(connection, args.campaign_id).key, ledger.now(connection)
+        ids = list(dict.fromkeys(_ids(ledger, key, args, numbers)))
+    if not ids:
+        say(f"None of them is in doubt in campaign {args.campaign_id!r}.")
+        return Exit.NOTHING
+    meaning = (
+        "they were billed, and get nothing more of this campaign"
+        if args.outcome == "sent"
+        else "they were NOT billed, and the campaign's next run sends to them once more"
+    )
+    confirm(f"{len(ids):,} recipients of campaign {args.campaign_id!r}: {meaning}?", yes=args.yes)
+    with open_book(args) as ledger, Busy("Resolving the doubts"):
+        resolved = doubts.resolve(ledger, key, ids, args.outcome, before=seen_at)
+    say(f"{resolved:,} recipients are {args.outcome} now.")
+    return Exit.DONE
+
+
+def _ids(ledger: Ledger, key: int, args: argparse.Namespace, numbers: list[str]) -> Iterator[int]:
+    with ledger.reading() as connection:
+        if args.all:
+            after = 0
+            while found := doubts.doubts(connection, key, after=after):
+                yield from (one.id for one in found)
+                after = found[-1].id
+            return
+        listed: Iterator[str] = iter(numbers)
+        if args.file:
+            listed = numbers_of(FileAudience(object_path(args.file), argument="--file"))
+        yield from doubts.find(connection, key, listed)

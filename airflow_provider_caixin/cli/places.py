@@ -1,0 +1,155 @@
+"""Where a command works: the connection and the ledger that its options name."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_provider_caixin.cli.shell import Exit, Refused, say, usage
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, get_option
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from airflow_provider_caixin.connection import CaixinConnection
+    from airflow_provider_caixin.hooks.caixin import CaixinHook
+    from airflow_provider_caixin.ledger import Ledger
+    from airflow_provider_caixin.ledger.catalogue import Summary
+
+
+@contextmanager
+def open_hook(args: argparse.Namespace) -> Iterator[CaixinHook]:
+    """
+    Give the hook of the connection that is named, checked.
+
+    :param args: the command's.
+    """
+    from airflow_provider_caixin.hooks.caixin import CaixinHook
+
+    with CaixinHook(args.conn_id or DEFAULT_CONN_ID) as hook:
+        _settings(hook)
+        yield hook
+
+
+@contextmanager
+def open_book(
+    args: argparse.Namespace, settings: CaixinConnection | None = None, *, make: bool = False
+) -> Iterator[Ledger]:
+    """
+    Open the ledger that is named, else the connection's, else the configuration's.
+
+    :param args: the command's.
+    :param settings: the connection, where it was read already.
+    :param make: make the embedded ledger where there is none.
+    """
+    from airflow_provider_caixin.ledgers import embedded_path
+
+    conn_id = args.ledger
+    if conn_id is None:
+        settings = settings or peek_settings(args)
+        conn_id = (
+            settings.ledger_conn_id if settings else (get_option("ledger_conn_id") or "").strip() or None
+        )
+    new = make and conn_id is None and not embedded_path().exists()
+    with closing(_opened(conn_id, make=make)) as ledger:
+        if new:
+            say(
+                f"A ledger without campaigns was made: {embedded_path()}. If tasks send elsewhere, it is not theirs and nothing here "
+                "reaches them: see --ledger."
+            )
+        yield ledger
+
+
+def peek_settings(args: argparse.Namespace) -> CaixinConnection | None:
+    """
+    Read the connection; None: nobody named one, and there is no default one.
+
+    :param args: the command's.
+    """
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    from airflow_provider_caixin.hooks.caixin import CaixinHook
+
+    try:
+        return _settings(CaixinHook(args.conn_id or DEFAULT_CONN_ID))
+    except AirflowNotFoundException:
+        if args.conn_id is not None:
+            raise
+        return None
+
+
+def account_of(args: argparse.Namespace) -> str:
+    """
+    Say which account is meant.
+
+    :param args: the command's.
+    """
+    if args.account:
+        return str(args.account)
+    settings = peek_settings(args)
+    if settings is None:
+        raise Refused(
+            f"Which account? There is no connection {DEFAULT_CONN_ID!r}: add --account or --conn-id."
+        )
+    return settings.account
+
+
+def known_campaign(connection: Connection, campaign_id: str) -> Summary:
+    """
+    Give a campaign.
+
+    :param connection: any transaction.
+    :param campaign_id: its id.
+    :raises NoSuchCampaign: when the ledger has none of this id.
+    """
+    from airflow_provider_caixin.ledger import campaigns, catalogue
+
+    found = catalogue.campaign(connection, campaigns.known_campaign(connection, campaign_id))
+    assert found is not None  # noqa: S101  # its key was found in this very transaction
+    return found
+
+
+def number_of(typed: str) -> str:
+    """
+    Read a number that a person typed.
+
+    :param typed: in any usual spelling.
+    """
+    from airflow_provider_caixin.audience import normalise
+
+    number = normalise(typed)
+    if number is None:
+        raise Refused(
+            f"{_cut(typed)!r} is no mobile number of mainland China: expected 11 digits such as 13800138000."
+        )
+    return number
+
+
+def _opened(conn_id: str | None, *, make: bool) -> Ledger:
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    from airflow_provider_caixin.ledger import LedgerError
+    from airflow_provider_caixin.ledgers import open_ledger
+
+    try:
+        return open_ledger(conn_id, make=make)
+    except AirflowNotFoundException:
+        raise Refused(
+            f"Ledger connection {conn_id!r} is not defined in Airflow: expected the id of a connection of type postgres or mysql "
+            "(see airflow connections list)."
+        ) from None
+    except LedgerError as error:
+        # It does not connect yet: what is wrong is the connection as it is written down.
+        raise Refused(str(error), Exit.FAILED if conn_id is None else Exit.USAGE) from None
+
+
+def _cut(typed: str) -> str:
+    # One digit too many, and it would still show somebody's number.
+    return typed if len(typed) < 7 else f"{typed[:3]}...{typed[-2:]}"
+
+
+def _settings(hook: CaixinHook) -> CaixinConnection:
+    with usage():
+        return hook.settings

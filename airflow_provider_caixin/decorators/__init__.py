@@ -1,0 +1,1 @@
+"""Decorators: campaigns to people whom a function names."""

@@ -1,0 +1,1 @@
+"""Notifiers: a message to the few people who have to know."""

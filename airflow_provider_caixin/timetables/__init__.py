@@ -1,0 +1,1 @@
+"""Timetables: when runs start."""

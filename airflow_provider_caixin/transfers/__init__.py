@@ -1,0 +1,1 @@
+"""Transfers: campaigns to people whom another system knows."""

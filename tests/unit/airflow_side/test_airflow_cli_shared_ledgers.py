@@ -1,0 +1,55 @@
+"""The commands on a ledger that several hosts share."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import URL
+
+from airflow_provider_caixin.cli import main
+from airflow_provider_caixin.ledgers import embedded_path
+from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from tests.conftest import as_connection
+
+A, LOST = "13912340001", magic_mobile(99004)
+
+pytestmark = [
+    pytest.mark.usefixtures("to_sandbox"),
+    pytest.mark.parametrize(
+        "ledger_url",
+        [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
+        indirect=True,
+    ),
+]
+
+
+def test_a_shared_ledger(
+    ledger_url: URL,
+    monkeypatch: pytest.MonkeyPatch,
+    sandbox: SandboxServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Named on the command line, with a word about the connection's own; no embedded one is made beside it."""
+    monkeypatch.setenv("AIRFLOW_CONN_SHARED", as_connection(ledger_url))
+    # What a command tells Airflow about this process ends with the test.
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+    def run(*argv: str) -> Any:
+        capsys.readouterr()
+        assert main([*argv, "--ledger", "shared", "-o", "json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    send = ["send", "--tpl-id", "65535", A, LOST, "--campaign-id", "s", "-y", "--max-failure-ratio", "none"]
+    assert main([*send, "--ledger", "shared"]) == 0
+    assert "is not the ledger of the connection" in capsys.readouterr().err
+    assert not embedded_path().exists()
+    [campaign] = run("campaigns")
+    assert (campaign["sent"], campaign["unknown"]) == (1, 1)
+    assert main(["unknown", "resolve", "s", "--as", "sent", "--all", "-y", "--ledger", "shared"]) == 0
+    assert run("usage")[0]["billed"] == 2
+    assert len(run("number", "show", A)["messages"]) == 1
+    assert main(["ledger", "check", "--ledger", "shared"]) == 0
+    assert run("ledger", "info")["dialect"] == ledger_url.get_backend_name()
+    assert len(sandbox.billed()) == 2
