@@ -1,4 +1,4 @@
-"""The sandbox's FastAPI application: media, and the control routes under ``/_sandbox``."""
+"""The sandbox's FastAPI application: the inbox at ``/``, media, and the control routes under ``/_sandbox``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_caixin.sandbox.magic import MAGIC, magic_mobile
+from airflow_provider_caixin.juhe.codes import CODES
+from airflow_provider_caixin.sandbox.magic import MAGIC, is_magic, magic_mobile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_caixin.sandbox.sandbox import Sandbox
 
 MEDIA = Path(__file__).parent / "media"
+STATIC = Path(__file__).parent / "static"
 _LINES_AT_A_TIME = 200
 
 
@@ -47,6 +49,11 @@ def make_app(sandbox: Sandbox) -> FastAPI:
     """
     app = FastAPI(title="caixin sandbox", openapi_url="/_sandbox/openapi.json", docs_url=None, redoc_url=None)
     app.mount("/media", StaticFiles(directory=MEDIA), name="media")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @app.get("/", include_in_schema=False)
+    async def inbox_page() -> FileResponse:
+        return FileResponse(STATIC / "index.html")
 
     @app.get("/_sandbox/state")
     async def state() -> dict[str, Any]:
@@ -57,6 +64,30 @@ def make_app(sandbox: Sandbox) -> FastAPI:
             "template_calls": sandbox.template_calls,
             "settings": sandbox.settings.model_dump(),
             "templates": sandbox.templates.listed(""),
+        }
+
+    @app.get("/_sandbox/inbox")
+    def inbox(
+        search: Annotated[str, Query(max_length=64)] = "",
+        before: Annotated[int, Query(ge=0)] | None = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> dict[str, Any]:
+        """Return the last sends, newest first, and the ``before`` that goes on from them; see ``Record.newest``."""
+        record = sandbox.record
+        messages, further = record.newest(search=search, before=before, limit=limit)
+        return {"record": record.token, "messages": messages, "before": further}
+
+    @app.get("/_sandbox/phone")
+    def phone(
+        mobile: Annotated[str, Query(max_length=64)],
+        after: Annotated[int, Query(ge=-1)] = -1,
+        limit: Annotated[int, Query(ge=1, le=200)] = 100,
+    ) -> dict[str, Any]:
+        """Return the last sends to one number, newest first."""
+        record = sandbox.record
+        return {
+            "record": record.token,
+            "messages": record.of_number(mobile, after=after, limit=limit),
         }
 
     @app.get("/_sandbox/requests")
@@ -98,6 +129,20 @@ def make_app(sandbox: Sandbox) -> FastAPI:
                 },
             }
             for number, fault in MAGIC.items()
+        ]
+
+    @app.get("/_sandbox/codes")
+    async def codes() -> list[dict[str, Any]]:
+        """Return the gateway's codes in words, each with its magic numbers, which a code of no error lacks."""
+        return [
+            {
+                "number": code.code,
+                "zh": code.zh,
+                "en": code.en,
+                "mobile": magic_mobile(code.code) if is_magic(code.code) else None,
+                "mobile_first_try": magic_mobile(code.code, tries=1) if is_magic(code.code) else None,
+            }
+            for code in CODES.values()
         ]
 
     @app.post("/_sandbox/settings")

@@ -9,6 +9,7 @@ import uvicorn
 
 from airflow_provider_caixin.sandbox.app import make_app
 from airflow_provider_caixin.sandbox.gateway import Gateway
+from airflow_provider_caixin.sandbox.guard import Guard
 from airflow_provider_caixin.sandbox.protocol import ReachableProtocol
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
         super().__init__(
             uvicorn.Config(
-                Gateway(sandbox, make_app(sandbox)),
+                Gateway(sandbox, Guard(make_app(sandbox))),
                 http=ReachableProtocol,
                 ws="none",
                 lifespan="off",

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import struct
 from array import array
 from collections import Counter, deque
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _BILLED, _LOST = 1, 2
 _LONGEST_TEXT = 64
 _DUPLICATES_SHOWN = 100
+_SEARCHED_AT_ONCE = 50_000
+_CHUNK = 16_384
 _NO_CODE = -1
 _CANONICAL = re.compile("0|[1-9][0-9]{0,17}")
 
@@ -82,6 +85,8 @@ class Record:
     """
 
     def __init__(self, path: Path | None = None) -> None:
+        self.token = secrets.token_hex(8)
+        """which record this is: after a reset or a restart it is another one, whose positions begin anew"""
         self._arrived = array("d")
         self._moment = array("d")
         self._key = array("I")
@@ -108,7 +113,8 @@ class Record:
             self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
 
     def __len__(self) -> int:
-        return len(self._arrived)
+        # the column that is written last: readers in other threads never see half a row
+        return len(self._flags)
 
     def accepted_lately(self, key: str, now: float) -> int:
         """Return how many messages of a key (its hash) were accepted in the second before ``now`` (monotonic seconds)."""
@@ -189,6 +195,54 @@ class Record:
         for position in islice(wanted, offset, None if limit is None else offset + limit):
             yield self.row(position)
 
+    def newest(
+        self, *, search: str = "", before: int | None = None, limit: int = 50
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """
+        Return the last sends, newest first, and the ``before`` that goes on from them; None where there are no more.
+
+        One call looks at 50,000 sends at most, so a search may find nothing and yet go on. A row also has ``bills``: how often
+        its number has been billed in all.
+
+        :param search: part of a number, as it was sent; empty: all.
+        :param before: only sends before this position.
+        :param limit: at most so many.
+        """
+        found: list[dict[str, Any]] = []
+        end = len(self) if before is None else min(before, len(self))
+        stop = max(0, end - _SEARCHED_AT_ONCE)
+        for position in range(end - 1, stop - 1, -1):
+            if search in self._mobile_text(position):
+                found.append(self._with_bills(position))
+                if len(found) == limit:
+                    stop = position
+                    break
+        return found, stop or None
+
+    def of_number(self, mobile: str, *, after: int = -1, limit: int = 100) -> list[dict[str, Any]]:
+        """
+        Return the last sends to one number, newest first, with ``bills`` as in ``newest``.
+
+        :param mobile: as it was sent.
+        :param after: only sends after this position.
+        :param limit: at most so many.
+        """
+        found: list[dict[str, Any]] = []
+        mobile = mobile[:_LONGEST_TEXT]
+        number = _number(mobile) or 0
+        # a chunk without the number costs one comparison a row in C, and other threads get their turn between two
+        for end in range(len(self), after + 1, -_CHUNK):
+            start = max(after + 1, end - _CHUNK)
+            chunk = self._mobile[start:end]
+            if number not in chunk:
+                continue
+            for position in range(end - 1, start - 1, -1):
+                if chunk[position - start] == number and self._mobile_text(position) == mobile:
+                    found.append(self._with_bills(position))
+                    if len(found) == limit:
+                        return found
+        return found
+
     def summary(self) -> dict[str, Any]:
         """
         Return the counts of ``/_sandbox/state``.
@@ -220,6 +274,16 @@ class Record:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _mobile_text(self, position: int) -> str:
+        texts = self._texts.get(position)
+        return str(self._mobile[position]) if texts is None else texts[1]
+
+    def _with_bills(self, position: int) -> dict[str, Any]:
+        row = self.row(position)
+        number = _number(row["mobile"])
+        bills = 1 + self._duplicates[number] if number is not None and number in self._billed_once else 0
+        return {**row, "bills": bills}
 
     def _keep(
         self,

@@ -33,7 +33,7 @@ def run(
     port_file: Path | None = None,
 ) -> None:
     """
-    Serve a sandbox until SIGINT or SIGTERM, after one line on stdout that has its address.
+    Serve a sandbox until SIGINT or SIGTERM, after two lines on stdout that have its address and that of its inbox.
 
     :param host: address to listen on.
     :param port: port to listen on; 0 takes a free one.
@@ -55,7 +55,7 @@ def run(
         def announce() -> None:
             if port_file is not None:
                 _write_whole(port_file, f"{listener.getsockname()[1]}\n")
-            sys.stdout.write(f"caixin sandbox: {url}\n")
+            sys.stdout.write(f"caixin sandbox: {url}\nits inbox, for a browser: {url}/\n")
             sys.stdout.flush()
 
         Server(sandbox, keep_alive=keep_alive, on_ready=announce).run(sockets=[listener])

@@ -104,7 +104,7 @@ def test_an_idle_connection_is_closed_after_keep_alive(keep_alive: float) -> Non
 
 
 def test_the_program_tells_its_address_when_it_listens(tmp_path: Path) -> None:
-    """One line on stdout, the port in the file, settings in force; SIGINT ends it well."""
+    """Its address and that of its inbox on stdout, the port in the file, settings in force; SIGINT ends it well."""
     options = [
         "--port",
         "0",
@@ -122,6 +122,7 @@ def test_the_program_tells_its_address_when_it_listens(tmp_path: Path) -> None:
         line = process.stdout.readline()
         port = int((tmp_path / "port").read_text())
         assert line == f"caixin sandbox: http://127.0.0.1:{port}\n"
+        assert process.stdout.readline() == f"its inbox, for a browser: http://127.0.0.1:{port}/\n"
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         connection.request("GET", "/_sandbox/state")
         settings = json.loads(connection.getresponse().read())["settings"]

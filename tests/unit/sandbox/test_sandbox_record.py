@@ -69,6 +69,59 @@ def test_the_summary_counts() -> None:
     assert (found["first_arrival"], found["last_arrival"]) == (1.5, 1.8)
 
 
+def test_the_newest_come_page_by_page() -> None:
+    """Each page goes on where the last one ended, the last one says so, and a row tells how often its number was billed."""
+    record = Record()
+    _fill(record)
+    first, before = record.newest(limit=3)
+    assert ([row["n"] for row in first], before) == ([3, 2, 1], 1)
+    last, end = record.newest(limit=3, before=before)
+    assert ([row["n"] for row in last], end) == ([0], None)
+    assert [row["bills"] for row in first + last] == [0, 2, 0, 2]
+    assert first[1] == {**record.row(2), "bills": 2}
+
+
+def test_the_newest_are_found_by_a_part_of_their_number() -> None:
+    """Numbers are searched as they were sent, odd texts too."""
+    record = Record()
+    _fill(record)
+    assert [
+        [row["n"] for row in record.newest(search=text)[0]] for text in ("5678", "0139", "３９", "x")
+    ] == [
+        [3, 2, 0],
+        [3],
+        [1],
+        [],
+    ]
+
+
+def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call looks at so many sends and no more, and says where to go on."""
+    monkeypatch.setattr("airflow_provider_caixin.sandbox.record._SEARCHED_AT_ONCE", 2)
+    record = Record()
+    _fill(record)
+    assert record.newest(search="３") == ([], 2)
+    found, before = record.newest(search="３", before=2)
+    assert ([row["n"] for row in found], before) == ([1], None)
+
+
+def test_the_sends_to_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are its own and no longer number's, over every chunk, newest first, and as many as asked for."""
+    monkeypatch.setattr("airflow_provider_caixin.sandbox.record._CHUNK", 2)
+    record = Record()
+    _fill(record)
+    record.add(1.9, 12.5, "a", "65535", "0", code=236306, billed=False)
+    record.add(2.0, 13.0, "a", "65535", "13912345678", code=236303, billed=False)
+
+    def positions(mobile: str, **options: int) -> list[int]:
+        return [row["n"] for row in record.of_number(mobile, **options)]
+
+    assert positions("13912345678") == [5, 2, 0]
+    assert positions("13912345678", limit=2) == [5, 2]
+    assert positions("13912345678", after=0) == [5, 2]
+    assert (positions("１３９"), positions("0"), positions("5678")) == ([1], [4], [])
+
+
 def test_an_empty_record_has_a_summary() -> None:
     """Nothing sent is not a special case for who reads the state."""
     found = Record().summary()
@@ -117,6 +170,7 @@ def test_any_text_can_be_recorded(tpl_id: str, mobile: str) -> None:
     record.add(1.0, 1.0, "a", tpl_id, mobile, code=236301, billed=False)
     row = record.row(0)
     assert (row["tpl_id"], row["mobile"]) == (tpl_id[:64], mobile[:64])
+    assert record.of_number(mobile) == [{**row, "bills": 0}]
 
 
 def test_the_key_is_kept_as_its_hash() -> None:

@@ -1,0 +1,1 @@
+"""The plugin: what Airflow learns of this provider by itself."""

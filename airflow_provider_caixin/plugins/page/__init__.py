@@ -1,0 +1,1 @@
+"""The Caixin page, its server side: what only the api-server imports."""

@@ -1,0 +1,65 @@
+"""The Caixin page's FastAPI app, which Airflow's api-server mounts."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+from typing import Final
+
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import requires_access_view
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from airflow_provider_caixin.plugins.page.headers import Headers
+from airflow_provider_caixin.plugins.page.problems import tell
+from airflow_provider_caixin.plugins.page.routes import (
+    accounts,
+    campaigns,
+    overview,
+    people,
+    session,
+    templates,
+    usage,
+)
+
+STATIC: Final = Path(__file__).parents[1] / "static"
+# What a host's own table may say of them makes browsers refuse them.
+_TYPES: Final = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+}
+
+
+def make_app() -> FastAPI:
+    """
+    Make the app. Every route of it needs a signed-in user who may see plugins; only the static files do not.
+
+    FastAPI's own pages (docs, openapi.json) would be open to all, and are off.
+    """
+    for suffix, kind in _TYPES.items():
+        mimetypes.add_type(kind, suffix)
+    app = FastAPI(
+        title="Caixin",
+        dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.add_middleware(Headers)
+    tell(app)
+    api = APIRouter(prefix="/api")
+    for one in (session, overview, campaigns, templates, accounts, people, usage):
+        api.include_router(one.router)
+    app.include_router(api)
+    app.add_api_route("/", _index, methods=["GET"])
+    app.mount("/static", StaticFiles(directory=STATIC))
+    return app
+
+
+def _index() -> FileResponse:
+    """Give the page; whoever is not signed in gets a sentence instead."""
+    return FileResponse(STATIC / "index.html")

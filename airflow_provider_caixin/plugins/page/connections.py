@@ -1,0 +1,104 @@
+"""The connections of type caixin, as the api-server sees them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from airflow.models.connection import Connection
+from airflow.utils.session import create_session
+
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
+from airflow_provider_caixin.connection import CaixinConnection
+from airflow_provider_caixin.hooks.caixin import CaixinHook
+
+KEPT_FOR: Final = 5.0
+_VARIABLE: Final = "AIRFLOW_CONN_"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """
+    A connection of type ``caixin``.
+
+    :param team: whose it is, where Airflow serves several teams.
+    :param settings: what it says; None: it cannot be read.
+    :param problem: why it cannot be read.
+    """
+
+    id: str
+    team: str | None
+    settings: CaixinConnection | None
+    problem: str | None
+
+
+_lock = threading.Lock()
+_kept: tuple[float, list[Known]] | None = None
+# By id what was read and what it came to, so that a strange field is said to be strange once and not every few seconds.
+_parsed: dict[str, tuple[object, Known]] = {}
+
+
+def connections() -> list[Known]:
+    """
+    Give the connections in Airflow's database and in the environment, and the default one wherever it is.
+
+    Other secrets back ends cannot be asked for a list.
+    """
+    global _kept  # noqa: PLW0603  # a cache of the process
+    with _lock:
+        now = time.monotonic()
+        if _kept is None or now - _kept[0] > KEPT_FOR:
+            _kept = (now, sorted(_read(), key=lambda one: one.id))
+        return _kept[1]
+
+
+def connection(conn_id: str) -> Known | None:
+    """
+    Give one connection; None: there is none of type ``caixin``.
+
+    :param conn_id: its id.
+    """
+    listed = next((one for one in connections() if one.id == conn_id), None)
+    return listed or _look_at(conn_id, None)
+
+
+def forget() -> None:
+    """Read the connections anew at the next look."""
+    global _kept  # noqa: PLW0603  # a cache of the process
+    with _lock:
+        _kept = None
+        _parsed.clear()
+
+
+def _read() -> list[Known]:
+    table = Connection
+    with create_session() as session:
+        mine = sa.select(table.conn_id, table.team_name).where(table.conn_type == CaixinHook.conn_type)
+        teams: dict[str, str | None] = {row.conn_id: row.team_name for row in session.execute(mine)}
+    named = [name.removeprefix(_VARIABLE).lower() for name in os.environ if name.startswith(_VARIABLE)]
+    for conn_id in (*named, DEFAULT_CONN_ID):
+        teams.setdefault(conn_id, None)
+    found = (_look_at(conn_id, team) for conn_id, team in teams.items())
+    return [one for one in found if one is not None]
+
+
+def _look_at(conn_id: str, team: str | None) -> Known | None:
+    try:
+        conn = Connection.get_connection_from_secrets(conn_id)
+    except Exception:  # noqa: BLE001  # whatever another's secrets back end or URI raises: it is not there for us
+        return None
+    if conn.conn_type != CaixinHook.conn_type:
+        return None
+    read = (team, conn.password, conn.host, conn.schema, conn.port, conn.extra)
+    if conn_id in _parsed and _parsed[conn_id][0] == read:
+        return _parsed[conn_id][1]
+    try:
+        known = Known(conn_id, team, CaixinConnection.parse(conn), None)
+    except ValueError as error:
+        known = Known(conn_id, team, None, str(error))
+    _parsed[conn_id] = (read, known)
+    return known

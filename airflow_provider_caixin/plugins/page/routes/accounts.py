@@ -1,0 +1,74 @@
+"""Accounts: the switch that stops one, and how much it may send in a day."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_provider_caixin.ledger import Ledger, accounts
+from airflow_provider_caixin.plugins.page import audit
+from airflow_provider_caixin.plugins.page.books import Book, BookDep, is_of
+from airflow_provider_caixin.plugins.page.bounded import bounded
+from airflow_provider_caixin.plugins.page.connections import connections
+from airflow_provider_caixin.plugins.page.headers import same_origin
+from airflow_provider_caixin.plugins.page.problems import Problem
+from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
+
+router = APIRouter(prefix="/accounts", dependencies=[Depends(same_origin)])
+
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Pause(_Body):
+    """Whether to pause or to go on."""
+
+    account: Name
+    paused: bool
+
+
+class Limit(_Body):
+    """How many messages in a China day; null: what the connections say."""
+
+    account: Name
+    max_per_day: Annotated[int, Field(ge=0, le=2**62)] | None
+
+
+@router.post("/pause")
+@bounded("ledger")
+def pause(rights: RightsDep, book: BookDep, word: Pause) -> dict[str, bool]:
+    """Pause or resume all campaigns of an account."""
+    ledger = _ledger_of(rights, book, word.account)
+    audit.record(rights, "pause_account" if word.paused else "resume_account", account=word.account)
+    accounts.pause_account(ledger, word.account, paused=word.paused)
+    return {"paused": word.paused}
+
+
+@router.post("/limit")
+@bounded("ledger")
+def limit(rights: RightsDep, book: BookDep, word: Limit) -> dict[str, int | None]:
+    """Set how many messages an account may send in a day, also for campaigns that run."""
+    ledger = _ledger_of(rights, book, word.account)
+    audit.record(rights, "limit_account", account=word.account, max_per_day=word.max_per_day)
+    accounts.limit_account(ledger, word.account, word.max_per_day)
+    return {"max_per_day": word.max_per_day}
+
+
+def _ledger_of(rights: Rights, book: Book, name: str) -> Ledger:
+    """Open the ledger for somebody who may change an account of it."""
+    its = [
+        one for one in connections() if one.settings and one.settings.account == name and is_of(one, book.id)
+    ]
+    rights.demand(
+        rights.of_account(its), "change this account: it takes the permission to edit one of its connections"
+    )
+    ledger = book.open()
+    with ledger.reading() as connection:
+        if not its and accounts.peek_account(connection, name) is None:
+            raise Problem(404, "not_found", "This ledger has no such account, and no connection names it.")
+    return ledger

@@ -1,0 +1,303 @@
+"""Campaigns: the list, one of them, its doubts, its report, and what a person may do to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_provider_caixin.audience import mask, without_numbers
+from airflow_provider_caixin.campaign.report import report_pieces
+from airflow_provider_caixin.juhe.codes import describe
+from airflow_provider_caixin.ledger import Ledger, State, catalogue, controls, doubts, messages, traffic
+from airflow_provider_caixin.ledger.catalogue import Status, Summary
+from airflow_provider_caixin.plugins.page import audit
+from airflow_provider_caixin.plugins.page.books import Book, BookDep
+from airflow_provider_caixin.plugins.page.bounded import SECONDS, bounded
+from airflow_provider_caixin.plugins.page.campaigns import Sight
+from airflow_provider_caixin.plugins.page.headers import same_origin
+from airflow_provider_caixin.plugins.page.problems import Problem
+from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
+from airflow_provider_caixin.plugins.page.tallies import tally
+
+T = TypeVar("T")
+
+router = APIRouter(prefix="/campaigns")
+
+_BOM: Final = "\ufeff"
+# Of the time that a person waits, for batch after batch; the rest is for the last one.
+_LOOPING: Final = SECONDS / 2
+_CHANGES: Final = [Depends(same_origin)]
+
+Key = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Before = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
+After = Annotated[int, Query(ge=0, le=2**63 - 1)]
+Most = Annotated[int, Query(ge=1, le=200)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Pause(_Body):
+    """Whether to pause or to go on."""
+
+    paused: bool
+
+
+class Nothing(_Body):
+    """An empty object."""
+
+
+class Retry(_Body):
+    """Which rejected recipients to send to once more."""
+
+    code: int
+
+
+class Resolution(_Body):
+    """A person's word for what became of recipients in doubt, of some or of all, as of the list that they saw."""
+
+    ids: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]], Field(max_length=1000)] | None = None
+    all: Literal[True] | None = None
+    outcome: Literal["sent", "pending"]
+    as_of: float | None = None
+
+
+@router.get("")
+@bounded("ledger")
+def campaigns(
+    rights: RightsDep,
+    book: BookDep,
+    search: Annotated[str, Query(max_length=500)] = "",
+    status: Status | Literal[""] = "",
+    before: Before = None,
+    most: Most = 50,
+) -> dict[str, Any]:
+    """Give a page of them, the newest first."""
+    ledger = book.open()
+    with ledger.reading() as connection:
+        sight = Sight.of(ledger, connection, rights)
+        found = catalogue.campaigns(
+            connection,
+            sight.now,
+            search=search.strip() or None,
+            status=Status(status) if status else None,
+            dag_ids=sight.seen.ids,
+            without_dag=sight.seen.others,
+            before=before,
+            most=most + 1,
+        )
+        shown = sight.shown(connection, found[:most])
+    return {"campaigns": shown, "next": found[most - 1].key if len(found) > most else None}
+
+
+@router.get("/by-id")
+@bounded("ledger")
+def by_id(rights: RightsDep, book: BookDep, id: str) -> dict[str, Any]:  # noqa: A002  # as in the address
+    """Give one by its name."""
+    ledger = book.open()
+    with ledger.reading() as connection:
+        sight = Sight.of(ledger, connection, rights)
+        return sight.shown(connection, [sight.find(connection, id)])[0]
+
+
+@router.get("/{key}")
+@bounded("ledger")
+def campaign(rights: RightsDep, book: BookDep, key: Key) -> dict[str, Any]:
+    """Give one with its reasons and its chart."""
+    ledger = book.open()
+    with ledger.reading() as connection:
+        sight = Sight.of(ledger, connection, rights)
+        one = sight.campaign(connection, key)
+        shown = sight.shown(connection, [one])[0]
+        width, points = traffic.chart(connection, key)
+    counted = tally(ledger, one, one.status(sight.now))
+    return {
+        **shown,
+        "skipped": [{"reason": reason, "count": number} for reason, number in _most_first(counted.skipped)],
+        "rejected": [_rejected(code, number) for code, number in _most_first(counted.rejected)],
+        "as_of": counted.as_of,
+        "minutes": [
+            [point.minute * traffic.MINUTE, point.sent, point.rejected, point.unknown] for point in points
+        ],
+        "minute_width": width * traffic.MINUTE,
+    }
+
+
+@router.get("/{key}/doubts")
+@bounded("ledger")
+def list_doubts(
+    rights: RightsDep, book: BookDep, key: Key, after: After = 0, most: Most = 100
+) -> dict[str, Any]:
+    """Give a page of a campaign's recipients in doubt."""
+    ledger = book.open()
+    with ledger.reading() as connection:
+        Sight.of(ledger, connection, rights).campaign(connection, key)
+        now = ledger.now(connection)
+        found = doubts.doubts(connection, key, after=after, most=most + 1)
+    return {
+        "as_of": now,
+        "doubts": [
+            {
+                "id": one.id,
+                "number": mask(one.number),
+                "sent_at": one.sent_at,
+                "code": one.code,
+                "reason": one.reason,
+                "twice": one.doubt_at is not None and one.doubt_at != one.sent_at,
+            }
+            for one in found[:most]
+        ],
+        "next": found[most - 1].id if len(found) > most else None,
+    }
+
+
+@router.post("/{key}/doubts", dependencies=_CHANGES)
+@bounded("ledger")
+def resolve(rights: RightsDep, book: BookDep, key: Key, word: Resolution) -> dict[str, int]:
+    """Take a person's word for what became of them; ``left`` says how many are in doubt still."""
+    if (word.ids is None) == (word.all is None):
+        raise Problem(422, "invalid", "Expected either ids or all.")
+    with _changing(rights, book, key) as (ledger, one):
+        if word.outcome == "pending" or one.purged_at is not None:
+            _refuse_if_over(one)
+        chosen = "all" if word.ids is None else len(word.ids)
+        audit.record(rights, "resolve_doubts", one, outcome=word.outcome, recipients=chosen)
+        if word.ids is not None:
+            resolved = doubts.resolve(ledger, key, word.ids, word.outcome, before=word.as_of)
+        else:
+            resolved = _resolve_all(ledger, key, word.outcome, word.as_of)
+        with ledger.reading() as connection:
+            now = catalogue.campaign(connection, key)
+    return {"resolved": resolved, "left": now.unknown if now else 0}
+
+
+@router.post("/{key}/pause", dependencies=_CHANGES)
+@bounded("ledger")
+def pause(rights: RightsDep, book: BookDep, key: Key, word: Pause) -> dict[str, Any]:
+    """Pause or resume a campaign; give it as it stands then."""
+    with _changing(rights, book, key, "paused or resumed") as (ledger, one):
+        audit.record(rights, "pause_campaign" if word.paused else "resume_campaign", one)
+        controls.pause_campaign(ledger, one.campaign_id, paused=word.paused)
+        return _as_it_stands(ledger, rights, key)
+
+
+@router.post("/{key}/cancel", dependencies=_CHANGES)
+@bounded("ledger")
+def cancel(rights: RightsDep, book: BookDep, key: Key, _word: Nothing) -> dict[str, Any]:
+    """Cancel a campaign for good; give it as it stands then."""
+    with _changing(rights, book, key, "cancelled") as (ledger, one):
+        audit.record(rights, "cancel_campaign", one)
+        controls.cancel_campaign(ledger, one.campaign_id, seconds=_LOOPING)
+        return _as_it_stands(ledger, rights, key)
+
+
+@router.post("/{key}/retry", dependencies=_CHANGES)
+@bounded("ledger")
+def retry(rights: RightsDep, book: BookDep, key: Key, word: Retry) -> dict[str, int]:
+    """Make those pending again whom the gateway rejected with a code."""
+    with _changing(rights, book, key) as (ledger, one):
+        _refuse_if_over(one)
+        audit.record(rights, "retry_rejected", one, code=word.code)
+        return {"retried": controls.retry_rejected(ledger, one.campaign_id, word.code)}
+
+
+@router.get("/{key}/report")
+@bounded("ledger")
+def report(
+    rights: RightsDep,
+    book: BookDep,
+    key: Key,
+    state: State | Literal[""] = "",
+    reason: Annotated[str, Query(max_length=200)] = "",
+) -> StreamingResponse:
+    """Stream the report, with full numbers."""
+    with _changing(rights, book, key) as (ledger, one):
+        audit.record(
+            rights, "download_report", one, state=state or None, reason=without_numbers(reason) or None
+        )
+        pieces = _pieces(ledger, key, State(state) if state else None, reason or None)
+        # Here, so that a ledger that does not answer is a sentence and not a download that breaks off.
+        first = next(pieces)
+    name = f"caixin-report-{key}.csv"
+    return StreamingResponse(
+        _chained(_BOM + first, pieces),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@contextmanager
+def _changing(
+    rights: Rights, book: Book, key: int, what: str | None = None
+) -> Iterator[tuple[Ledger, Summary]]:
+    """
+    Give a campaign to somebody who may change it.
+
+    :param what: what cannot be done any more to a campaign that is over.
+    """
+    ledger = book.open()
+    with ledger.reading() as connection:
+        sight = Sight.of(ledger, connection, rights)
+        one = sight.campaign(connection, key)
+    rights.demand(sight.may_edit(one), "do this to the campaign: it takes the permission to edit its Dag")
+    if what is not None and one.is_over:
+        sentence = f"The campaign is over ({one.status(sight.now)}) and cannot be {what}."
+        raise Problem(409, "refused", sentence)
+    yield ledger, one
+
+
+def _refuse_if_over(one: Summary) -> None:
+    """Refuse before it is recorded what the ledger would refuse, too."""
+    if one.is_over:
+        sentence = "The campaign was cancelled or its recipients were forgotten: it sends nothing more."
+        raise Problem(409, "refused", sentence)
+
+
+def _as_it_stands(ledger: Ledger, rights: Rights, key: int) -> dict[str, Any]:
+    with ledger.reading() as connection:
+        sight = Sight.of(ledger, connection, rights)
+        return sight.shown(connection, [sight.campaign(connection, key)])[0]
+
+
+def _resolve_all(ledger: Ledger, key: int, outcome: Literal["sent", "pending"], as_of: float | None) -> int:
+    """Resolve the doubts that there were at a moment, else are now, as many as there is time for; each once."""
+    until = time.monotonic() + _LOOPING
+    resolved = after = 0
+    if as_of is None:
+        with ledger.reading() as connection:
+            as_of = ledger.now(connection)
+    while time.monotonic() < until:
+        with ledger.reading() as connection:
+            ids = [one.id for one in doubts.doubts(connection, key, after=after, before=as_of)]
+        if not ids:
+            break
+        resolved += doubts.resolve(ledger, key, ids, outcome, before=as_of)
+        after = ids[-1]
+    return resolved
+
+
+def _pieces(ledger: Ledger, key: int, state: State | None, reason: str | None) -> Iterator[str]:
+    with ledger.reading() as connection:
+        yield from report_pieces(messages.report(connection, key, state=state, reason=reason))
+
+
+def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _most_first(numbers: dict[T, int]) -> list[tuple[T, int]]:
+    return sorted(numbers.items(), key=lambda one: (-one[1], str(one[0])))
+
+
+def _rejected(code: int | None, number: int) -> dict[str, Any]:
+    entry = describe(code) if code is not None else None
+    said = {name: getattr(entry, name, "") for name in ("zh", "en", "cause", "remedy")}
+    return {"code": code, "count": number, **said}

@@ -1,0 +1,131 @@
+"""The overview: accounts, what runs, what is in doubt, what today costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
+from typing import Any, Final, TypedDict
+
+from fastapi import APIRouter
+from sqlalchemy.engine import Connection
+
+from airflow_provider_caixin.ledger import accounts, catalogue, traffic
+from airflow_provider_caixin.ledger.accounts import Account
+from airflow_provider_caixin.ledger.catalogue import Status
+from airflow_provider_caixin.plugins.page.books import BookDep, is_of
+from airflow_provider_caixin.plugins.page.bounded import bounded
+from airflow_provider_caixin.plugins.page.campaigns import Sight
+from airflow_provider_caixin.plugins.page.connections import Known, connections
+from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
+from airflow_provider_caixin.rules import SendWindow
+from airflow_provider_caixin.rules.window import DAY, seconds_of_day
+
+router = APIRouter()
+
+MOST: Final = 50
+_AT_WORK: Final = frozenset({Status.RUNNING, Status.LOADING, Status.PAUSED, Status.WAITING})
+
+
+class _Ours(TypedDict):
+    dag_ids: AbstractSet[str]
+    without_dag: bool
+
+
+@router.get("/overview")
+@bounded("ledger")
+def overview(rights: RightsDep, book: BookDep) -> dict[str, Any]:
+    """Give it."""
+    ledger = book.open()
+    with ledger.reading() as connection:
+        sight = Sight.of(ledger, connection, rights)
+        midnight = sight.now - seconds_of_day(sight.now)
+        ours = _Ours(dag_ids=sight.seen.ids, without_dag=sight.seen.others)
+        at_work = catalogue.campaigns(connection, sight.now, status=_AT_WORK, most=MOST, **ours)
+        in_doubt = catalogue.campaigns(connection, sight.now, in_doubt=True, most=MOST, **ours)
+        since = traffic.in_doubt_since(connection, [one.key for one in in_doubt])
+        today = traffic.usage(connection, "day", midnight, midnight + DAY, **ours)
+        campaigns = sight.shown(connection, at_work)
+        rates: dict[str, float] = {}
+        for one in campaigns:
+            if one["rate_now"] is not None:
+                rates[one["account"]] = rates.get(one["account"], 0.0) + one["rate_now"]
+        shown = _accounts(connection, rights, sight, book.id, midnight)
+    return {
+        "now": sight.now,
+        "accounts": [{**one, "rate_now": rates.get(one["name"])} for one in shown],
+        "campaigns": campaigns,
+        "doubts": [
+            {
+                "key": one.key,
+                "campaign_id": one.campaign_id,
+                "tpl_id": one.tpl_id,
+                "unknown": one.unknown,
+                "oldest": since.get(one.key),
+                "may_edit": sight.may_edit(one),
+            }
+            for one in in_doubt
+        ],
+        "today": {
+            "billed": sum(day.billed for day in today),
+            "possibly": sum(day.possibly for day in today),
+        },
+    }
+
+
+def _accounts(
+    connection: Connection, rights: Rights, sight: Sight, ledger_id: str, midnight: float
+) -> list[dict[str, Any]]:
+    """Give the accounts of the user's campaigns and connections."""
+    in_ledger = {one.name: one for one in accounts.accounts(connection)}
+    theirs: dict[str, list[Known]] = {}
+    for known in connections():
+        if known.settings is not None and is_of(known, ledger_id):
+            theirs.setdefault(known.settings.account, []).append(known)
+    readable = {
+        name: [known.id for known in some if rights.of_connection("GET", known)]
+        for name, some in theirs.items()
+    }
+    seen = catalogue.accounts_of(connection, sight.seen.ids, without_dag=sight.seen.others)
+    names = seen | {name for name, ids in readable.items() if ids}
+    if rights.reads_connections:
+        names |= in_ledger.keys()
+    quota = catalogue.quota_since(connection)
+    return [
+        {
+            "name": name,
+            "connections": readable.get(name, []),
+            "may_edit": rights.of_account(theirs.get(name, [])),
+            "quota_since": quota.get(name),
+            **_account(in_ledger.get(name), theirs.get(name, []), midnight),
+        }
+        for name in sorted(names)
+    ]
+
+
+def _account(row: Account | None, known: list[Known], midnight: float) -> dict[str, Any]:
+    settings = next((one.settings for one in known if one.settings), None)
+    limit = row.max_per_day if row else None
+    return {
+        "paused": bool(row and row.paused),
+        "window": _window(settings.send_window) if settings else None,
+        "rate": settings.messages_per_second if settings else None,
+        "day_count": row.day_count if row and row.day >= midnight else 0,
+        "max_per_day": limit if limit is not None else settings and settings.max_per_day,
+        "limit_by_person": limit is not None,
+        "last_sent_at": row.last_sent_at if row else None,
+        "failures": row.failures if row else 0,
+    }
+
+
+def _window(window: SendWindow | None) -> dict[str, Any] | None:
+    """Say how a window stands, by this host's clock, as it is kept; None: any time."""
+    if window is None:
+        return None
+    now = datetime.fromtimestamp(time.time(), tz=UTC)
+    return {
+        "text": str(window),
+        "open": window.contains(now),
+        "opens_at": window.next_opening(now).timestamp(),
+        "closes_at": window.closes_at(now).timestamp(),
+    }

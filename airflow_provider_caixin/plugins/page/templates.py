@@ -1,0 +1,46 @@
+"""Templates as the page shows them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from airflow_provider_caixin.juhe import Template
+
+_KINDS: Final = {
+    "video": frozenset({".3gp", ".m4v", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm"}),
+    "picture": frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"}),
+}
+_SIGNATURE: Final = re.compile(r"【[^】]*】")
+
+
+def shown(template: Template) -> dict[str, Any]:
+    """
+    Give a template in the page's shape.
+
+    :param template: what the gateway listed.
+    """
+    url = _address(template.url)
+    suffix = PurePosixPath(urlsplit(url).path).suffix.lower() if url else ""
+    return {
+        "tpl_id": template.tpl_id,
+        "signature": template.signature,
+        "content": template.content,
+        "text": _SIGNATURE.sub("", template.content, count=1).strip(),
+        "url": url,
+        "kind": next((kind for kind, suffixes in _KINDS.items() if suffix in suffixes), "other"),
+        "available": template.available,
+        "created_at": template.created_at.timestamp() if template.created_at else None,
+    }
+
+
+def _address(url: str) -> str | None:
+    """Give an address that a browser may load; None: it is none, such as ``javascript:``."""
+    text = url.strip()
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    return text if parts.scheme.lower() in ("http", "https") and parts.netloc else None

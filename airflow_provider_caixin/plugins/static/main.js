@@ -1,0 +1,134 @@
+// The page: its head, its parts, and what all of them share.
+import { html, render, useCallback, useEffect, useMemo, useRef, useState } from "./ui.js";
+import { keepPlace } from "./frame.js";
+import { useLive } from "./live.js";
+import { Icon, Page, Pending, Question } from "./parts.js";
+import { useRoute } from "./route.js";
+import { listen, t } from "./words.js";
+import { Overview } from "./overview.js";
+import { Templates } from "./templates.js";
+import { Campaigns } from "./campaigns.js";
+import { Campaign } from "./campaign.js";
+import { Person } from "./person.js";
+import { Usage } from "./usage.js";
+
+const PARTS = ["", "templates", "campaigns", "person", "usage"];
+const LEDGER = "caixin.ledger";
+
+function Shown({ route }) {
+  const [part = "", key] = route.parts;
+  if (part === "campaigns" && key) return html`<${Campaign} key=${key} id=${key} />`;
+  const View = { "": Overview, templates: Templates, campaigns: Campaigns, person: Person, usage: Usage }[part];
+  if (!View) return html`<p>${t("nowhere")} <a href="#/">${t("part.overview")}</a></p>`;
+  return html`<${View} key=${route.visit} route=${route} />`;
+}
+
+function Head({ part, session, ledger, choose }) {
+  return html`
+    <header class="top">
+      <a class="skip" href="#main" onClick=${toMain}>${t("skip")}</a>
+      <p class="brand"><img src="static/icon.svg" alt="" width="26" height="26" />Caixin</p>
+      <nav aria-label=${t("parts")}>
+        ${PARTS.map((name) => html`
+          <a key=${name} href=${`#/${name}`} aria-current=${part === name ? "page" : null}>${t(`part.${name || "overview"}`)}</a>
+        `)}
+      </nav>
+      ${session && session.ledgers.length > 1 && html`
+        <label class="ledger">${t("ledger")}
+          <select value=${ledger} onChange=${(event) => choose(event.target.value)}>
+            ${session.ledgers.map(({ id, label }) => html`<option key=${id} value=${id}>${label}</option>`)}
+          </select>
+        </label>
+      `}
+    </header>
+  `;
+}
+
+function toMain(event) {
+  event.preventDefault();
+  document.getElementById("main").focus();
+}
+
+function remembered() {
+  try {
+    return sessionStorage.getItem(LEDGER) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function App() {
+  const route = useRoute();
+  const part = route.parts[0] ?? "";
+  const live = useLive("session");
+  const session = live.data;
+  const [chosen, setChosen] = useState(remembered);
+  const [said, setSaid] = useState(null);
+  const [question, setQuestion] = useState(null);
+  const answered = useRef(null);
+  const main = useRef(null);
+  const place = useRef(null);
+
+  const ledger = session?.ledgers.some(({ id }) => id === chosen) ? chosen : "";
+  const choose = useCallback((id) => {
+    setChosen(id);
+    try {
+      sessionStorage.setItem(LEDGER, id);
+    } catch {
+      // Forgotten with the page, then.
+    }
+  }, []);
+  const say = useCallback((text, wrong = false) => setSaid({ text, wrong }), []);
+  const ask = useCallback((asked) => new Promise((resolve) => {
+    answered.current = resolve;
+    setQuestion(asked);
+  }), []);
+  const close = useCallback((answer) => {
+    answered.current?.(answer);
+    answered.current = null;
+    setQuestion(null);
+  }, []);
+
+  useEffect(() => {
+    if (!said) return undefined;
+    const timer = setTimeout(() => setSaid(null), said.wrong ? 12_000 : 8_000);
+    return () => clearTimeout(timer);
+  }, [said]);
+
+  // Another part: its heading is where reading starts.
+  const here = route.parts.join("/");
+  useEffect(() => {
+    document.title = `${t(PARTS.includes(part) ? `part.${part || "overview"}` : "part.overview")} · Caixin`;
+    if (place.current !== null && place.current !== here) {
+      main.current?.focus({ preventScroll: true });
+      scrollTo(0, 0);
+    }
+    place.current = here;
+  });
+
+  const page = useMemo(() => ({ session, ledger, say, ask }), [session, ledger, say, ask]);
+  return html`
+    <${Page.Provider} value=${page}>
+      <${Head} part=${part} session=${session} ledger=${ledger} choose=${choose} />
+      <main id="main" ref=${main} tabindex="-1">
+        ${session ? html`<${Shown} key=${ledger} route=${route} />` : html`<${Pending} live=${live} />`}
+      </main>
+      <footer><p>${t("zone")}</p>${session && html`<p>airflow-provider-caixin ${session.version}</p>`}</footer>
+      <div class="said" role="status" aria-live="polite">
+        ${said && html`<p class=${said.wrong ? "wrong" : null}>
+          <${Icon} name=${said.wrong ? "alert" : "check"} /><span>${said.text}</span>
+          <button type="button" class="copy" aria-label=${t("close")} onClick=${() => setSaid(null)}>×</button>
+        </p>`}
+      </div>
+      ${question && html`<${Question} question=${question} close=${close} />`}
+    <//>
+  `;
+}
+
+keepPlace();
+const root = document.getElementById("page");
+const draw = () => render(html`<${App} />`, root);
+listen(draw).then(draw, () => {
+  // Without its words the page can only say this.
+  root.textContent = "The page could not be loaded. Please reload. 页面未能加载，请刷新。";
+});

@@ -1,0 +1,168 @@
+"""What browsers are told, what other sites cannot make them do, and what bad requests are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_caixin.ledger import Ledger
+
+from .conftest import API, HOSTILE, A, Browser, Told
+
+PAGE = {"sec_fetch_site": "same-origin", "origin": "http://airflow.test"}
+FOREIGN = (
+    {"sec_fetch_site": "cross-site", "origin": "http://evil.test"},
+    {"sec_fetch_site": "same-site", "origin": "http://other.airflow.test"},
+    {"sec_fetch_site": "none", "origin": ""},
+    {"sec_fetch_site": "cross-site", "origin": ""},
+    {"sec_fetch_site": "", "origin": "http://evil.test"},
+    {"sec_fetch_site": "", "origin": "null"},
+    {"sec_fetch_site": "", "origin": "http://airflow.test.evil.test"},
+    {"sec_fetch_site": "", "origin": ""},
+    {**PAGE, "content_type": "text/plain"},
+    {**PAGE, "content_type": "application/x-www-form-urlencoded"},
+    {**PAGE, "content_type": "multipart/form-data; boundary=application/json"},
+)
+
+
+def _changes(told: Told) -> dict[str, Any]:
+    campaign = f"/campaigns/{told.keys[HOSTILE]}"
+    return {
+        f"{campaign}/pause": {"paused": True},
+        f"{campaign}/retry": {"code": 236306},
+        f"{campaign}/doubts": {"all": True, "outcome": "pending"},
+        f"{campaign}/cancel": {},
+        "/accounts/pause": {"account": "account", "paused": True},
+        "/accounts/limit": {"account": "account", "max_per_day": 0},
+        "/person": {"number": A},
+        "/person/suppress": {"number": A},
+        "/person/release": {"number": A},
+    }
+
+
+def test_another_site_changes_nothing(
+    browser: Callable[..., Browser], told: Told, audited: Callable[[], list[Any]]
+) -> None:
+    """Whatever it makes the browser of an admin send, with the cookie."""
+    admin = browser("admin")
+    before = admin.get(f"/campaigns/{told.keys[HOSTILE]}")
+    for path, body in _changes(told).items():
+        for headers in FOREIGN:
+            answer = admin.ask("POST", path, body, **headers)
+            assert (answer.status_code, answer.json()["kind"]) == (403, "forbidden"), (path, headers)
+    after = admin.get(f"/campaigns/{told.keys[HOSTILE]}")
+    for one in (before, after):
+        del one["as_of"]
+    assert after == before
+    assert audited() == []
+
+
+@pytest.mark.parametrize("headers", [PAGE, {**PAGE, "sec_fetch_site": ""}, {**PAGE, "origin": ""}])
+def test_the_page_itself_may(headers: dict[str, str], browser: Callable[..., Browser], told: Told) -> None:
+    """In browsers of either kind: those that say where a request is from, and those that give the origin alone."""
+    admin = browser("admin")
+    for path, body in _changes(told).items():
+        assert admin.ask("POST", path, body, **headers).status_code == 200, path
+
+
+def test_a_program_with_a_token_may(browser: Callable[..., Browser], told: Told) -> None:
+    """No site can make a browser send one."""
+    program = browser("admin")
+    token = program.client.cookies.pop("_token")
+    path = f"/campaigns/{told.keys[HOSTILE]}/pause"
+    plain = {"sec_fetch_site": "", "origin": ""}
+    assert program.ask("POST", path, {"paused": True}, **plain).status_code == 401
+    answer = program.ask("POST", path, {"paused": True}, **plain, authorization=f"Bearer {token}")
+    assert answer.status_code == 200
+
+
+@pytest.mark.usefixtures("told")
+def test_every_answer_has_the_headers(browser: Callable[..., Browser]) -> None:
+    """Also errors, static files, what is not there, and what nobody signed in for."""
+    for somebody in (browser(None), browser("admin")):
+        for path in (
+            API + "/session",
+            API + "/campaigns/x",
+            "/caixin/",
+            "/caixin/static/index.html",
+            "/caixin/no",
+        ):
+            answer = somebody.client.get(path)
+            policy = answer.headers["content-security-policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';"), path
+            assert "frame-ancestors 'self'" in policy
+            assert "unsafe" not in policy
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            kept = "no-cache" if "/static/" in path else "no-store"
+            assert answer.headers["cache-control"] == kept
+    assert browser(None).client.get("/caixin/static/index.html").status_code == 200
+    for outside in ("../page/app.py", "%2e%2e/page/app.py", "..%2fpage%2fapp.py"):
+        assert "FastAPI" not in browser(None).client.get(f"/caixin/static/{outside}").text
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/campaigns/1/pause", {"paused": "yes"}),
+        ("/campaigns/1/pause", {"paused": True, "more": 1}),
+        ("/campaigns/1/pause", []),
+        ("/campaigns/0/pause", {"paused": True}),
+        ("/campaigns/9223372036854775808/pause", {"paused": True}),
+        ("/campaigns/1/retry", {"code": "236306"}),
+        ("/campaigns/1/doubts", {"outcome": "sent"}),
+        ("/campaigns/1/doubts", {"ids": [1], "all": True, "outcome": "sent"}),
+        ("/campaigns/1/doubts", {"ids": [1], "outcome": "rejected"}),
+        ("/campaigns/1/doubts", {"ids": list(range(1, 1002)), "outcome": "sent"}),
+        ("/accounts/limit", {"account": "account", "max_per_day": -1}),
+        ("/accounts/limit", {"account": "account", "max_per_day": 1.5}),
+        ("/accounts/limit", {"account": "account"}),
+        ("/person", {"number": 13912345678}),
+        ("/person", {"number": "secret 13912345678 13912345679"}),
+        ("/person/suppress", {"number": A, "reason": "x" * 201}),
+    ],
+)
+def test_bad_bodies_are_told_so(path: str, body: Any, browser: Callable[..., Browser]) -> None:
+    """In a sentence that does not repeat what was given."""
+    answer = browser("admin").ask("POST", path, body)
+    assert (answer.status_code, answer.json()["kind"]) == (422, "invalid"), answer.text
+    assert "secret" not in answer.text
+    assert "13912345" not in answer.text
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/campaigns?status=sleeping",
+        "/campaigns?most=0",
+        "/campaigns?most=201",
+        "/campaigns?before=x",
+        "/campaigns/by-id",
+        "/campaigns/x",
+        "/campaigns/1/report?state=lost",
+        "/usage?by=day",
+        "/usage?by=hour&from=2026-11-01&to=2026-11-30",
+        "/usage?by=day&from=2026-11-30&to=2026-11-01",
+        "/usage?by=day&from=2020-01-01&to=2026-11-30",
+        "/usage?by=day&from=2026-02-30&to=2026-11-30",
+        "/usage?by=day&from=0001-01-01&to=0001-01-01",
+        "/usage?by=day&from=9999-12-31&to=9999-12-31",
+    ],
+)
+def test_bad_addresses_are_told_so(path: str, browser: Callable[..., Browser]) -> None:
+    """In a sentence."""
+    answer = browser("admin").ask("GET", path)
+    known = path.endswith(("0001-01-01", "9999-12-31"))
+    assert answer.status_code == (200 if known else 422), answer.text
+    assert known or answer.json()["kind"] == "invalid"
+
+
+def test_a_ledger_that_no_connection_names(browser: Callable[..., Browser], home_ledger: Ledger) -> None:
+    """Nobody makes the page connect to whatever Airflow can reach."""
+    assert home_ledger.uuid
+    answer = browser("admin").get("/overview?ledger=airflow_db", 404)
+    assert answer["kind"] == "not_found"
