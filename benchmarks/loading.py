@@ -14,17 +14,15 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import sqlalchemy as sa
+from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.audience import FileAudience
-from airflow_provider_caixin.campaign import Campaign, Plan
-from airflow_provider_caixin.juhe import JuheClient
-from airflow_provider_caixin.ledger import Ledger, State, schema
-from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.ledger import Ledger
+from benchmarks.resuming import first_new_message, load_and_settle
+from benchmarks.sender import campaign_on
 
 RUNS = 3
 SMALL, LARGE, SETTLED = 10_000, 1_000_000, 900_000
@@ -46,18 +44,6 @@ def audience(folder: Path, prefix: str, count: int) -> Path:
     return file
 
 
-def campaign(folder: Path, port: int = 9) -> Campaign:
-    """
-    Open the benchmark's campaign.
-
-    :param folder: where its ledger is.
-    :param port: the sandbox's.
-    """
-    client = JuheClient("benchmark", host="127.0.0.1", port=port, schema="http")
-    plan = Plan(campaign_id="benchmark", tpl_id=65535, account="benchmark")
-    return Campaign(plan, Ledger.sqlite(folder / "ledger.db"), client)
-
-
 def whole_run(folder: Path, prefix: str, count: int) -> dict[str, float]:
     """
     Load an audience, run the campaign where nobody is left to be sent to, and write the report.
@@ -66,7 +52,7 @@ def whole_run(folder: Path, prefix: str, count: int) -> dict[str, float]:
     :param prefix: the first three digits of the numbers.
     :param count: how many numbers.
     """
-    one = campaign(folder)
+    one = campaign_on(Ledger(address(folder)), port=9)
     began = time.monotonic()
     one.load(FileAudience(audience(folder, prefix, count)), "benchmark")
     loaded = time.monotonic() - began
@@ -80,38 +66,22 @@ def whole_run(folder: Path, prefix: str, count: int) -> dict[str, float]:
 
 def resume(folder: Path) -> dict[str, float]:
     """
-    Time a fresh process from opening the ledger to the first message of a campaign that is mostly settled.
+    Time a campaign that is mostly settled, from opening the ledger to its first new message.
 
     :param folder: a folder of its own.
     """
     file = audience(folder, SENT, LARGE)
-    campaign(folder).load(FileAudience(file), "benchmark")
-    table, owner = schema.recipient, schema.campaign
-    ledger = Ledger.sqlite(folder / "ledger.db")
-    with ledger.writing() as connection:
-        settled = sa.select(table.c.id).order_by(table.c.position).limit(SETTLED)
-        done = sa.update(table).where(table.c.id.in_(settled))
-        connection.execute(done.values(state=State.SENT.value, sent_at=1.0, sid="x"))
-        connection.execute(sa.update(owner).values(sent=SETTLED, pending=LARGE - SETTLED))
-    ledger.close()
-    with SandboxServer(process=True) as gateway:
-        began = time.time()
-        one, stop = campaign(folder, gateway.port), threading.Event()
-        one.load(FileAudience(file), "benchmark")
-        runner = threading.Thread(target=_until_stopped, args=(one, stop))
-        runner.start()
-        while not (first := gateway.state()["first_arrival"]):
-            time.sleep(0.02)
-        stop.set()
-        runner.join()
-    return {"seconds": first - began}
+    load_and_settle(address(folder), file, SETTLED)
+    return {"seconds": first_new_message(address(folder), file)}
 
 
-def _until_stopped(one: Campaign, stop: threading.Event) -> None:
-    try:
-        one.send(stop)
-    except Exception as error:  # noqa: BLE001  # the stop that is asked for
-        print(type(error).__name__, file=sys.stderr)
+def address(folder: Path) -> URL:
+    """
+    Give the address of the ledger in a folder.
+
+    :param folder: the folder.
+    """
+    return URL.create("sqlite", database=str(folder / "ledger.db"))
 
 
 def in_its_own_process(*words: str) -> dict[str, float]:

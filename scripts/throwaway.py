@@ -1,4 +1,4 @@
-"""A throw-away Airflow for a demo, a try-out or a test: its home, its commands, and an end to all of them."""
+"""A throw-away Airflow for a demo, a try-out or a test: its home, its processes, and an end to all of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -19,12 +22,20 @@ from typing import Self
 import psutil  # type: ignore[import-untyped]  # Airflow brings it, without types
 
 from airflow_provider_caixin.sandbox import SandboxServer
+from scripts.airflow_api import AirflowApi
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE_DAGS = ROOT / "example_dags"
 # The sandbox takes any key. A real one never stands in a file.
 APP_KEY = "throw-away-app-key"
 PATIENCE = 10.0
+START_SECONDS = 180.0
+LISTENS = re.compile(rb"Uvicorn running on (http://\S+)")
+RECORD = "sandbox.jsonl"
+# Names a worker to itself: scripts.cluster.host_name.
+WORKER = "CAIXIN_CLUSTER_WORKER"
+# Those that are triggered by hand: un-paused, caixin_daily would start its missed run at once.
+MANUAL = ("caixin_approval", "caixin_campaign", "caixin_send_one", "caixin_mapped")
 
 
 class Command:
@@ -72,7 +83,7 @@ class Command:
         for number in (signal.SIGTERM, signal.SIGKILL):
             deadline = time.monotonic() + PATIENCE
             self._signal_session(number)
-            while self._session() and time.monotonic() < deadline:
+            while session_of(self.process.pid) and time.monotonic() < deadline:
                 self.process.poll()
                 time.sleep(0.05)
         self.process.wait()
@@ -80,17 +91,9 @@ class Command:
             self.process.stdout.close()
 
     def _signal_session(self, number: signal.Signals) -> None:
-        for pid in self._session():
+        for pid in session_of(self.process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-
-    def _session(self) -> list[int]:
-        # Tasks have process groups of their own: the session is what all of them share.
-        return [
-            one.pid
-            for one in psutil.process_iter(["status"])
-            if _session_of(one.pid) == self.process.pid and one.info["status"] != psutil.STATUS_ZOMBIE
-        ]
 
 
 class Home:
@@ -106,6 +109,8 @@ class Home:
         self._dags = dags or (EXAMPLE_DAGS,)
         self._lock: int | None = None
         self.connections: dict[str, str] = {}
+        # All of it runs on this one host, also where that is a pod or the checkout is on a network file system.
+        self.settings = {"AIRFLOW__CAIXIN__ALLOW_EMBEDDED_LEDGER": "True"}
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -180,11 +185,12 @@ class Home:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             # LocalExecutor otherwise keeps room for 32 tasks at a time.
             "AIRFLOW__CORE__PARALLELISM": "4",
+            # The button that tries a connection; Airflow hides it by default, since it calls whatever host was typed in.
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
             # Airflow tells its makers about each installation, unless told not to.
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            # All of it runs on this one host, also where that is a pod or the checkout is on a network file system.
-            "AIRFLOW__CAIXIN__ALLOW_EMBEDDED_LEDGER": "True",
+            **self.settings,
             **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in self.connections.items()},
             "NO_COLOR": "1",
             "NO_PROXY": direct,
@@ -192,6 +198,8 @@ class Home:
             # Airflow's processes start each other by the name `airflow`, and find this repository's modules where we did.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)]),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), inherited.get("PYTHONPATH", "")])),
+            # A process that sets its title keeps its environment readable: by AIRFLOW_HOME it is known whose it is.
+            "SPT_NOENV": "1",
         }
 
     def airflow(self, *arguments: str, log: Path | None = None, **environment: str) -> Command:
@@ -215,6 +223,155 @@ class Home:
             command.stop()
         if status:
             sys.exit(f"airflow db migrate failed, and these are its last words ({shown(log)}):\n{tail(log)}")
+
+
+class Airflow:
+    """
+    The processes of an Airflow: api-server, scheduler, dag-processor, triggerer, and Celery workers where it has some.
+
+    :param home: its home, with a database.
+    :param port: the api-server's port on 127.0.0.1; 0 takes a free one.
+    :param workers: names of Celery workers; none: the scheduler runs the tasks.
+    """
+
+    def __init__(self, home: Home, port: int, workers: Sequence[str] = ()) -> None:
+        self._home = home
+        self._port = port
+        self._workers = workers
+        self._logs = home.folder / "logs"
+        self._parts: dict[str, Command] = {}
+        self._gone: set[str] = set()
+        self.url = ""
+
+    def start(self) -> AirflowApi:
+        """
+        Start it, and return its API when all of them are at work and the example Dags are there.
+
+        :raises SystemExit: when one of them ends, or they take too long; with its last words.
+        """
+        self._logs.mkdir(exist_ok=True)
+        began = time.monotonic()
+        self._begin("api-server", "api-server", "--host", "127.0.0.1", "--port", str(self._port))
+        while not (found := LISTENS.search(self._log("api-server").read_bytes())):
+            self._wait(began)
+        self.url = found[1].decode()
+        self._begin("scheduler", "scheduler", "--skip-serve-logs")
+        self._begin("dag-processor", "dag-processor")
+        self.begin_triggerer()
+        for name in self._workers:
+            self._begin(name, *worker_command(name), **{WORKER: name})
+        api = AirflowApi(self.url, self._home.folder)
+        while not api.healthy():
+            self._wait(began)
+        api.log_in()
+        while not set(MANUAL) <= {dag["dag_id"] for dag in api.ask("GET", "dags")["dags"]}:
+            self._wait(began)
+        for name in self._workers:
+            while b" ready." not in self._log(name).read_bytes():
+                self._wait(began)
+        return api
+
+    def pid(self, name: str) -> int:
+        """
+        Give the process of one of them, which is also the number of its session.
+
+        :param name: which.
+        """
+        return self._parts[name].process.pid
+
+    def kill(self, name: str) -> None:
+        """
+        End one of them as a power cut does.
+
+        :param name: which.
+        """
+        self._parts.pop(name).stop(signal.SIGKILL)
+
+    def begin_triggerer(self) -> None:
+        """Start a triggerer."""
+        self._begin("triggerer", "triggerer", "--skip-serve-logs")
+
+    def watch(self) -> None:
+        """
+        Return never, as long as all of them run; of a worker's end it tells, as the others are there for that.
+
+        :raises SystemExit: when one of the others ends.
+        """
+        while True:
+            self._look(self._workers)
+            time.sleep(1)
+
+    def stop(self) -> None:
+        """End all of them."""
+        for part in self._parts.values():
+            part.ask_to_end()
+        for part in self._parts.values():
+            part.stop()
+
+    def _begin(self, name: str, *command: str, **environment: str) -> None:
+        log = self._log(name)
+        log.write_bytes(b"")
+        url = f"{self.url}/execution/"
+        self._parts[name] = self._home.airflow(
+            *command, log=log, AIRFLOW__CORE__EXECUTION_API_SERVER_URL=url, **environment
+        )
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+    def _wait(self, began: float) -> None:
+        self._look()
+        if time.monotonic() - began > START_SECONDS:
+            sys.exit(f"Airflow did not start within {START_SECONDS:.0f} s; its logs: {shown(self._logs)}")
+        time.sleep(0.3)
+
+    def _look(self, dispensable: Sequence[str] = ()) -> None:
+        for name, part in self._parts.items():
+            status = part.process.poll()
+            if status is None or name in self._gone:
+                continue
+            log = self._log(name)
+            if name not in dispensable:
+                sys.exit(
+                    f"airflow {name} ended with exit status {status}, and these are its last words ({shown(log)}):\n{tail(log)}"
+                )
+            self._gone.add(name)
+            print(f"{name} ended with exit status {status}; the others go on ({shown(log)}).", flush=True)
+
+
+def worker_command(name: str) -> list[str]:
+    """
+    Write the ``airflow`` command of a Celery worker; its log server would listen on all interfaces.
+
+    :param name: its name in Celery.
+    """
+    return ["celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
+
+
+@contextmanager
+def tried(
+    home: Home, port: int, workers: Sequence[str] = ()
+) -> Iterator[tuple[Airflow, AirflowApi, SandboxServer]]:
+    """
+    Run a sandbox and an Airflow with a connection to it, for a person to try; in the end nothing of both is left.
+
+    :param home: the home, in use.
+    :param port: the UI's port on 127.0.0.1; 0 takes a free one.
+    :param workers: names of Celery workers; none: the scheduler runs the tasks.
+    """
+    with SandboxServer(process=True, record=home.folder / RECORD, latency_ms=(50, 150)) as sandbox:
+        home.connect(sandbox, send_window="00:00-24:00", frequency_cap="none")
+        print("Starting the sandbox and Airflow, about half a minute ...", flush=True)
+        home.migrate()
+        airflow = Airflow(home, port, workers)
+        try:
+            api = airflow.start()
+            for dag_id in MANUAL:
+                api.ask("PATCH", "dags", dag_id, is_paused=False)
+            yield airflow, api, sandbox
+        finally:
+            print("Stopping ...", flush=True)
+            airflow.stop()
 
 
 def unwind_when_told() -> None:
@@ -258,7 +415,48 @@ def duration(since: float) -> str:
     return f"{time.monotonic() - since:.0f} s"
 
 
-def _session_of(pid: int) -> int | None:
+def chosen_port() -> int:
+    """
+    Read the UI's port from ``PORT``.
+
+    :raises SystemExit: when it is none.
+    """
+    chosen = os.environ.get("PORT") or "8080"
+    if not chosen.isdecimal() or int(chosen) > 65535:
+        sys.exit(f"PORT {chosen!r} is not a TCP port: give a number such as 8080, or 0 for a free one.")
+    return int(chosen)
+
+
+def taken(port: int) -> bool:
+    """
+    Tell whether a port of 127.0.0.1 is in use.
+
+    :param port: its number.
+    """
+    with socket.socket() as probe:
+        # As servers do: the connections that an earlier one left behind do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def session_of(leader: int) -> list[int]:
+    """
+    Give the living processes of a session: tasks have process groups of their own, and the session is what all share.
+
+    :param leader: the process that began it; it may be gone.
+    """
+    return [
+        one.pid
+        for one in psutil.process_iter(["status"])
+        if _session(one.pid) == leader and one.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def _session(pid: int) -> int | None:
     try:
         return os.getsid(pid)
     except (ProcessLookupError, PermissionError):

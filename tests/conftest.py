@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +21,11 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
 
 from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.rules import china_midnight
+from airflow_provider_caixin.rules.window import DAY
+
+if TYPE_CHECKING:
+    from tests.system.live import Live
 
 BACKENDS = {
     "sqlite": "sqlite://",
@@ -45,6 +53,26 @@ def _server(backend: str) -> URL:
     except sa.exc.DBAPIError as error:
         pytest.skip(f"no {backend} at {url.host}:{url.port}: {error.orig}")
     return url
+
+
+@pytest.fixture
+def postgresql() -> URL:
+    """Give the address of PostgreSQL; skip where there is none."""
+    return _server("postgresql")
+
+
+@pytest.fixture
+def mysql() -> URL:
+    """Give the address of MariaDB; skip where there is none."""
+    return _server("mysql")
+
+
+@pytest.fixture
+def one_china_day() -> None:
+    """Let a test of caps begin and end on one day in China: it waits where midnight is less than a minute away."""
+    left = china_midnight(time.time()) + DAY - time.time()
+    if left < 60:
+        time.sleep(left + 1)
 
 
 @pytest.fixture(
@@ -83,3 +111,22 @@ def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger.sqlite(tmp_path / "ledger.db")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Run one Airflow for all tests that need one, with the example Dags and those of the tests; it leaves nothing behind."""
+    from scripts.throwaway import EXAMPLE_DAGS
+    from tests.system.live import tried
+
+    dags = Path(__file__).parent / "system" / "dags"
+    with tried("up", tmp_path_factory.mktemp("up"), EXAMPLE_DAGS, dags) as (found, _):
+        yield found
+
+
+def as_connection(url: URL) -> str:
+    """Write a ledger's address as the JSON of an Airflow connection."""
+    backend = url.get_backend_name()
+    kind = {"postgresql": "postgres"}.get(backend, backend)
+    fields = {"host": url.host, "port": url.port, "login": url.username, "schema": url.database}
+    return json.dumps({"conn_type": kind, **fields})

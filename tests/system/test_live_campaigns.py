@@ -14,9 +14,9 @@ import pytest
 
 from airflow_provider_caixin.rules import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
-from tests.system.live import Live, Run, audience, people, wait_until
+from tests.system.live import LIVE, Live, Run, audience, people, wait_until
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300), pytest.mark.xdist_group("live")]
+pytestmark = LIVE
 
 
 def bills(gateway: SandboxServer) -> Counter[str]:

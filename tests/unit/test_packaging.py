@@ -26,9 +26,19 @@ def declared_modules() -> list[str]:
     """List every Python module that the provider info names."""
     return [
         module
-        for part in ("hooks", "operators", "sensors")
+        for part in ("hooks", "operators", "sensors", "triggers")
         for entry in INFO[part]
         for module in entry["python-modules"]
+    ]
+
+
+def declared_names() -> list[str]:
+    """List every class and function that the provider info names."""
+    return [
+        *INFO["notifications"],
+        *INFO["extra-links"],
+        *(entry["class-name"] for entry in INFO["task-decorators"]),
+        *(f"{entry['python-module']}.SqlToCaixinOperator" for entry in INFO["transfers"]),
     ]
 
 
@@ -81,12 +91,31 @@ def test_a_declared_module_imports(module: str) -> None:
     import_module(module)
 
 
+@pytest.mark.parametrize("name", declared_names())
+def test_a_declared_name_is_there(name: str) -> None:
+    """Airflow finds out only when somebody uses it."""
+    module, _, attribute = name.rpartition(".")
+    assert callable(getattr(import_module(module), attribute))
+
+
 def test_the_declared_hook_says_the_same_of_itself() -> None:
     """Airflow warns and drops the connection type when hook and provider info disagree."""
     [form] = INFO["connection-types"]
     module, _, name = form["hook-class-name"].rpartition(".")
     hook = getattr(import_module(module), name)
     assert (hook.conn_type, hook.hook_name) == (form["connection-type"], form["hook-name"])
+
+
+def test_the_declared_plugin_is_the_one_of_the_entry_point() -> None:
+    """Airflow loads the entry point, and shows the declared one."""
+    [declared] = INFO["plugins"]
+    [entry] = [
+        entry
+        for entry in entry_points(group="airflow.plugins")
+        if entry.dist is not None and entry.dist.name == DISTRIBUTION
+    ]
+    assert entry.name == declared["name"] == entry.load().name
+    assert entry.value.replace(":", ".") == declared["plugin-class"]
 
 
 def test_every_option_is_in_the_configuration_section() -> None:
