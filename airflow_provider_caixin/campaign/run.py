@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 import uuid
@@ -82,6 +83,16 @@ def reach(lead: float) -> float:
     :param lead: the time that a commit takes, where it takes long.
     """
     return max(TICK, lead) + AHEAD - TICK
+
+
+def lead_of(taken: float) -> float:
+    """
+    Say which lead reaches as far as a slot that is taken.
+
+    :param taken: how far ahead that slot lies.
+    """
+    beyond = taken - (AHEAD - TICK)
+    return min(MOST_LEAD, max(beyond - TICK, 0.0) if beyond < 2 * TICK else beyond / 2)
 
 
 def learned(lead: float, took: float) -> float:
@@ -226,7 +237,9 @@ class Run:
                 busy = self._tick()
                 if self._is_over():
                     break
-                time.sleep(max(0.0, began + (TICK if busy else IDLE) - time.monotonic()))
+                # Shorter or longer by chance: in step with another run, one of the two would find few slots for long.
+                tick = random.uniform(2 * TICK - AHEAD, AHEAD)  # noqa: S311
+                time.sleep(max(0.0, began + (tick if busy else IDLE) - time.monotonic()))
             if self._ending is not None:
                 raise self._ending
         except LedgerUnavailable as error:
@@ -368,6 +381,8 @@ class Run:
             most = min(most, volume - gate.day_count)
         slots = gate.slots(now + self._lead, rate, reach(self._lead), max(0, most))
         if not slots:
+            # A run on a slower host takes slots further ahead: whoever does not reach as far gets none.
+            self._lead = max(self._lead, lead_of(gate.next_slot - 1 / rate - now))
             return []
         doubts = self._choose_doubts(connection, row, now, len(slots))
         room = len(slots) - len(doubts)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pendulum
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection
 
 from airflow_provider_caixin.audience import AudienceError, Classifier, FileAudience, audience_from
 from airflow_provider_caixin.campaign import (
@@ -557,6 +557,38 @@ def test_a_ledger_that_takes_longer_than_a_tick(
     campaign.send()
     assert campaign.counts().sent == 60
     assert gateway.state()["worst_second"] <= 102
+
+
+def test_campaigns_on_a_quick_and_a_slow_host_share_the_rate(
+    make: Make, gateway: SandboxServer, ledger_url: URL, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose commits are slow takes slots further ahead, and yet leaves some to the other one."""
+    far, writing = Ledger(ledger_url), ledger.writing
+
+    @contextmanager
+    def from_afar() -> Iterator[Connection]:
+        with writing() as connection:
+            yield connection
+        time.sleep(0.15)
+
+    monkeypatch.setattr(far, "writing", from_afar)
+    audiences = {"quick": people(200), "slow": people(200, start=200)}
+    campaigns = [
+        make(audiences["quick"], campaign_id="quick", rate=60),
+        make(audiences["slow"], campaign_id="slow", rate=60, ledger=far),
+    ]
+    threads = [threading.Thread(target=campaign.send) for campaign in campaigns]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    far.close()
+    assert [campaign.counts().sent for campaign in campaigns] == [200, 200]
+    mobiles = [row["mobile"] for row in gateway.requests()]
+    last = {name: max(mobiles.index(number) for number in numbers) for name, numbers in audiences.items()}
+    together = mobiles[: min(last.values())]
+    for numbers in audiences.values():
+        assert len(set(together) & set(numbers)) > len(together) / 10
 
 
 def test_a_dry_run_counts_what_a_run_would_do(make: Make, gateway: SandboxServer, ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ from itertools import cycle
 
 import pytest
 
-from airflow_provider_caixin.campaign.run import MOST_LEAD, TICK, learned, reach
+from airflow_provider_caixin.campaign.run import MOST_LEAD, TICK, lead_of, learned, reach
 from airflow_provider_caixin.campaign.senders import LATE
 from tests.unit.ledger.test_gate import NOW, gate
 
@@ -46,3 +46,15 @@ def test_one_slow_commit_is_forgotten() -> None:
     for _ in range(500):
         lead = learned(lead, 0.010)
     assert lead < 0.015
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.010, TICK, 0.045, 0.100, MOST_LEAD])
+def test_a_run_reaches_as_far_as_another_one_and_no_further(lead: float) -> None:
+    """Reaching further would make the other one do so, too, and so on."""
+    assert lead_of(lead + reach(lead)) == pytest.approx(lead)
+
+
+@pytest.mark.parametrize(("taken", "lead"), [(-5.0, 0.0), (0.0, 0.0), (60.0, MOST_LEAD)])
+def test_slots_that_nobody_or_a_wrong_clock_took(taken: float, lead: float) -> None:
+    """What lies behind is no reason to reach further, and nothing is one to reach as far as a lease."""
+    assert lead_of(taken) == lead
