@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from airflow_provider_caixin.configuration import CONFIG_OPTIONS, get_option
-from airflow_provider_caixin.rules import FrequencyCap, SendWindow
+from airflow_provider_caixin.rules import DEFAULT_RATE, GATEWAY_RATE, FrequencyCap, SendWindow
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.juhe.client import JuheClient
@@ -24,8 +24,6 @@ DEFAULT_HOST: Final = "v.juhe.cn"
 DEFAULT_TIMEOUT: Final = 10.0
 # A claim is leased for 60 s, which has to be more than three timeouts.
 TIMEOUT_LIMIT: Final = 20.0
-DEFAULT_RATE: Final = 294.0
-GATEWAY_RATE: Final = 300.0
 NO_RULE: Final = "none"
 
 _EXTRA_FIELDS: Final = (

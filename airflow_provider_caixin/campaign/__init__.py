@@ -17,6 +17,7 @@ from airflow_provider_caixin.campaign.exceptions import (
     LedgerSilent,
     OutsideWindow,
     QuotaUsedUp,
+    StoppedInSilence,
 )
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.report import write_report
@@ -39,6 +40,7 @@ __all__ = [
     "Plan",
     "Progress",
     "QuotaUsedUp",
+    "StoppedInSilence",
     "dry_run",
     "import_suppressions",
     "is_new",

@@ -24,6 +24,10 @@ Outcome = str | CaixinError
 """The sid of an accepted message, or what was raised instead."""
 
 
+class NotAwaited(OutcomeUnknown):
+    """The process ended before the answer came: a doubt that says nothing of the channel."""
+
+
 class Job(NamedTuple):
     """
     A claimed recipient on its way to a sender.
@@ -88,4 +92,6 @@ def is_channel_failure(outcome: Outcome) -> bool:
     """
     if isinstance(outcome, RecipientRejected):
         return outcome.entry.kind is not Kind.RECIPIENT
-    return isinstance(outcome, ChannelBusy | OutcomeUnknown | NotReached)
+    return isinstance(outcome, ChannelBusy | OutcomeUnknown | NotReached) and not isinstance(
+        outcome, NotAwaited
+    )

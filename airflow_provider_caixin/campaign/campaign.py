@@ -28,7 +28,7 @@ from airflow_provider_caixin.campaign.senders import Client
 from airflow_provider_caixin.ledger import Ledger, Skip, State, accounts, campaigns, messages, tallies
 from airflow_provider_caixin.ledger.campaigns import CampaignRow, Origin
 from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience, skipped_by_load, was_loaded
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.rules import CHINA, CLOSING_GUARD
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +246,7 @@ class Campaign:
         if window is not None and not window.all_day:
             now = pendulum.from_timestamp(self._clock(), tz=CHINA)
             if window.contains(now):
-                left = (window.closes_at(now) - now).total_seconds() - self.plan.timeout - 5
+                left = (window.closes_at(now) - now).total_seconds() - self.plan.timeout - CLOSING_GUARD
                 late = round(max(0.0, seconds - left) * self.plan.rate)
                 if late:
                     log.warning(

@@ -10,6 +10,7 @@ How a run of a campaign can end otherwise than with everything settled.
       CampaignPaused       someone paused the campaign or the account
       CampaignCancelled    someone cancelled the campaign; the rest is skipped
       CampaignStopped      this process was told to stop; to be run again
+        StoppedInSilence     and the ledger does not answer
       LedgerSilent         the ledger neither answers nor fails; to be run again
       CampaignInterrupted  gateway, channel or ledger do not work; to be run again
       CampaignFatal        running again helps nothing before a person acted
@@ -58,6 +59,10 @@ class CampaignCancelled(CampaignError):
 
 class CampaignStopped(CampaignError):
     """The process was told to stop."""
+
+
+class StoppedInSilence(CampaignStopped):
+    """The process was told to stop while the ledger did not answer: nothing can be read from it, not even the counts."""
 
 
 class CampaignInterrupted(CampaignError):

@@ -21,7 +21,6 @@ RULES: Final = (
     Skip.SUPPRESSED,
     Skip.FREQUENCY_CAP,
 )
-CLASSIFIED: Final = RULES[:3]
 REMEMBERED: Final = RULES[3:]
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Literal
 
 import pendulum
 
 from airflow_provider_caixin.audience import Classifier
 from airflow_provider_caixin.rules import (
     CHINA,
+    DEFAULT_RATE,
+    GATEWAY_RATE,
     OPENING_GUARD,
     FrequencyCap,
     SendWindow,
     china_midnight,
     in_china,
 )
-
-GATEWAY_RATE: Final = 300.0
-DEFAULT_RATE: Final = 294.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class Plan:
     :param suppressed: people who get nothing in this run, besides those on the ledger's suppression list.
     :param expires_at: after this moment (no zone: Asia/Shanghai), or this long after the campaign's first load,
         or after its first closing (``"close"``), what is left is skipped.
-    :param max_messages: at most so many billed or possibly billed in this campaign.
+    :param max_messages: at most so many billed or possibly billed in this campaign; one sent once more counts once.
     :param max_per_day: at most so many billed or possibly billed of the account in a China day.
     :param on_unknown: ``"hold"``, or ``"resend"`` what has been unknown for over 10 minutes, once.
     :param max_failure_ratio: see :meth:`~.counts.Counts.failure_ratio`; None: never fails for it.

@@ -27,17 +27,13 @@ from airflow_provider_caixin.campaign.exceptions import (
     DayVolumeUsedUp,
     LedgerSilent,
     OutsideWindow,
+    StoppedInSilence,
 )
 from airflow_provider_caixin.campaign.health import Health
 from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.senders import Client, Senders
-from airflow_provider_caixin.juhe import (
-    NotPosted,
-    OutcomeUnknown,
-    QuotaExceeded,
-    RateLimited,
-)
+from airflow_provider_caixin.juhe import NotPosted, QuotaExceeded, RateLimited
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, Skip, State, messages
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.gate import Gate
@@ -48,7 +44,11 @@ from airflow_provider_caixin.rules import china_midnight
 log = logging.getLogger(__name__)
 
 TICK: Final = 0.04
-AHEAD: Final = 0.05
+AHEAD: Final = 0.06
+# A tick is so much longer or shorter by chance: in step with another run, one of the two would find few slots for long.
+SPREAD: Final = 0.01
+# Between ticks that take long: SQLite does not queue for its lock, and whoever always has it lets nobody else in.
+REST: Final = 0.02
 IDLE: Final = 0.25
 LOOKED_AT: Final = 2_000
 STOP_WAIT: Final = 3.0
@@ -73,26 +73,27 @@ class Seen:
     slowest_for: float
 
 
-def reach(lead: float) -> float:
+def reach_of(lead: float) -> float:
     """
-    Say how far behind the first slot that a tick may take its last one lies.
+    Say how far ahead a tick may take its last slot.
 
     Slots before the commit would be late, so each tick's first one is a commit away. Its last one is as far behind as the
     next tick is, and a little more: what neither of them takes is lost to the rate.
 
     :param lead: the time that a commit takes, where it takes long.
     """
-    return max(TICK, lead) + AHEAD - TICK
+    return lead + max(TICK, lead + REST) + AHEAD - TICK
 
 
-def lead_of(taken: float) -> float:
+def lead_of(reach: float) -> float:
     """
-    Say which lead reaches as far as a slot that is taken.
+    Say which lead has a reach: the inverse of :func:`reach_of`.
 
-    :param taken: how far ahead that slot lies.
+    :param reach: how far ahead a tick took its last slot.
     """
-    beyond = taken - (AHEAD - TICK)
-    return min(MOST_LEAD, max(beyond - TICK, 0.0) if beyond < 2 * TICK else beyond / 2)
+    ticks = reach - (AHEAD - TICK)
+    lead = ticks - TICK if ticks < 2 * TICK - REST else (ticks - REST) / 2
+    return min(MOST_LEAD, max(0.0, lead))
 
 
 def learned(lead: float, took: float) -> float:
@@ -162,6 +163,10 @@ class Run:
         self._health = Health(plan, clock)
         self._expires: float | None = None
         self._lead = 0.0
+        # As this run left it.
+        self._next_slot = 0.0
+        # How long it is until the next slot comes into reach; of no meaning where a tick took some.
+        self._slot_in = IDLE
         self._doubts_left = plan.on_unknown == "resend"
         self._doubts_at = 0.0
         self._rates: deque[tuple[float, int]] = deque()
@@ -218,7 +223,7 @@ class Run:
         silent = time.monotonic() - max(asked_at, self._awake_since)
         if self._stop.is_set() and silent > STOP_WAIT:
             self._end(
-                CampaignStopped("The task was told to stop while the ledger did not answer."), force=True
+                StoppedInSilence("The task was told to stop while the ledger did not answer."), force=True
             )
         elif silent > self._lease:
             self._end(LedgerSilent(f"The ledger has not answered for {silent:.0f} s."), force=True)
@@ -234,12 +239,10 @@ class Run:
             self._prepare()
             while True:
                 began = time.monotonic()
-                busy = self._tick()
+                pause = self._tick()
                 if self._is_over():
                     break
-                # Shorter or longer by chance: in step with another run, one of the two would find few slots for long.
-                tick = random.uniform(2 * TICK - AHEAD, AHEAD)  # noqa: S311
-                time.sleep(max(0.0, began + (tick if busy else IDLE) - time.monotonic()))
+                time.sleep(max(REST, began + pause - time.monotonic()))
             if self._ending is not None:
                 raise self._ending
         except LedgerUnavailable as error:
@@ -264,9 +267,10 @@ class Run:
         self._health.quota_before = row.quota_since is not None
         self._expires = self._plan.expiry(row.loaded_at or row.created_at)
 
-    def _tick(self) -> bool:
-        """Run one transaction; return whether the next one is due soon."""
+    def _tick(self) -> float:
+        """Run one transaction; return how long after its beginning the next one is due, in seconds."""
         self._look_around()
+        self._slot_in = IDLE
         answers = list(self._senders.answers)
         settlements: list[Settlement] = []
         jobs: list[Job] = []
@@ -277,7 +281,7 @@ class Run:
             # Whether the commit took place is not known: these claims were never posted, so they are given back.
             self._senders.answers.extend(Answer(job, NotPosted("the ledger did not answer")) for job in jobs)
             self._ledger_failed(error)
-            return False
+            return IDLE
         self._ledger_failed_at = None
         self._outcomes.update(self._tick_outcomes)
         self._senders.settled(answers)
@@ -285,20 +289,18 @@ class Run:
         for answer, settled in zip(answers, settlements, strict=True):
             self._end(self._health.learn(answer, settled, seen.slowest_for))
         self._seen = seen
-        return bool(jobs or self._senders.out or answers)
+        busy = jobs or self._senders.out or answers
+        return random.uniform(TICK - SPREAD, TICK + SPREAD) if busy else max(TICK, min(IDLE, self._slot_in))  # noqa: S311
 
     def _look_around(self) -> None:
-        """Notice what ends the run from outside the ledger: the stop event and the window."""
+        """Notice the stop event; what is out for long after it is answered for."""
         if self._stop.is_set() and self._stopped_at is None:
             self._stopped_at = time.monotonic()
             self._end(
                 CampaignStopped("The task was told to stop; what was not sent stays pending."), force=True
             )
         if self._stop_is_due():
-            for job in self._senders.out:
-                self._senders.answers.append(
-                    Answer(job, OutcomeUnknown("the process was stopped before the answer"))
-                )
+            self._senders.give_up()
 
     def _transact(self, answers: list[Answer], settlements: list[Settlement], jobs: list[Job]) -> Seen:
         self._ticks += 1
@@ -379,10 +381,13 @@ class Run:
         volume = self._volume(gate)
         if volume is not None:
             most = min(most, volume - gate.day_count)
-        slots = gate.slots(now + self._lead, rate, reach(self._lead), max(0, most))
+        reach = reach_of(self._lead)
+        slots = gate.slots(now, rate, self._lead, reach, max(0, most))
         if not slots:
-            # A run on a slower host takes slots further ahead: whoever does not reach as far gets none.
-            self._lead = max(self._lead, lead_of(gate.next_slot - 1 / rate - now))
+            if gate.reach is not None and gate.next_slot != self._next_slot:
+                # Another run took them. One whose ledger is far away takes them further ahead: without its reach there are none.
+                self._lead = max(self._lead, lead_of(gate.reach))
+            self._slot_in = gate.next_slot - now - reach if most > 0 else IDLE
             return []
         doubts = self._choose_doubts(connection, row, now, len(slots))
         room = len(slots) - len(doubts)
@@ -395,7 +400,8 @@ class Run:
         messages.claim(connection, claimed, mark, lease)
         row.move(State.UNKNOWN, State.IN_FLIGHT, len(doubts))
         row.move(State.PENDING, State.IN_FLIGHT, len(fresh))
-        gate.take(slots[: len(claimed)], rate)
+        gate.take(slots[: len(claimed)], rate, reach)
+        self._next_slot = gate.next_slot
         local, drift = read_at - now, time.time() - time.monotonic()
         return [
             Job(one.id, one.number, one.busy, mark, slot + local, lease + local, drift)

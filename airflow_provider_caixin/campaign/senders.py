@@ -11,7 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final, Protocol
 
-from airflow_provider_caixin.campaign.answers import Answer, Job
+from airflow_provider_caixin.campaign.answers import Answer, Job, NotAwaited
 from airflow_provider_caixin.juhe import CaixinError, NotPosted, OutcomeUnknown
 
 log = logging.getLogger(__name__)
@@ -109,6 +109,12 @@ class Senders:
             self.answers.popleft()
             if self._out.get(answer.job.id) is answer.job:
                 del self._out[answer.job.id]
+
+    def give_up(self) -> None:
+        """Answer for the jobs that have no answer yet, because the process ends."""
+        answered = {answer.job.id for answer in list(self.answers)}
+        ended = NotAwaited("the process was stopped before the answer")
+        self.answers.extend(Answer(job, ended) for job in self.out if job.id not in answered)
 
     def close(self) -> None:
         """Let the threads end when they have no job left."""

@@ -207,9 +207,9 @@ def purge(args: argparse.Namespace) -> Exit:
                 option="--yes --recent",
             )
         with Busy("Forgetting") as busy:
-            for _ in busy.count(upkeep.purge(ledger, before), "campaigns"):
-                pass
-    say(f"{recipients:,} recipients of {len(found):,} campaigns are forgotten.")
+            purged = list(busy.count(upkeep.purge(ledger, before), "campaigns"))
+    recipients = sum(one.recipients for one in purged)
+    say(f"{recipients:,} recipients of {len(purged):,} campaigns are forgotten.")
     return Exit.DONE
 
 

@@ -43,7 +43,7 @@ def list_doubts(args: argparse.Namespace) -> Exit:
                     "sent_at": moment(one.sent_at),
                     "error_code": one.code,
                     "reason": one.reason,
-                    "sent_twice": one.doubt_at is not None and one.doubt_at != one.sent_at,
+                    "sent_twice": one.twice,
                 }
                 for one in doubts.doubts(connection, key, most=args.most + 1)
             ]

@@ -25,6 +25,7 @@ from airflow_provider_caixin.campaign import (
     LedgerSilent,
     OutsideWindow,
     Plan,
+    StoppedInSilence,
     dry_run,
     import_suppressions,
     numbers_of,
@@ -168,7 +169,9 @@ def _send(args: argparse.Namespace, campaign: Campaign, audience: Audience, file
                 campaign.load(counted, f"cli/{campaign.plan.campaign_id}", stop.is_set)
                 campaign.send(stop, lambda progress: setattr(busy, "text", sentence(progress)))
         except CampaignStopped as stopped:
-            _tell(args, campaign.counts(), None)
+            if not isinstance(stopped, StoppedInSilence):
+                with suppress(LedgerError):
+                    _tell(args, campaign.counts(), None)
             say(f"{stopped} The same command goes on where the campaign stands.")
             # At its end the interpreter looks through all of Airflow for garbage: seconds on a busy host, which are not left.
             gc.freeze()

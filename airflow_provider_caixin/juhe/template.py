@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 __all__ = ["Template"]
 
@@ -40,6 +41,17 @@ class Template:
         """The text in the first 【】 of the content, without the brackets; empty if there is none."""
         found = _SIGNATURE.search(self.content)
         return found[1] if found else ""
+
+    @property
+    def media_url(self) -> str:
+        """Where a browser may be led to see the media: what the gateway answers is others' text. Empty if it is no such address."""
+        url = self.url.strip()
+        try:
+            parts = urlsplit(url)
+            offered = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+        except ValueError:
+            return ""
+        return url if offered and url.isprintable() and " " not in url else ""
 
     @property
     def names_opt_out(self) -> bool:

@@ -43,6 +43,11 @@ class Doubt(NamedTuple):
     code: int | None
     reason: str | None
 
+    @property
+    def twice(self) -> bool:
+        """Whether it was sent once more, so that it may be billed twice."""
+        return self.doubt_at is not None and self.doubt_at != self.sent_at
+
 
 def doubts(
     connection: Connection, campaign: int, *, after: int = 0, before: float | None = None, most: int = BATCH

@@ -24,10 +24,13 @@ _LOCK: Final = sa.select(account).where(account.c.id == sa.bindparam("key")).wit
 _SAVE: Final = (
     sa.update(account)
     .where(account.c.id == sa.bindparam("key"))
+    .values({name: sa.bindparam(f"new_{name}") for name in ("next_slot", "reach", "pace", "paced_at")})
     .values(
-        {name: sa.bindparam(f"new_{name}") for name in ("next_slot", "pace", "paced_at", "slowest_since")}
+        {
+            name: sa.bindparam(f"new_{name}")
+            for name in ("slowest_since", "failures", "last_sent_at", "day", "day_count")
+        }
     )
-    .values({name: sa.bindparam(f"new_{name}") for name in ("failures", "last_sent_at", "day", "day_count")})
 )
 
 
@@ -41,6 +44,7 @@ class Gate:
 
     id: int
     next_slot: float
+    reach: float | None
     pace: float
     paced_at: float | None
     slowest_since: float | None
@@ -79,34 +83,36 @@ class Gate:
         """
         return configured * self.pace * (0.5 if self.failures >= HALVED_AFTER else 1.0)
 
-    def slots(self, now: float, rate: float, ahead: float, limit: int) -> list[float]:
+    def slots(self, now: float, rate: float, lead: float, reach: float, limit: int) -> list[float]:
         """
         Reckon the next free slots without taking them; none behind the midnight that ends the day which is counted.
 
         :param now: the ledger's clock, read under the lock.
         :param rate: messages a second in force.
-        :param ahead: how far ahead of now a slot may lie, in seconds.
+        :param lead: how far ahead of now a slot lies at least, in seconds.
+        :param reach: and at most.
         :param limit: how many at the most.
         """
         gap = 1 / rate
-        if self.next_slot > now + CLOCK_WENT_BACK + gap:
+        if self.next_slot > now + lead + CLOCK_WENT_BACK + gap:
             log.warning(
                 "The gate's next slot lay %.1f s ahead: a clock went back. Reset.", self.next_slot - now
             )
             self.next_slot = now
-        first = max(self.next_slot, now)
+        first = max(self.next_slot, now + lead)
         slots = (first + index * gap for index in range(limit))
-        return [slot for slot in slots if slot <= now + ahead and slot < self.day + DAY]
+        return [slot for slot in slots if slot <= now + reach and slot < self.day + DAY]
 
-    def take(self, slots: list[float], rate: float) -> None:
+    def take(self, slots: list[float], rate: float, reach: float) -> None:
         """
         Take slots that :meth:`slots` gave, counting them as messages of their day.
 
         :param slots: the ones that are used, the first ones of those given.
         :param rate: the rate they were reckoned with.
+        :param reach: how far ahead of now they might have been.
         """
         if slots:
-            self.next_slot = slots[-1] + 1 / rate
+            self.next_slot, self.reach = slots[-1] + 1 / rate, reach
             self.day_count += len(slots)
 
     def begin_day(self, midnight: float) -> None:

@@ -412,7 +412,8 @@ def reopen_rejected(connection: Connection, campaign: int, code: int) -> int:
     :return: how many.
     """
     rejected = (_table.c.campaign == campaign, _table.c.state == State.REJECTED.value, _table.c.code == code)
-    again = {"state": State.PENDING.value, "reason": None, "code": None, "due": 0.0, "busy": 0, "claim": None}
+    emptied = dict.fromkeys(("reason", "code", "claim", "sent_at"))
+    again = {"state": State.PENDING.value, "due": 0.0, "busy": 0, **emptied}
     return connection.execute(sa.update(_table).where(*rejected).values(again)).rowcount
 
 

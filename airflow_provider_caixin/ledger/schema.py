@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 RAW_TEXT_LENGTH: Final = 64
 REASON_LENGTH: Final = 200
 # As long as Airflow lets names of Dags, runs and tasks be.
@@ -86,6 +86,8 @@ account = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("next_slot", sa.Double, nullable=False, default=0.0),
+    # How far ahead of its clock the last run that took slots was ready to take them, in seconds.
+    sa.Column("reach", sa.Double),
     # The share of the configured rate that is in force: 1 unless the gateway said 10011.
     sa.Column("pace", sa.Double, nullable=False, default=1.0),
     _moment("paced_at"),

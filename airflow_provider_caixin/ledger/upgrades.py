@@ -18,32 +18,26 @@ def _index_messages_of_people(connection: Connection) -> None:
 
 def _keep_traffic(connection: Connection) -> None:
     """Version 3: requests by minute, whose a campaign is, a person's limit for an account, and a count that is kept."""
-    for table, names in (
-        (schema.account, ("max_per_day",)),
-        (
-            schema.campaign,
-            (
-                "active_at",
-                "dag_id",
-                "run_id",
-                "task_id",
-                "map_index",
-                "rate",
-                "loosened",
-                "purged_at",
-                "tallied",
-            ),
-        ),
-    ):
-        present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-        for name in names:
-            if name not in present:
-                kind = table.c[name].type.compile(connection.dialect)
-                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}")
+    _add(connection, schema.account, "max_per_day")
+    whose = ("dag_id", "run_id", "task_id", "map_index")
+    _add(connection, schema.campaign, "active_at", *whose, "rate", "loosened", "purged_at", "tallied")
     schema.traffic.create(connection, checkfirst=True)
     schema.tally.create(connection, checkfirst=True)
     connection.execute(sa.delete(schema.traffic))
     traffic.recount(connection)
+
+
+def _keep_reach(connection: Connection) -> None:
+    """Version 4: runs whose ledger is near get slots beside one whose ledger is far away."""
+    _add(connection, schema.account, "reach")
+
+
+def _add(connection: Connection, table: sa.Table, *names: str) -> None:
+    present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    for name in names:
+        if name not in present:
+            kind = table.c[name].type.compile(connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}")
 
 
 # By the version that a step leads to. MySQL commits each change of a table by itself, so a step that was
@@ -51,4 +45,5 @@ def _keep_traffic(connection: Connection) -> None:
 STEPS: Final[dict[int, Callable[[Connection], None]]] = {
     2: _index_messages_of_people,
     3: _keep_traffic,
+    4: _keep_reach,
 }

@@ -274,6 +274,9 @@ def _forget(ledger: Ledger, campaign: int) -> int:
         ids = list(connection.execute(few).scalars())
         if ids:
             connection.execute(sa.delete(_recipient).where(_recipient.c.id.in_(ids)))
+        if len(ids) < BATCH:
+            # A load names its audience by a hash, and that of a single number is found by trying all of them.
+            connection.execute(sa.delete(schema.load).where(schema.load.c.campaign == campaign))
     return len(ids)
 
 

@@ -32,7 +32,7 @@ from airflow_provider_caixin.operators.arguments import (
     read_flag,
     refuse_none,
 )
-from airflow_provider_caixin.operators.links import CampaignLink, TemplateMediaLink, campaign_page, media_url
+from airflow_provider_caixin.operators.links import CampaignLink, TemplateMediaLink, campaign_page
 from airflow_provider_caixin.operators.rendered import Covering, uncovered
 from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
 
@@ -86,7 +86,8 @@ class CaixinSendOperator(Covering, BaseOperator):
         sent, and stay on it for all campaigns (templated).
     :param allow_other_carriers: also send to numbers of other networks: a ported number keeps its prefix.
     :param allow_virtual_operators: also send to virtual operators' numbers.
-    :param max_messages: at most so many billed or possibly billed messages in this campaign; None: no limit (templated).
+    :param max_messages: at most so many billed or possibly billed messages in this campaign, of which one that ``on_unknown`` sent
+        once more counts once; None: no limit (templated).
     :param on_unknown: ``"hold"``, or ``"resend"`` once what has been unknown for over 10 minutes (may bill twice).
     :param max_failure_ratio: the task fails when this share of what was tried is rejected or unknown.
     :param max_consecutive_failures: failures of the channel in a row, over at least 30 s, that stop the run.
@@ -340,7 +341,7 @@ class CaixinSendOperator(Covering, BaseOperator):
                 "none complain. Ask Juhe for a template that ends with it, unless this one is no marketing.",
                 tpl_id,
             )
-        self.template_media = media_url(template.url)
+        self.template_media = template.media_url
         self._offer(TemplateMediaLink(), self.template_media, context)
 
     def _tell(self, counts: Counts, report_file: str | None = None) -> dict[str, Any]:
@@ -434,9 +435,8 @@ class CaixinSendOperator(Covering, BaseOperator):
 
     def _campaign_id(self, context: Context) -> str:
         if self.campaign_id is None:
-            ti = context["ti"]
-            index = "" if (ti.map_index or 0) < 0 else f"/{ti.map_index}"
-            return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{index}"
+            dag_id, run_id, task_id, map_index = _origin(context)
+            return f"{dag_id}/{run_id}/{task_id}" + (f"/{map_index}" if map_index >= 0 else "")
         return read_campaign_id(self.campaign_id)
 
     def _refuse_backfill(self, context: Context) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
@@ -61,20 +61,6 @@ class TemplateMediaLink(BaseOperatorLink):
         :param ti_key: its task instance.
         """
         return str(getattr(operator, "template_media", ""))
-
-
-def media_url(url: str) -> str:
-    """
-    Give an address that a browser may be led to, or an empty text: what the gateway answers is others' text.
-
-    :param url: the address as the gateway gave it.
-    """
-    try:
-        parts = urlsplit(url)
-        offered = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-    except ValueError:
-        return ""
-    return url if offered and url.isprintable() and " " not in url else ""
 
 
 def campaign_page(campaign_id: str) -> str:

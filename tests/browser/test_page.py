@@ -5,7 +5,9 @@ from __future__ import annotations
 import configparser
 import csv
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -352,6 +354,28 @@ def test_an_account_is_stopped_with_one_click(visit: Callable[..., Page], shop: 
     card.get_by_role("switch", name="Account stopped").click()
     confirm(page, "Resume")
     card.get_by_role("switch", name="Sending").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "Slowed down to 25% of its rate"), ("zh-CN", "已减速至正常速度的 25%")]
+)
+def test_an_account_that_slowed_down_says_so(
+    visit: Callable[..., Page], shop: Shop, language: str, words: str
+) -> None:
+    """Whoever wonders why sending is slow finds the gateway's answer on the account's card."""
+
+    def slow_down(pace: float) -> None:
+        with closing(sqlite3.connect(shop.ledger)) as ledger, ledger:
+            ledger.execute("UPDATE caixin_account SET pace = ? WHERE name = ?", [pace, HOSTILE])
+
+    slow_down(0.25)
+    try:
+        page = visit(language=language)
+        card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=HOSTILE, exact=True))
+        card.get_by_text(words).wait_for()
+        picture(page, f"slowed_down_{language}")
+    finally:
+        slow_down(1.0)
 
 
 def test_a_days_limit_is_set_and_taken_back(visit: Callable[..., Page], shop: Shop) -> None:

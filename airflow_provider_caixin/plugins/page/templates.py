@@ -22,7 +22,7 @@ def shown(template: Template) -> dict[str, Any]:
 
     :param template: what the gateway listed.
     """
-    url = _address(template.url)
+    url = template.media_url or None
     suffix = PurePosixPath(urlsplit(url).path).suffix.lower() if url else ""
     return {
         "tpl_id": template.tpl_id,
@@ -34,13 +34,3 @@ def shown(template: Template) -> dict[str, Any]:
         "available": template.available,
         "created_at": template.created_at.timestamp() if template.created_at else None,
     }
-
-
-def _address(url: str) -> str | None:
-    """Give an address that a browser may load; None: it is none, such as ``javascript:``."""
-    text = url.strip()
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return None
-    return text if parts.scheme.lower() in ("http", "https") and parts.netloc else None

@@ -1,7 +1,7 @@
 // What is going on now: accounts, running campaigns, doubts that want a decision.
 import { html, useState } from "./ui.js";
 import { post } from "./api.js";
-import { clock, count, duration, moment, rate } from "./format.js";
+import { clock, count, duration, moment, percent, rate } from "./format.js";
 import { useLive } from "./live.js";
 import { Action, Bar, Empty, Icon, Meter, Pending, Stale, Status, Switch, usePage } from "./parts.js";
 import { campaignLink } from "./route.js";
@@ -157,6 +157,7 @@ function Account({ account, now, campaigns, changed }) {
       ${account.quota_since !== null && html`<p class="note">
         <${Icon} name="alert" />${t("account.quota", { time: moment(account.quota_since, now) })}
       </p>`}
+      ${account.pace < 1 && html`<p class="note"><${Icon} name="alert" />${t("account.slowed", { share: percent(account.pace, 1) })}</p>`}
       ${account.failures > 0 && html`<p class="note"><${Icon} name="alert" />${t("account.failures", { n: account.failures })}</p>`}
     </li>
   `;

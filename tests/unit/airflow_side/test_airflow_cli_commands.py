@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin.campaign import Campaign
+from airflow_provider_caixin.campaign import Campaign, StoppedInSilence
 from airflow_provider_caixin.cli import main, sending
 from airflow_provider_caixin.ledger import Ledger, schema, upkeep
 from airflow_provider_caixin.ledgers import embedded_path
@@ -296,6 +296,22 @@ def test_a_signal_stops_it_cleanly(
     assert run(*line).json["pending"] == 0
     billed = [row["mobile"] for row in sandbox.billed()]
     assert len(billed) == len(set(billed)) == 120 - counts["unknown"]
+
+
+def test_a_signal_while_the_ledger_is_silent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks it for counts: that would not end."""
+
+    def stopped(*_: Any) -> None:
+        raise StoppedInSilence("The task was told to stop while the ledger did not answer.")
+
+    def never(_: Campaign) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Campaign, "send", stopped)
+    monkeypatch.setattr(Campaign, "counts", never)
+    answer = run("send", "--tpl-id", "65535", A, "-y")
+    assert answer.status == 130
+    assert "did not answer. The same command goes on" in answer.err
 
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("n\n", 5), ("\n", 5)])

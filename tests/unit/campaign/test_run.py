@@ -6,7 +6,7 @@ from itertools import cycle
 
 import pytest
 
-from airflow_provider_caixin.campaign.run import MOST_LEAD, TICK, lead_of, learned, reach
+from airflow_provider_caixin.campaign.run import MOST_LEAD, REST, SPREAD, TICK, lead_of, learned, reach_of
 from airflow_provider_caixin.campaign.senders import LATE
 from tests.unit.ledger.test_gate import NOW, gate
 
@@ -19,11 +19,11 @@ def in_time(*commits: float) -> float:
     for commit in cycle(commits):
         if now >= NOW + 10:
             return left / (RATE * 10)
-        slots = row.slots(now + lead, RATE, reach(lead), 1000)
-        row.take(slots, RATE)
+        slots = row.slots(now, RATE, lead, reach_of(lead), 1000)
+        row.take(slots, RATE, reach_of(lead))
         left += sum(slot + LATE >= now + commit for slot in slots)
         lead = learned(lead, commit)
-        now += max(TICK, commit) + 0.005
+        now += max(TICK + SPREAD, commit + REST) + 0.003
     raise AssertionError
 
 
@@ -51,10 +51,4 @@ def test_one_slow_commit_is_forgotten() -> None:
 @pytest.mark.parametrize("lead", [0.0, 0.010, TICK, 0.045, 0.100, MOST_LEAD])
 def test_a_run_reaches_as_far_as_another_one_and_no_further(lead: float) -> None:
     """Reaching further would make the other one do so, too, and so on."""
-    assert lead_of(lead + reach(lead)) == pytest.approx(lead)
-
-
-@pytest.mark.parametrize(("taken", "lead"), [(-5.0, 0.0), (0.0, 0.0), (60.0, MOST_LEAD)])
-def test_slots_that_nobody_or_a_wrong_clock_took(taken: float, lead: float) -> None:
-    """What lies behind is no reason to reach further, and nothing is one to reach as far as a lease."""
-    assert lead_of(taken) == lead
+    assert lead_of(reach_of(lead)) == pytest.approx(lead)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -44,3 +45,25 @@ def test_a_template_becomes_json() -> None:
 def test_an_unknown_time_stays_unknown() -> None:
     """A template without a readable time has None for it."""
     assert _template("", None).as_dict()["created_at"] is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//host/x",
+        "http:///x",
+        "/media/x.mp4",
+        "http://user:secret@host/x.mp4",
+        "https://host/x y",
+        "https://host/x\ny",
+        "http://[/x",
+        "",
+    ],
+)
+def test_addresses_that_are_not_offered(url: str) -> None:
+    """Only whole http and https addresses without a password in them."""
+    assert replace(_template(""), url=url).media_url == ""
+    good = "HTTPS://v.juhe.cn/a.mp4?x=1"
+    assert replace(_template(""), url=f" {good}\n").media_url == good

@@ -61,7 +61,7 @@ class Past:
             claimed = [(drawn[number], at) for number in outcomes]
             messages.claim(connection, claimed, "claim", at + LEASE)
             row.move(State.PENDING, State.IN_FLIGHT, len(claimed))
-            gate.take([at] * len(claimed), 1.0)
+            gate.take([at] * len(claimed), 1.0, 0.05)
             answers = [
                 Settlement(
                     drawn[number].id,

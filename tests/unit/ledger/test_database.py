@@ -64,7 +64,8 @@ def make_old(ledger: Ledger) -> None:
     schema.traffic.drop(ledger.engine)
     added = ("active_at", "dag_id", "run_id", "task_id", "map_index", "rate", "loosened", "purged_at")
     with ledger.writing() as connection:
-        connection.exec_driver_sql("ALTER TABLE caixin_account DROP COLUMN max_per_day")
+        for name in ("max_per_day", "reach"):
+            connection.exec_driver_sql(f"ALTER TABLE caixin_account DROP COLUMN {name}")
         for name in added:
             connection.exec_driver_sql(f"ALTER TABLE caixin_campaign DROP COLUMN {name}")
     set_version(ledger, 1)

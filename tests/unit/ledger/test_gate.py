@@ -16,7 +16,7 @@ MIDNIGHT = NOW - 40_000
 def gate(**fields: object) -> Gate:
     """Make a gate row that nobody has used."""
     values: dict[str, object] = {
-        "id": 1, "next_slot": 0.0, "pace": 1.0, "paced_at": None, "slowest_since": None,
+        "id": 1, "next_slot": 0.0, "reach": None, "pace": 1.0, "paced_at": None, "slowest_since": None,
         "failures": 0, "last_sent_at": None, "day": MIDNIGHT, "day_count": 0, "paused": False,
         "max_per_day": None,
     }  # fmt: skip
@@ -25,20 +25,20 @@ def gate(**fields: object) -> Gate:
 
 def test_slots_are_one_gap_apart_and_one_tick_ahead_at_most() -> None:
     """At 100/s a tick of 50 ms has slots at 0, 10, ... 50 ms."""
-    slots = gate().slots(NOW, 100.0, 0.05, 99)
+    slots = gate().slots(NOW, 100.0, 0.0, 0.05, 99)
     assert slots == pytest.approx([NOW + 0.01 * index for index in range(6)])
-    assert gate().slots(NOW, 100.0, 0.05, 2) == slots[:2]
-    assert gate().slots(NOW, 100.0, 0.05, 0) == []
+    assert gate().slots(NOW, 100.0, 0.0, 0.05, 2) == slots[:2]
+    assert gate().slots(NOW, 100.0, 0.0, 0.05, 0) == []
 
 
 def test_what_is_not_used_is_not_taken() -> None:
     """Only used slots move the gate."""
     row = gate()
-    slots = row.slots(NOW, 100.0, 0.05, 99)
-    row.take(slots[:2], 100.0)
+    slots = row.slots(NOW, 100.0, 0.0, 0.05, 99)
+    row.take(slots[:2], 100.0, 0.05)
     assert row.next_slot == pytest.approx(slots[2])
     assert row.day_count == 2
-    row.take([], 100.0)
+    row.take([], 100.0, 0.05)
     assert row.next_slot == pytest.approx(slots[2])
 
 
@@ -48,9 +48,9 @@ def test_no_sliding_second_has_more_slots_than_the_rate(ticks: list[tuple[float,
     row, now, taken = gate(), NOW, []
     for pause, wanted in ticks:
         now += pause
-        slots = row.slots(now, rate, 0.05, wanted)
+        slots = row.slots(now, rate, 0.0, 0.05, wanted)
         assert all(now <= slot <= now + 0.05 for slot in slots)
-        row.take(slots, rate)
+        row.take(slots, rate, 0.05)
         taken += slots
     assert all(later - earlier >= 1 / rate - 1e-6 for earlier, later in itertools.pairwise(taken))
 
@@ -58,9 +58,9 @@ def test_no_sliding_second_has_more_slots_than_the_rate(ticks: list[tuple[float,
 def test_a_clock_that_went_back_does_not_stop_the_gate() -> None:
     """A next slot an hour ahead is a clock's fault; one second ahead is a slow rate's."""
     row = gate(next_slot=NOW + 3600)
-    assert row.slots(NOW, 100.0, 0.05, 1) == [NOW]
+    assert row.slots(NOW, 100.0, 0.0, 0.05, 1) == [NOW]
     slow = gate(next_slot=NOW + 5)
-    assert slow.slots(NOW, 0.2, 0.05, 1) == []
+    assert slow.slots(NOW, 0.2, 0.0, 0.05, 1) == []
     assert slow.next_slot == NOW + 5
 
 
@@ -109,7 +109,7 @@ def test_a_day_counts_what_was_or_may_be_billed() -> None:
     """What turned out not to be billed leaves the count of its own day only."""
     row = gate()
     row.begin_day(NOW - 100)
-    row.take([NOW, NOW + 1], 1.0)
+    row.take([NOW, NOW + 1], 1.0, 0.05)
     row.uncount(NOW)
     row.uncount(NOW - 101)
     row.uncount(None)
@@ -124,7 +124,7 @@ def test_a_clock_that_was_far_ahead_holds_no_day_back() -> None:
     """Its day would be counted for as long as it was ahead; what was counted is counted to today."""
     row = gate()
     row.begin_day(NOW + 400 * DAY)
-    row.take([NOW + 400 * DAY], 1.0)
+    row.take([NOW + 400 * DAY], 1.0, 0.05)
     row.begin_day(NOW)
     assert (row.day, row.day_count) == (NOW, 1)
     row.begin_day(NOW + DAY)
@@ -139,7 +139,7 @@ def test_a_gate_is_written_back(ledger: Ledger) -> None:
         assert accounts.find_account(ledger, connection, "another") != key
         row = Gate.open(connection, key)
         row.begin_day(MIDNIGHT)
-        row.take(row.slots(NOW, 294.0, 0.05, 9), 294.0)
+        row.take(row.slots(NOW, 294.0, 0.0, 0.05, 9), 294.0, 0.05)
         row.slow_down(NOW)
         row.got_through(NOW)
         row.save(connection)
@@ -152,11 +152,11 @@ def test_no_slot_lies_behind_the_day_that_is_counted() -> None:
     row = gate()
     row.begin_day(NOW)
     late = NOW + DAY - 0.02
-    slots = row.slots(late, 100.0, 0.05, 99)
+    slots = row.slots(late, 100.0, 0.0, 0.05, 99)
     assert slots == pytest.approx([late, late + 0.01])
-    row.take(slots, 100.0)
-    assert row.slots(late, 100.0, 0.05, 99) == []
+    row.take(slots, 100.0, 0.05)
+    assert row.slots(late, 100.0, 0.0, 0.05, 99) == []
     # A slow commit takes them further ahead.
-    assert row.slots(late + 0.3, 100.0, 0.05, 99) == []
+    assert row.slots(late + 0.3, 100.0, 0.0, 0.05, 99) == []
     row.begin_day(NOW + DAY)
-    assert row.slots(NOW + DAY, 100.0, 0.05, 99)[0] == NOW + DAY
+    assert row.slots(NOW + DAY, 100.0, 0.0, 0.05, 99)[0] == NOW + DAY

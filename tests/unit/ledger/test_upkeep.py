@@ -92,6 +92,9 @@ def test_people_of_old_campaigns_are_forgotten(
             "recent",
         }
         assert tally(ledger, old) == before
+        # What an audience of a single number is called gives it away, as there are not so many.
+        loaded = set(connection.execute(sa.select(schema.load.c.campaign)).scalars())
+        assert loaded == {open_, recent, late}
         assert sum(minute.sent for minute in traffic.minutes(connection, old)) == 5
         summary = catalogue.campaign(connection, old)
         assert summary is not None

@@ -37,6 +37,9 @@ def test_the_overview_on_each_database(
     )
     connect("second", extra={"account": "unused", "send_window": "none"})
     told = Told(shared_ledger)
+    with shared_ledger.writing() as connection:
+        slow = sa.update(schema.account).where(schema.account.c.name == "other").values(pace=0.25)
+        connection.execute(slow)
     overview = browser("admin").get("/overview")
     accounts = {one["name"]: one for one in overview["accounts"]}
     assert accounts.keys() == {"account", "other", "unused"}
@@ -50,10 +53,11 @@ def test_the_overview_on_each_database(
     assert mine.pop("day_count") in (0, 4)
     assert mine == {
         "name": "account", "connections": ["caixin_default"], "paused": False, "may_edit": True, "rate": 50.0,
-        "rate_now": None, "max_per_day": 1000, "limit_by_person": False, "quota_since": None, "failures": 0,
+        "rate_now": None, "max_per_day": 1000, "limit_by_person": False, "quota_since": None, "failures": 0, "pace": 1.0,
     }  # fmt: skip
     assert accounts["unused"]["window"] is None
     assert accounts["other"]["rate"] is None
+    assert accounts["other"]["pace"] == 0.25
     assert [one["campaign_id"] for one in overview["campaigns"]] == ["by hand", HOSTILE]
     assert all(one.keys() == CAMPAIGN for one in overview["campaigns"])
     [doubt] = overview["doubts"]

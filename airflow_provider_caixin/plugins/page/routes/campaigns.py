@@ -150,7 +150,7 @@ def list_doubts(
                 "sent_at": one.sent_at,
                 "code": one.code,
                 "reason": one.reason,
-                "twice": one.doubt_at is not None and one.doubt_at != one.sent_at,
+                "twice": one.twice,
             }
             for one in found[:most]
         ],

@@ -115,6 +115,7 @@ def _account(row: Account | None, known: list[Known], midnight: float) -> dict[s
         "limit_by_person": limit is not None,
         "last_sent_at": row.last_sent_at if row else None,
         "failures": row.failures if row else 0,
+        "pace": row.pace if row else 1.0,
     }
 
 
