@@ -4,7 +4,8 @@ UV ?= uv
 
 VENV := .venv
 LOCK := requirements/airflow-3.3.txt
-TESTERS := $(shell getconf _NPROCESSORS_ONLN)
+# Tests wait more than they work.
+TESTERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 DOWNLOAD = $(if $(findstring airflow,$(LOCK)),160 MB,25 MB)
 BIN = $(VENV)/bin
 # Commands that a script starts by name, such as airflow, come from the same environment.

@@ -605,8 +605,9 @@ def test_campaigns_on_a_quick_and_a_slow_host_share_the_rate(
         thread.start()
     for thread in threads:
         thread.join(60)
+    sent = [campaign.counts().sent for campaign in both]
     far.close()
-    assert [campaign.counts().sent for campaign in both] == [200, 200]
+    assert sent == [200, 200]
     mobiles = [row["mobile"] for row in gateway.requests()]
     last = {name: max(mobiles.index(number) for number in numbers) for name, numbers in audiences.items()}
     together = mobiles[: min(last.values())]

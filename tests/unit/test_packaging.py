@@ -146,3 +146,11 @@ def test_the_provider_info_is_light() -> None:
     )
     output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert output.stdout.strip() == "[]"
+
+
+def test_tests_of_one_group_stay_in_one_process(request: pytest.FixtureRequest) -> None:
+    """The name that pytest-xdist divides them by holds the group; without it each process starts an Airflow of its own."""
+    if not request.config.getoption("loadgroup", default=False):
+        pytest.skip("the tests are not divided")
+    grouped = [item for item in request.session.items if item.get_closest_marker("xdist_group")]
+    assert all("@" in item.nodeid for item in grouped)
