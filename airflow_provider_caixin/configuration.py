@@ -119,3 +119,8 @@ def get_option(name: str) -> str | None:
     default: str | None = CONFIG_OPTIONS[name]["default"]
     value: str | None = conf.get(SECTION, name, fallback=default)
     return value
+
+
+def default_ledger() -> str | None:
+    """Say which connection the ledger is behind where a connection names none; None: the embedded one."""
+    return (get_option("ledger_conn_id") or "").strip() or None

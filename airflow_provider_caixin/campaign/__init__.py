@@ -20,7 +20,6 @@ from airflow_provider_caixin.campaign.exceptions import (
     StoppedInSilence,
 )
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.campaign.report import write_report
 from airflow_provider_caixin.campaign.suppression import import_suppressions, numbers_of
 
 __all__ = [
@@ -45,5 +44,4 @@ __all__ = [
     "import_suppressions",
     "is_new",
     "numbers_of",
-    "write_report",
 ]

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_caixin.cli.shell import Exit, Refused, say, usage
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, get_option
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, default_ledger
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -49,9 +49,7 @@ def open_book(
     conn_id = args.ledger
     if conn_id is None:
         settings = settings or peek_settings(args)
-        conn_id = (
-            settings.ledger_conn_id if settings else (get_option("ledger_conn_id") or "").strip() or None
-        )
+        conn_id = settings.ledger_conn_id if settings else default_ledger()
     new = make and conn_id is None and not embedded_path().exists()
     with closing(_opened(conn_id, make=make)) as ledger:
         if new:

@@ -109,6 +109,8 @@ def freeze(process: subprocess.Popen[Any], ledger: URL | None = None) -> None:
         if ledger is None or _can_write(ledger):
             return
         process.send_signal(signal.SIGCONT)
+        # Suspended again at once it would never come to the end of its transaction.
+        time.sleep(0.01)
 
 
 def _can_write(ledger: URL) -> bool:

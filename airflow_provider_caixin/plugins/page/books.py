@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query
 
-from airflow_provider_caixin.configuration import get_option
+from airflow_provider_caixin.configuration import default_ledger
 from airflow_provider_caixin.ledger import Ledger, LedgerError
 from airflow_provider_caixin.ledgers import EMBEDDED_NAME, open_ledger
 from airflow_provider_caixin.plugins.page.connections import Known, connections
@@ -35,14 +35,9 @@ _entries: dict[str | None, _Entry] = {}
 _guard = threading.Lock()
 
 
-def default_id() -> str | None:
-    """Say which connection the default ledger is behind; None: the embedded one."""
-    return (get_option("ledger_conn_id") or "").strip() or None
-
-
 def ledgers() -> dict[str, str]:
     """Give the ledgers that connections send by, the default one first: id and label."""
-    default = default_id()
+    default = default_ledger()
     found = {"": default or EMBEDDED_NAME}
     for one in connections():
         conn_id = one.settings.ledger_conn_id if one.settings else None
@@ -58,7 +53,7 @@ def is_of(one: Known, ledger_id: str) -> bool:
     :param one: the connection.
     :param ledger_id: the ledger, as the page calls it.
     """
-    return one.settings is not None and one.settings.ledger_conn_id == (ledger_id or default_id())
+    return one.settings is not None and one.settings.ledger_conn_id == (ledger_id or default_ledger())
 
 
 def _book(ledger: Annotated[str, Query(max_length=250)] = "") -> Book:
@@ -73,7 +68,7 @@ class Book:
     """
 
     def __init__(self, id: str) -> None:  # noqa: A002  # as in the answers
-        self.id = "" if id == default_id() else id
+        self.id = "" if id == default_ledger() else id
 
     def open(self) -> Ledger:
         """
@@ -84,7 +79,7 @@ class Book:
         """
         if self.id not in ledgers():
             raise Problem(404, "not_found", "No connection of type caixin names this ledger.")
-        conn_id = self.id or default_id()
+        conn_id = self.id or default_ledger()
         with _guard:
             entry = _entries.setdefault(conn_id, _Entry())
         with entry.lock:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from airflow_provider_caixin.campaign import write_report
+from airflow_provider_caixin.campaign.report import write_report
 from airflow_provider_caixin.ledger.messages import ReportRow
 
 
