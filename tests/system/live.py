@@ -32,7 +32,7 @@ sys.exit(importlib.import_module(f"scripts.{sys.argv[1]}").main(*map(Path, sys.a
 """
 
 
-def wait_until(what: str, condition: Callable[[], Any], seconds: float = 90.0) -> Any:
+def wait_until(what: str, condition: Callable[[], Any], seconds: float = 150.0) -> Any:
     """Wait until a condition gives something true, and return that."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -76,7 +76,7 @@ class Run:
         """Call the API about this run."""
         return self.live.api.ask(method, "dags", self.dag_id, "dagRuns", self.run_id, *path, **body)
 
-    def finish(self, seconds: float = 90.0) -> str:
+    def finish(self, seconds: float = 150.0) -> str:
         """Wait until it is over, and return its state; of a failed one, pytest then shows what failed."""
         state: str = wait_until(
             f"{self.dag_id} is over",

@@ -206,7 +206,7 @@ def test_a_worker_is_killed_half_way(cluster: Cluster, gateway: SandboxServer, t
     paths = chunks_of(tmp_path, numbers, CHUNKS)
     conn_id = cluster.live.connect(gateway, messages_per_second=rate)
     run = cluster.live.trigger("cluster_campaigns", audience=paths, conn_id=conn_id)
-    seconds = 60 + RECIPIENTS / rate
+    seconds = 180 + RECIPIENTS / rate
 
     def half_way() -> bool:
         sent = Counter(chunk[number] for number in billed(gateway))
