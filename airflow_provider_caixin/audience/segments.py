@@ -134,6 +134,15 @@ class Segments:
         code = self.codes[int(mobile[:7]) - FIRST_SEGMENT]
         return self.regions[code - 1] if code else None
 
+    def place(self, mobile: str) -> str | None:
+        """
+        Tell where a number was issued, for people: 广东 深圳, or a municipality's name once; None: not known.
+
+        :param mobile: 11 digits.
+        """
+        region = self.region(mobile)
+        return " ".join(dict.fromkeys(region)) if region else None
+
     def __iter__(self) -> Iterator[Run]:
         """Iterate over the runs of known segments, in ascending order."""
         first = FIRST_SEGMENT

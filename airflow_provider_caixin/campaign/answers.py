@@ -92,6 +92,6 @@ def is_channel_failure(outcome: Outcome) -> bool:
     """
     if isinstance(outcome, RecipientRejected):
         return outcome.entry.kind is not Kind.RECIPIENT
-    return isinstance(outcome, ChannelBusy | OutcomeUnknown | NotReached) and not isinstance(
-        outcome, NotAwaited
-    )
+    if isinstance(outcome, NotAwaited):
+        return False
+    return isinstance(outcome, ChannelBusy | OutcomeUnknown | NotReached)

@@ -12,8 +12,6 @@ from airflow_provider_caixin.ledger.messages import ReportRow
 from airflow_provider_caixin.rules import CHINA
 
 COLUMNS: Final = ReportRow._fields
-
-
 # Lines of one piece of a stream.
 TOGETHER: Final = 500
 
@@ -25,8 +23,7 @@ def write_report(file: IO[str], rows: Iterable[ReportRow]) -> None:
     :param file: open for text with ``newline=""``.
     :param rows: the recipients.
     """
-    for piece in csv_pieces(COLUMNS, map(_cells, rows)):
-        file.write(piece)
+    file.writelines(report_pieces(rows))
 
 
 def report_pieces(rows: Iterable[ReportRow]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from airflow_provider_caixin.cli.output import moment, show, show_one
@@ -13,7 +13,7 @@ from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say
 from airflow_provider_caixin.ledger import Ledger, traffic, upkeep
 from airflow_provider_caixin.ledger import accounts as ledger_accounts
 from airflow_provider_caixin.ledger.accounts import Account
-from airflow_provider_caixin.rules import CHINA, china_midnight
+from airflow_provider_caixin.rules import CHINA, china_midnight, start_of
 from airflow_provider_caixin.rules.window import DAY
 
 # What the rules for SMS services (通信短信息服务管理规定) ask to be kept.
@@ -129,7 +129,7 @@ def usage(args: argparse.Namespace) -> Exit:
             account = ledger_accounts.peek_account(connection, args.account)
             if account is None:
                 raise _no_account(args.account)
-        rows = traffic.usage(connection, args.by, _start(first), _start(last) + DAY, account=account)
+        rows = traffic.usage(connection, args.by, start_of(first), start_of(last) + DAY, account=account)
     named: list[dict[str, Any]] = [
         {args.by: row.name, "billed": row.billed, "possibly_billed": row.possibly} for row in rows
     ]
@@ -263,7 +263,3 @@ def _refuse_unknown(ledger: Ledger, args: argparse.Namespace) -> None:
 
 def _no_account(name: str) -> Refused:
     return Refused(f"account {name!r}: this ledger has no such account; see account list.")
-
-
-def _start(day: date) -> float:
-    return datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp()

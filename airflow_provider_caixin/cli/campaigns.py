@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_caixin.campaign.report import report_pieces
-from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one, write
+from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
 from airflow_provider_caixin.cli.places import known_campaign, open_book
 from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say
 from airflow_provider_caixin.juhe.codes import describe
@@ -163,7 +163,7 @@ def report(args: argparse.Namespace) -> Exit:
         state = State(args.state) if args.state else None
         rows = messages.report(connection, one.key, state=state, reason=args.reason)
         with csv_file(args.file) as file:
-            write(file, report_pieces(counted(busy.count(rows, "recipients written"))))
+            file.writelines(report_pieces(counted(busy.count(rows, "recipients written"))))
     if args.file:
         say(f"{written:,} recipients are in {args.file}.")
     return Exit.DONE if written else Exit.NOTHING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -92,17 +92,6 @@ def csv_file(path: str | None) -> Iterator[IO[str]]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
         yield file
-
-
-def write(file: IO[str], pieces: Iterable[str]) -> None:
-    """
-    Write text piece by piece.
-
-    :param file: where to.
-    :param pieces: the text.
-    """
-    for piece in pieces:
-        file.write(piece)
 
 
 def _text(cell: object) -> str:

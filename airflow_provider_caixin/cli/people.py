@@ -9,7 +9,7 @@ from airflow_provider_caixin.audience import FileAudience, Segments, mask
 from airflow_provider_caixin.audience.prefixes import carrier
 from airflow_provider_caixin.campaign import import_suppressions
 from airflow_provider_caixin.campaign.report import csv_pieces
-from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one, write
+from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
 from airflow_provider_caixin.cli.places import number_of, open_book
 from airflow_provider_caixin.cli.shell import Busy, Exit, confirm, say
 from airflow_provider_caixin.ledger import people, suppressions
@@ -26,7 +26,6 @@ def show_number(args: argparse.Namespace) -> Exit:
     with open_book(args) as ledger, Busy("Looking for the number"), ledger.reading() as connection:
         listed = suppressions.find(connection, number)
         history = people.history(connection, number)
-    region = Segments.builtin().region(number)
     messages = [
         {
             "at": moment(one.at),
@@ -43,7 +42,7 @@ def show_number(args: argparse.Namespace) -> Exit:
     record = {
         "number": number,
         "carrier": str(carrier(number)),
-        "region": " ".join(dict.fromkeys(region)) if region else None,
+        "region": Segments.builtin().place(number),
         "suppressed": listed is not None,
         "suppressed_reason": listed.reason if listed else None,
         "suppressed_at": moment(listed.added_at) if listed else None,
@@ -107,7 +106,7 @@ def list_suppressed(args: argparse.Namespace) -> Exit:
             rows = busy.count(suppressions.suppressed(ledger), "numbers written")
             cells = ((one.number, one.reason, moment(one.added_at)) for one in rows)
             with csv_file(args.file) as file:
-                write(file, csv_pieces(("mobile", "reason", "added_at"), cells))
+                file.writelines(csv_pieces(("mobile", "reason", "added_at"), cells))
             return Exit.DONE
         found = list(itertools.islice(suppressions.suppressed(ledger), args.most + 1))
     show(

@@ -31,7 +31,7 @@ from airflow_provider_caixin.campaign import (
     numbers_of,
 )
 from airflow_provider_caixin.campaign.report import report_pieces
-from airflow_provider_caixin.cli.output import csv_file, show_one, write
+from airflow_provider_caixin.cli.output import csv_file, show_one
 from airflow_provider_caixin.cli.places import number_of, open_book, open_hook
 from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say, usage
 from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
@@ -324,7 +324,7 @@ def _preview(
         rows: list[ReportRow] = []
         counts = dry_run(plan, ledger, audience, rows.append)
         with csv_file(report_file) as file:
-            write(file, report_pieces(rows))
+            file.writelines(report_pieces(rows))
         return counts
 
 

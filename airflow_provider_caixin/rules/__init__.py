@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_caixin.rules.cap import FrequencyCap, china_midnight
+from airflow_provider_caixin.rules.cap import FrequencyCap, china_midnight, start_of
 from airflow_provider_caixin.rules.rate import DEFAULT_RATE, GATEWAY_RATE
 from airflow_provider_caixin.rules.window import CHINA, CLOSING_GUARD, OPENING_GUARD, SendWindow, in_china
 
@@ -16,4 +16,5 @@ __all__ = [
     "SendWindow",
     "china_midnight",
     "in_china",
+    "start_of",
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Final
 
-from airflow_provider_caixin.rules.window import DAY, seconds_of_day
+from airflow_provider_caixin.rules.window import CHINA, DAY, seconds_of_day
 
 _EXPECTED: Final = (
     'expected "member_marketing" (1 a day), "games_health" (1 a day and 3 a week), '
@@ -116,6 +117,15 @@ def china_midnight(now: float) -> float:
     :param now: a moment, in seconds since the epoch.
     """
     return now - seconds_of_day(now)
+
+
+def start_of(day: date) -> float:
+    """
+    Give the start of a calendar day in Asia/Shanghai, in seconds since the epoch.
+
+    :param day: the day.
+    """
+    return datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp()
 
 
 PRESETS: Final[Mapping[str, FrequencyCap]] = {

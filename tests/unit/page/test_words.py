@@ -15,6 +15,7 @@ from airflow_provider_caixin.audience.prefixes import Carrier
 from airflow_provider_caixin.juhe.codes import CODES
 from airflow_provider_caixin.ledger.catalogue import Status
 from airflow_provider_caixin.ledger.schema import Skip, State
+from airflow_provider_caixin.plugins.page.problems import Kind
 
 PACKAGE = Path(__file__).parents[3] / "airflow_provider_caixin"
 STATIC = PACKAGE / "plugins" / "static"
@@ -80,22 +81,12 @@ def test_each_word_is_used_and_each_that_is_used_is_there() -> None:
 
 def test_there_is_a_word_for_what_the_server_names() -> None:
     """States, reasons, statuses, carriers and kinds of problems."""
-    kinds = [
-        "unauthenticated",
-        "forbidden",
-        "not_found",
-        "refused",
-        "invalid",
-        "gateway",
-        "ledger",
-        "internal",
-    ]
     named = [
         *(f"state.{state}" for state in State),
         *(f"status.{status}" for status in Status),
         *(f"{group}.{reason}" for group in ("skip", "skip.why") for reason in Skip),
         *(f"carrier.{carrier}" for carrier in get_args(Carrier)),
-        *(f"kind.{kind}" for kind in kinds),
+        *(f"kind.{kind}" for kind in get_args(Kind)),
     ]
     assert set(named) - set(EN) == set()
 

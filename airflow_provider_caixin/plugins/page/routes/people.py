@@ -56,11 +56,10 @@ def look_up(rights: RightsDep, book: BookDep, person: Person) -> dict[str, Any]:
         sight = Sight.of(ledger, connection, rights)
         found = suppressions.find(connection, number)
         history = people.history(connection, number, dag_ids=sight.seen.ids, without_dag=sight.seen.others)
-    region = Segments.builtin().region(number)
     return {
         "number": number,
         "carrier": carrier(number),
-        "region": " ".join(dict.fromkeys(region)) if region else None,
+        "region": Segments.builtin().place(number),
         "suppressed": {"reason": found.reason, "added_at": found.added_at} if found else None,
         "messages": [_message(one) for one in history],
     }

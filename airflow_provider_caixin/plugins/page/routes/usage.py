@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -16,7 +16,7 @@ from airflow_provider_caixin.plugins.page.bounded import bounded
 from airflow_provider_caixin.plugins.page.campaigns import Sight
 from airflow_provider_caixin.plugins.page.problems import Problem
 from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.rules import start_of
 from airflow_provider_caixin.rules.window import DAY
 
 router = APIRouter()
@@ -59,8 +59,9 @@ def usage_csv(rights: RightsDep, book: BookDep, by: By, first: First, last: Last
 def _rows(rights: Rights, book: Book, by: By, first: date, last: date) -> list[Usage]:
     if not 0 <= (last - first).days < MOST_DAYS:
         raise Problem(422, "invalid", f"Expected from and to in their order and at most {MOST_DAYS} days.")
-    since, until = (datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp() for day in (first, last))
     ledger = book.open()
     with ledger.reading() as connection:
         seen = Sight.of(ledger, connection, rights).seen
-        return traffic.usage(connection, by, since, until + DAY, dag_ids=seen.ids, without_dag=seen.others)
+        return traffic.usage(
+            connection, by, start_of(first), start_of(last) + DAY, dag_ids=seen.ids, without_dag=seen.others
+        )
