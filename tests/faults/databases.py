@@ -21,6 +21,8 @@ from typing import Any, ClassVar, Final, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from tests.between import Between
+
 PATIENCE: Final = 30.0
 DISK: Final = 12 * 2**20
 
@@ -229,6 +231,8 @@ class Postgres(Server):
     ends: ClassVar = {"in order": signal.SIGINT, "immediate": signal.SIGQUIT}
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port IS NOT NULL AND pid <> pg_backend_pid()"
     pid_file = "data/postmaster.pid"
+    #: Settings that go before the usual ones.
+    settings: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         self._initdb = _binary("initdb", "postgresql")
@@ -250,9 +254,71 @@ class Postgres(Server):
             # What "immediate" is to be survived with.
             "fsync": "on",
             "synchronous_commit": "on",
+            **self.settings,
         }
         given = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [self._postgres, "-D", str(self.folder / "data"), *given]
+
+
+class Forgetful(Postgres):
+    """A PostgreSQL cluster that is set to forget the last seconds of commits when it crashes."""
+
+    settings: ClassVar = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
+
+
+class Replicated(Postgres):
+    """A PostgreSQL cluster and its standby behind one address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._standby = Standby(self.port)
+        self._address = Between(self.port)
+        self.url = self.url.set(port=self._address.port)
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as made:
+            made.enter_context(self._address)
+            made.callback(super().__exit__)
+            super().__enter__()
+            made.enter_context(self._standby)
+            self._all = made.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._all.close()
+
+    def fail_over(self) -> None:
+        """Promote the standby; the old primary keeps its connections and takes no writes any more."""
+        self.ask("ALTER SYSTEM SET default_transaction_read_only = on")
+        self.ask("SELECT pg_reload_conf()")
+        behind = (
+            "SELECT 1 FROM pg_stat_activity WHERE backend_xid IS NOT NULL UNION ALL "
+            "SELECT 1 FROM pg_stat_replication WHERE replay_lsn IS DISTINCT FROM pg_current_wal_lsn()"
+        )
+        deadline = time.monotonic() + PATIENCE
+        while self.ask(behind):
+            assert time.monotonic() < deadline, "the standby does not come after"
+            time.sleep(0.05)
+        self._standby.ask("SELECT pg_promote()")
+        self._address.lead_to(self._standby.port)
+
+
+class Standby(Postgres):
+    """
+    A copy of a PostgreSQL cluster that follows it.
+
+    :param primary: the cluster's port.
+    """
+
+    def __init__(self, primary: int) -> None:
+        super().__init__()
+        self._primary = primary
+        self._basebackup = _binary("pg_basebackup", "postgresql")
+
+    def _make(self) -> None:
+        of = ("--host=127.0.0.1", f"--port={self._primary}", "--username=caixin")
+        how = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        self._run(self._basebackup, *of, *how, f"--pgdata={self.folder / 'data'}")
 
 
 class MariaDB(Server):

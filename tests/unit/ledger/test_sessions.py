@@ -97,12 +97,12 @@ def test_commits_are_durable(ledger_url: URL, administrator: Connection) -> None
         "remote_write": "remote_write",
         "remote_apply": "remote_apply",
     }
-    for given in held:
+    for given, raised in held.items():
         administrator.exec_driver_sql(
             f"ALTER DATABASE {ledger_url.database} SET synchronous_commit = {given}"
         )
         ledger = Ledger(ledger_url)
-        assert settings(ledger)["synchronous_commit"] == held[given]
+        assert settings(ledger)["synchronous_commit"] == raised
         ledger.close()
 
 
