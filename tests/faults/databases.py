@@ -128,6 +128,8 @@ class Server(Database):
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"caixin-{self.name}-"))
+        #: Settings that go before the usual ones.
+        self.settings: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -231,8 +233,6 @@ class Postgres(Server):
     ends: ClassVar = {"in order": signal.SIGINT, "immediate": signal.SIGQUIT}
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port IS NOT NULL AND pid <> pg_backend_pid()"
     pid_file = "data/postmaster.pid"
-    #: Settings that go before the usual ones.
-    settings: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         self._initdb = _binary("initdb", "postgresql")
@@ -263,7 +263,9 @@ class Postgres(Server):
 class Forgetful(Postgres):
     """A PostgreSQL cluster that is set to forget the last seconds of commits when it crashes."""
 
-    settings: ClassVar = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings |= {"synchronous_commit": "off", "wal_writer_delay": "10s"}
 
 
 class Replicated(Postgres):
@@ -359,6 +361,7 @@ class MariaDB(Server):
             "init-file": self.folder / "init",
             # What a kill is to be survived with.
             "innodb-flush-log-at-trx-commit": 1,
+            **self.settings,
         }
         return [self._mariadbd, "--no-defaults", *(f"--{name}={value}" for name, value in settings.items())]
 
