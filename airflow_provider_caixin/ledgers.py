@@ -65,7 +65,7 @@ def open_ledger(
         path = embedded_path()
         if hosts := _several_hosts(path, executor):
             raise LedgerError(f"The embedded ledger ({path.name}) serves one host, and {hosts}. {_REMEDY}")
-        if not make and not path.exists():
+        if not make and _is_missing(path):
             raise LedgerError(
                 f"There is no ledger yet ({path.name} in this host's AIRFLOW_HOME): the first campaign makes it. If campaigns have "
                 "run already, they ran elsewhere: set [caixin] ledger_conn_id (AIRFLOW__CAIXIN__LEDGER_CONN_ID) to the id of a "
@@ -97,6 +97,14 @@ def embedded_path() -> Path:
     from airflow.configuration import get_airflow_home
 
     return Path(get_airflow_home()) / EMBEDDED_NAME
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except PermissionError:
+        # Whoever opens it is told whose folder that is.
+        return False
 
 
 def _several_hosts(path: Path, executor: str | None) -> str | None:
