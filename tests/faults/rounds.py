@@ -477,6 +477,8 @@ SCENARIOS: Final[dict[str, Callable[[int], Script]]] = {
     # By hand; CI has each of their faults on one of the databases.
     "long-full-disk": _scenario("disk", "long_full_disk", "kill"),
     "frozen": _scenario("postgresql", "freeze", "zombies", "long_freeze", workers=3, people=1_000),
+    # MariaDB waits with its read_only for open transactions, and these for it: seconds.
+    "read-only": _scenario("mysql", "read_only", lease=8.0),
     "restarts-mysql": _scenario("mysql", "restart", "crash", "kill", "cut", "zombies", workers=3, people=1_000),
 }  # fmt: skip
 """Rounds for one kind of fault each, by name; they take a seed."""

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from airflow.providers.common.compat.sdk import AirflowFailException
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, accounts
 from airflow_provider_caixin.ledgers import open_ledger
+from airflow_provider_caixin.operators.caixin import CaixinSendOperator
+from airflow_provider_caixin.sandbox import SandboxServer
 from tests.conftest import as_connection
 from tests.faults.databases import MariaDB, Missing, Postgres, Server
 from tests.unit.juhe.conftest import Certificates, certificates
@@ -144,6 +147,25 @@ def test_a_mariadb_that_forgets(
         mariadb.ask("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
     with ledger.writing() as connection:
         accounts.find_account(ledger, connection, "account")
+
+
+def test_a_campaign_on_a_mariadb_that_forgets(
+    mariadb: Server, to_sandbox: Any, sandbox: SandboxServer, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent, and no retry is made of it; allowed, it is sent."""
+    monkeypatch.setenv("AIRFLOW_CONN_LED", as_connection(mariadb.url))
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    to_sandbox(ledger_conn_id="led")
+    send = {"task_id": "send", "tpl_id": 65535, "mobiles": ["13912340001", "13912340002"]}
+    mariadb.ask("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+    try:
+        with pytest.raises(AirflowFailException, match="trx_commit = 2"):
+            CaixinSendOperator(**send).execute(context)
+        assert sandbox.requests() == []
+        monkeypatch.setenv("AIRFLOW__CAIXIN__ALLOW_UNSAFE_LEDGER", "True")
+        assert CaixinSendOperator(**send).execute(context)["sent"] == 2
+    finally:
+        mariadb.ask("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
 
 
 def test_a_mariadb_that_only_reads(mariadb: Server, opened: Any) -> None:
