@@ -20,7 +20,7 @@ _FOREVER: Final = 365 * 86_400
 # read_only_sql_transaction, of PostgreSQL and of MySQL's and MariaDB's own numbers: an option that prevents writes (also
 # super_read_only), a transaction or a server that only reads, InnoDB in read-only mode.
 _READ_ONLY_STATE: Final = "25006"
-_READ_ONLY_CODES: Final = frozenset({(1290,), (1792,), (1836,), (1874,)})
+_READ_ONLY_CODES: Final = ((1290,), (1792,), (1836,), (1874,))
 # As the databases show that something is off.
 _OFF: Final = (0, "0", "off", "OFF")
 
@@ -43,27 +43,28 @@ def hold_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> No
     :param limits: how long its transactions may wait.
     :param allow_unsafe: take a server that forgets commits in a crash.
     """
-    wanted = {
+    times = {
         "lock_timeout": _shown(limits.lock),
         "statement_timeout": _shown(limits.statement),
         "idle_in_transaction_session_timeout": _shown(limits.idle),
-        "transaction_isolation": "read committed",
     }
     # Raised and never lowered: remote_apply waits for the standbys, too.
     synchronous = "current_setting('synchronous_commit')"
     raised = f"CASE WHEN {synchronous} IN ('off', 'local') THEN 'on' ELSE {synchronous} END"
-    values = {name: f"'{wanted[name]}'" for name in wanted if name.endswith("_timeout")}
+    values = {**{name: f"'{time}'" for name, time in times.items()}, "synchronous_commit": raised}
     asked = [
-        *(
-            f"set_config('{name}', {value}, true) AS {name}"
-            for name, value in {**values, "synchronous_commit": raised}.items()
-        ),
+        *(f"set_config('{name}', {value}, true) AS {name}" for name, value in values.items()),
         *(
             f"current_setting('{name}') AS {name}"
             for name in ("transaction_isolation", "transaction_read_only", "fsync")
         ),
     ]
     statement = "SELECT " + ", ".join(asked)
+    wanted = {
+        **{name: (time,) for name, time in times.items()},
+        "synchronous_commit": ("on", "remote_write", "remote_apply"),
+        "transaction_isolation": ("read committed",),
+    }
 
     def look(connection: Connection) -> Mapping[str, Any]:
         return connection.exec_driver_sql(statement).one()._asdict()
@@ -91,7 +92,8 @@ def hold_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
         # Otherwise the clock is an hour off while a summer time ends.
         "time_zone": "+00:00",
     }
-    wanted = {**values, "autocommit": 0, "isolation": "READ-COMMITTED"}
+    wanted = {name: (value,) for name, value in values.items()}
+    wanted |= {"autocommit": (0,), "isolation": ("READ-COMMITTED",)}
     asked = [
         *(f"@@session.{name} AS {name}" for name in (*values, "autocommit")),
         "@@global.read_only AS read_only",
@@ -142,7 +144,7 @@ def _hold(
     engine: Engine,
     limits: Limits,
     look: Callable[[Connection], Mapping[str, Any]],
-    wanted: Mapping[str, object],
+    wanted: Mapping[str, tuple[object, ...]],
     read_only: tuple[str, ...],
     durable: tuple[str, object],
     *,
@@ -183,17 +185,19 @@ def _hold(
             context.is_disconnect = True
 
 
-def _check(found: Mapping[str, Any], wanted: Mapping[str, object], read_only: tuple[str, ...]) -> None:
+def _check(
+    found: Mapping[str, Any], wanted: Mapping[str, tuple[object, ...]], read_only: tuple[str, ...]
+) -> None:
     for name in read_only:
         if found[name] not in _OFF:
             raise ReadOnly(
                 f"The ledger's database server takes no writes ({name} is {found[name]}): it is a standby, or a primary that was "
                 "demoted. The ledger's connection has to lead to the primary."
             )
-    for name, value in wanted.items():
-        if found[name] != value:
+    for name, values in wanted.items():
+        if found[name] not in values:
             raise Unfit(
-                f"The ledger's session has {name} = {found[name]} where {value} was set: whatever stands between here and the "
+                f"The ledger's session has {name} = {found[name]} where {values[0]} was set: whatever stands between here and the "
                 "database (a pooler, a proxy) does not keep a session's settings. Lead the ledger's connection past it, or have "
                 "it give each client a session of its own."
             )

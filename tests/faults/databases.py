@@ -275,15 +275,18 @@ class Replicated(Postgres):
         super().__init__()
         self._standby = Standby(self.port)
         self._address = Between(self.port)
+        self._all = contextlib.ExitStack()
         self.url = self.url.set(port=self._address.port)
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as made:
-            made.enter_context(self._address)
-            made.callback(super().__exit__)
-            super().__enter__()
-            made.enter_context(self._standby)
-            self._all = made.pop_all()
+        self._all.enter_context(self._address)
+        self._all.callback(super().__exit__)
+        super().__enter__()
+        try:
+            self._all.enter_context(self._standby)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -313,9 +316,9 @@ class Standby(Postgres):
     """
 
     def __init__(self, primary: int) -> None:
+        self._basebackup = _binary("pg_basebackup", "postgresql")
         super().__init__()
         self._primary = primary
-        self._basebackup = _binary("pg_basebackup", "postgresql")
 
     def _make(self) -> None:
         of = ("--host=127.0.0.1", f"--port={self._primary}", "--username=caixin")

@@ -156,7 +156,7 @@ def test_a_campaign_on_a_mariadb_that_forgets(
     monkeypatch.setenv("AIRFLOW_CONN_LED", as_connection(mariadb.url))
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     to_sandbox(ledger_conn_id="led")
-    send = {"task_id": "send", "tpl_id": 65535, "mobiles": ["13912340001", "13912340002"]}
+    send: dict[str, Any] = {"task_id": "send", "tpl_id": 65535, "mobiles": ["13912340001", "13912340002"]}
     mariadb.ask("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
     try:
         with pytest.raises(AirflowFailException, match="trx_commit = 2"):
