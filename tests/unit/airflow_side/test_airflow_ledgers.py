@@ -25,6 +25,18 @@ def test_the_embedded_ledger(tmp_path: Path) -> None:
     assert embedded_path().exists()
 
 
+def test_a_home_that_lets_nobody_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever only looks on is not told that there is no ledger; opening it says whose the folder is."""
+
+    def closed(_: Path) -> bool:
+        raise PermissionError
+
+    with pytest.raises(LedgerError, match="There is no ledger yet"):
+        open_ledger(None, make=False)
+    monkeypatch.setattr(Path, "exists", closed)
+    open_ledger(None, make=False).close()
+
+
 @pytest.mark.parametrize(
     ("executor", "named"),
     [
