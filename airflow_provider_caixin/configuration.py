@@ -28,6 +28,15 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "type": "boolean",
         "default": "False",
     },
+    "allow_unsafe_ledger": {
+        "description": (
+            "Use a ledger whose database server forgets commits when it crashes: PostgreSQL with fsync off, MySQL or MariaDB "
+            "with another innodb_flush_log_at_trx_commit than 1. Whoever got a message in its last second gets it again, and it "
+            "is billed again."
+        ),
+        "type": "boolean",
+        "default": "False",
+    },
     "segments_file": {
         "description": (
             "Path of a phone.dat file with newer number segments (city and carrier) than those shipped "

@@ -9,28 +9,16 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_caixin.configuration import get_option
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
-
     from airflow_provider_caixin.ledger import Ledger
 
 EMBEDDED_NAME: Final = "caixin_ledger.db"
 
-_BACKENDS: Final = {
-    "postgres": "postgresql",
-    "postgresql": "postgresql",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-}
-_DRIVER_EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql"}
-# Extra fields of Airflow's own database connections that mean the same to the drivers.
-_OPTIONS: Final = {
-    "postgresql": ("sslmode", "sslrootcert", "sslcert", "sslkey"),
-    "mysql": ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key"),
-}
 _LOCAL_EXECUTOR: Final = "LocalExecutor"
 # SQLite's write-ahead log is shared memory, which none of these shares between hosts.
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
-    {"afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+    {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+    # A folder of another machine in a virtual one.
+    | {"vboxsf", "virtiofs"}
     | {
         f"fuse.{name}"
         for name in (
@@ -39,6 +27,7 @@ _NETWORK_FILE_SYSTEMS: Final = frozenset(
             "gcsfuse",
             "glusterfs",
             "goofys",
+            "grpcfuse",
             "juicefs",
             "rclone",
             "s3fs",
@@ -64,26 +53,39 @@ def open_ledger(
     :param statement: seconds that one statement may take, where the usual ones are too many.
     :param make: False: whoever only looks on makes no embedded ledger.
     :raises LedgerError: when the embedded ledger is asked for where tasks may run on several hosts, or the
-        connection is of another type, or its driver is missing; says what to set.
+        connection is of another type, its extra has a field that is not known, or its driver is missing; says what to set.
     """
+    from airflow.providers.common.compat.sdk import BaseHook
+
     from airflow_provider_caixin.ledger import Ledger, LedgerError
+    from airflow_provider_caixin.ledger.engines import WRITER
+    from airflow_provider_caixin.ledger_connection import LedgerConnection
 
     if conn_id is None:
         path = embedded_path()
         if hosts := _several_hosts(path, executor):
             raise LedgerError(f"The embedded ledger ({path.name}) serves one host, and {hosts}. {_REMEDY}")
-        if not make and not path.exists():
+        if not make and _is_missing(path):
             raise LedgerError(
                 f"There is no ledger yet ({path.name} in this host's AIRFLOW_HOME): the first campaign makes it. If campaigns have "
                 "run already, they ran elsewhere: set [caixin] ledger_conn_id (AIRFLOW__CAIXIN__LEDGER_CONN_ID) to the id of a "
                 "PostgreSQL or MySQL connection that all hosts share."
             )
         return Ledger.sqlite(path)
-    url = _url(conn_id)
+    conn = BaseHook.get_connection(conn_id)
     try:
-        return Ledger(url) if statement is None else Ledger(url, statement=statement)
+        try:
+            found = LedgerConnection.parse(conn)
+        except ValueError as error:
+            raise LedgerError(str(error)) from None
+        return Ledger(
+            found.url,
+            statement=WRITER.statement if statement is None else statement,
+            arguments=found.arguments,
+            allow_unsafe=_is_on("allow_unsafe_ledger"),
+        )
     except ModuleNotFoundError as error:
-        extra = _DRIVER_EXTRAS[url.get_backend_name()]
+        extra = "mysql" if error.name == "pymysql" else "postgres"
         raise LedgerError(
             f"Ledger connection {conn_id!r} needs the module {error.name!r}, which is not installed: "
             f'pip install "airflow-provider-caixin[{extra}]".'
@@ -97,37 +99,19 @@ def embedded_path() -> Path:
     return Path(get_airflow_home()) / EMBEDDED_NAME
 
 
-def _url(conn_id: str) -> URL:
-    """Build the URL field by field, so that no character of a password has to be quoted right."""
-    from airflow.providers.common.compat.sdk import BaseHook
-    from sqlalchemy.engine import URL
-
-    from airflow_provider_caixin.ledger import LedgerError
-
-    conn = BaseHook.get_connection(conn_id)
-    backend = _BACKENDS.get((conn.conn_type or "").lower())
-    if backend is None:
-        raise LedgerError(
-            f"Ledger connection {conn_id!r} is of type {conn.conn_type!r}: expected postgres or mysql (also for "
-            "MariaDB). Without ledger_conn_id the ledger is a SQLite file in AIRFLOW_HOME."
-        )
-    extra = conn.extra_dejson
-    return URL.create(
-        backend,
-        username=conn.login or None,
-        password=conn.password or None,
-        host=conn.host or None,
-        port=int(conn.port) if conn.port else None,
-        database=conn.schema or None,
-        query={name: str(extra[name]) for name in _OPTIONS[backend] if extra.get(name)},
-    )
+def _is_missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except PermissionError:
+        # Whoever opens it is told whose folder that is.
+        return False
 
 
 def _several_hosts(path: Path, executor: str | None) -> str | None:
     """Say why tasks may run on several hosts; None: they do not, as far as can be told, or are allowed to."""
     from airflow.providers.common.compat.sdk import conf
 
-    if (get_option("allow_embedded_ledger") or "").strip().lower() in ("true", "t", "1", "yes", "on"):
+    if _is_on("allow_embedded_ledger"):
         return None
     configured = _executors(str(conf.get("core", "executor", fallback=_LOCAL_EXECUTOR)))
     if executor is not None:
@@ -142,6 +126,10 @@ def _several_hosts(path: Path, executor: str | None) -> str | None:
     if (kind := _file_system(path.parent)) in _NETWORK_FILE_SYSTEMS:
         return f"AIRFLOW_HOME is on a network file system ({kind})"
     return None
+
+
+def _is_on(option: str) -> bool:
+    return (get_option(option) or "").strip().lower() in ("true", "t", "1", "yes", "on")
 
 
 def _executors(option: str) -> dict[str, str]:

@@ -109,6 +109,8 @@ class Transport:
                 f"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."
             ) from None
         self._pool = cast("HTTPConnectionPool", pool)
+        # Also one that speaks SOCKS, of which the pool knows nothing.
+        self._has_proxy = bool(adapter.proxy_manager)
         self._tunnel = connection_requires_http_tunnel(self._pool.proxy, self._pool.proxy_config, schema)
         forwards = self._pool.proxy is not None and not self._tunnel
         # To a proxy that forwards, the request names the whole address and brings the proxy's credentials.
@@ -242,7 +244,7 @@ class Transport:
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         # An end of the stream within the handshake is a connection that broke, not a protocol that is wrong.
         broke = isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
-        name = f"{self._name} through the environment's proxy" if self._pool.proxy else self._name
+        name = f"{self._name} through the environment's proxy" if self._has_proxy else self._name
         if isinstance(cause, _TLS) and not broke:
             why = _tls_reason(cause)
             if at_proxy:
@@ -262,6 +264,9 @@ class Transport:
             why = f"no connection within {self._timeout:g} s"
         elif tunnel:
             why = f"the proxy refused the tunnel with HTTP {tunnel[1]}"
+        elif type(error.__context__).__module__ == "socks":
+            # urllib3 raises its own error for PySocks' and names no cause; its text has the proxy's address and no password.
+            why = str(error.__context__)
         else:
             why = (cause.strerror if isinstance(cause, OSError) else None) or type(cause).__name__
         raise NotReached(f"{name} was not reached ({why}); nothing was sent.") from None
@@ -328,7 +333,13 @@ class _Adapter(HTTPAdapter):
         if proxy.lower().startswith("https:"):
             # Both: before 2.8 urllib3 takes the second one where the proxy forwards.
             options |= {"proxy_ssl_context": self._tls, "ssl_context": self._tls}
-        return super().proxy_manager_for(proxy, **options)
+        try:
+            return super().proxy_manager_for(proxy, **options)
+        except requests.exceptions.InvalidSchema:
+            raise WrongEndpoint(
+                'The environment\'s proxy speaks SOCKS, for which a module is missing here: pip install "requests[socks]" where '
+                "the tasks run, or take the proxy out of HTTP_PROXY, HTTPS_PROXY and ALL_PROXY."
+            ) from None
 
 
 def _answer_within(seconds: float) -> type[http.client.HTTPResponse]:

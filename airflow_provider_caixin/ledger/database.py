@@ -6,19 +6,22 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike, fspath
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL, Connection, Engine
 
-from airflow_provider_caixin.ledger import schema
-from airflow_provider_caixin.ledger.engines import MAKER, READER, WRITER, engine_for
+from airflow_provider_caixin.ledger import places, schema
+from airflow_provider_caixin.ledger.engines import MAKER, READER, WRITER, Limits, engine_for
+from airflow_provider_caixin.ledger.sessions import ReadOnly, Unfit
 from airflow_provider_caixin.ledger.upgrades import STEPS
 
 log = logging.getLogger(__name__)
@@ -55,8 +58,11 @@ class Ledger:
     :param clock: the host's clock, seconds since the epoch; SQLite's slots and leases go by it, the other
         two use their own.
     :param statement: seconds that one statement may take.
-    :raises LedgerUnavailable: when the database cannot be opened.
-    :raises LedgerError: when it holds tables of a newer version than this one.
+    :param arguments: further arguments of psycopg or PyMySQL.
+    :param allow_unsafe: take a server that forgets commits in a crash, whereupon people are billed twice.
+    :raises LedgerUnavailable: when the database cannot be opened, or takes no writes now.
+    :raises LedgerError: when it holds tables of a newer version than this one, its sessions do not keep what the
+        ledger needs, or its file may not be written by this process.
     """
 
     def __init__(
@@ -65,12 +71,18 @@ class Ledger:
         clock: Callable[[], float] = time.time,
         *,
         statement: int = WRITER.statement,
+        arguments: Mapping[str, Any] = MappingProxyType({}),
+        allow_unsafe: bool = False,
     ) -> None:
         self._clock = clock
-        url = sa.make_url(url)
+        self._url = sa.make_url(url)
+        self._arguments = arguments
+        self._allow_unsafe = allow_unsafe
+        # Once it has been opened, what does not hold any more may come back.
+        self._unfit: type[LedgerError] = LedgerError
         try:
             self.engine, self._readers = (
-                engine_for(url, replace(limits, statement=statement)) for limits in (WRITER, READER)
+                self._engine(replace(limits, statement=statement)) for limits in (WRITER, READER)
             )
         except ValueError as error:
             raise LedgerError(str(error)) from None
@@ -80,6 +92,7 @@ class Ledger:
         except BaseException:
             self.close()
             raise
+        self._unfit = LedgerUnavailable
 
     @classmethod
     def sqlite(cls, path: str | PathLike[str], clock: Callable[[], float] = time.time) -> Ledger:
@@ -98,7 +111,7 @@ class Ledger:
 
         :raises LedgerUnavailable: when it cannot be begun, run or committed.
         """
-        with _translated(), self.engine.begin() as connection:
+        with self._translated(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -108,7 +121,7 @@ class Ledger:
 
         :raises LedgerUnavailable: when the database does not answer.
         """
-        with _translated(), self._readers.connect() as connection:
+        with self._translated(), self._readers.connect() as connection:
             yield connection
 
     def now(self, connection: Connection) -> float:
@@ -159,6 +172,26 @@ class Ledger:
         self.engine.dispose()
         self._readers.dispose()
 
+    def _engine(self, limits: Limits) -> Engine:
+        return engine_for(self._url, limits, self._arguments, allow_unsafe=self._allow_unsafe)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except ReadOnly as error:
+            raise LedgerUnavailable(str(error)) from None
+        except Unfit as error:
+            raise self._unfit(str(error)) from None
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            file = self._url.database if self._url.get_backend_name() == "sqlite" else None
+            if file and (why := places.refusal(Path(file))):
+                raise self._unfit(
+                    f"The ledger's file {file} cannot be used: {why}. Run all of Airflow's processes as one user, or give "
+                    "this one the right to write there."
+                ) from None
+            raise LedgerUnavailable(f"The ledger did not answer: {_said(error)}") from None
+
     def _insert(self, table: sa.Table) -> Any:
         return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
 
@@ -184,9 +217,9 @@ class Ledger:
 
     def _make(self) -> dict[str, str]:
         """Make the tables, or bring those of an older version to this one, while no other process does."""
-        engine = engine_for(self.engine.url, MAKER)
+        engine = self._engine(MAKER)
         try:
-            with _translated(), engine.begin() as connection:
+            with self._translated(), engine.begin() as connection:
                 lock = _MAKING.get(self.dialect)
                 if lock is not None and not connection.execute(sa.text(lock)).scalar_one():
                     raise LedgerUnavailable(
@@ -222,14 +255,6 @@ def _read_meta(connection: Connection) -> dict[str, str]:
         return {}
     rows = connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value))
     return {row.name: row.value for row in rows}
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise LedgerUnavailable(f"The ledger did not answer: {_said(error)}") from None
 
 
 def _said(error: exc.DBAPIError | exc.TimeoutError) -> str:

@@ -1,16 +1,18 @@
-"""Connections to the three databases: drivers, isolation, and how long anything may wait for anything."""
+"""Connections to the three databases: drivers, their arguments, and how long anything may wait for anything."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Engine
+
+from airflow_provider_caixin.ledger import sessions
 
 CONNECT_SECONDS: Final = 5
-_FOREVER: Final = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,87 +39,68 @@ READER: Final = Limits(idle=0, writes=False)
 MAKER: Final = Limits(lock=600, statement=0, idle=0)
 
 
-def engine_for(url: URL, limits: Limits) -> Engine:
+def engine_for(
+    url: URL,
+    limits: Limits,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    allow_unsafe: bool = False,
+) -> Engine:
     """
-    Make an engine whose errors show no parameters, which are numbers.
+    Make an engine whose errors show no parameters, which are numbers, and whose transactions :mod:`.sessions` checks.
 
     Its isolation is READ COMMITTED: MySQL's default, REPEATABLE READ, shows a cap as it stood before the wait for the gate.
 
     :param url: an SQLAlchemy URL.
     :param limits: how long its transactions may wait.
+    :param arguments: further arguments of psycopg or PyMySQL.
+    :param allow_unsafe: take a server that forgets commits in a crash.
     :raises ValueError: when the database is none of the three.
     """
     backend = url.get_backend_name()
     if backend == "sqlite":
-        return _sqlite(url, limits)
+        engine = sa.create_engine(
+            url,
+            connect_args={"timeout": limits.lock, "check_same_thread": False, "isolation_level": None},
+            hide_parameters=True,
+        )
+        sessions.hold_sqlite(engine, limits)
+        return engine
     if backend == "postgresql":
-        url, arguments = url.set(drivername="postgresql+psycopg"), _postgresql(limits)
+        url, defaults, hold = url.set(drivername="postgresql+psycopg"), _POSTGRESQL, sessions.hold_postgresql
     elif backend in ("mysql", "mariadb"):
-        url, arguments = url.set(drivername="mysql+pymysql"), _mysql(limits)
+        url, defaults, hold = url.set(drivername="mysql+pymysql"), _mysql(url, limits), sessions.hold_mysql
     else:
         raise ValueError(f"ledger: {backend!r} is not supported; expected sqlite, postgresql or mysql.")
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         isolation_level="READ COMMITTED",
-        connect_args={"connect_timeout": CONNECT_SECONDS, **arguments},
+        connect_args={"connect_timeout": CONNECT_SECONDS, **defaults, **arguments},
         pool_pre_ping=True,
         hide_parameters=True,
     )
+    hold(engine, limits, allow_unsafe=allow_unsafe)
+    return engine
 
 
-def _postgresql(limits: Limits) -> dict[str, Any]:
-    values = {
-        "lock_timeout": limits.lock,
-        "statement_timeout": limits.statement,
-        "idle_in_transaction_session_timeout": limits.idle,
-    }
-    return {
-        # Whatever the database's own encoding is, so that another one can be told and refused.
-        "client_encoding": "utf8",
-        "options": " ".join(f"-c {name}={value}s" for name, value in values.items()),
-        # A host that has vanished says nothing at all.
-        "keepalives_idle": CONNECT_SECONDS,
-        "keepalives_interval": CONNECT_SECONDS,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 4_000 * CONNECT_SECONDS,
-    }
+_POSTGRESQL: Final[Mapping[str, Any]] = {
+    # Whatever the database's own encoding is, so that another one can be told and refused.
+    "client_encoding": "utf8",
+    # A pooler in transaction mode gives the next transaction a session that knows nothing of them.
+    "prepare_threshold": None,
+    # A host that has vanished says nothing at all.
+    "keepalives_idle": CONNECT_SECONDS,
+    "keepalives_interval": CONNECT_SECONDS,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 4_000 * CONNECT_SECONDS,
+}
 
 
-def _mysql(limits: Limits) -> dict[str, Any]:
-    # A connection that waits in the pool for longer is closed, too; the pool makes another.
-    idle = limits.idle or _FOREVER
-    values = {
-        "innodb_lock_wait_timeout": limits.lock,
-        "lock_wait_timeout": limits.lock,
-        "wait_timeout": idle,
-        "net_write_timeout": max(idle, 60),
-        # Otherwise the clock is an hour off while a summer time ends.
-        "time_zone": "'+00:00'",
-    }
-    return {
+def _mysql(url: URL, limits: Limits) -> dict[str, Any]:
+    given = {
         "charset": "utf8mb4",
         "read_timeout": limits.statement or None,
         "write_timeout": limits.statement or None,
-        "init_command": "SET " + ", ".join(f"{name} = {value}" for name, value in values.items()),
     }
-
-
-def _sqlite(url: URL, limits: Limits) -> Engine:
-    engine = sa.create_engine(
-        url,
-        connect_args={"timeout": limits.lock, "check_same_thread": False, "isolation_level": None},
-        hide_parameters=True,
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if limits.writes else "BEGIN")
-
-    return engine
+    # PyMySQL encodes a text in Latin-1, which has no Chinese and other bytes for an umlaut than the server.
+    return given | ({"password": url.password.encode()} if url.password else {})

@@ -7,8 +7,8 @@ import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.database import Ledger, LedgerError, LedgerUnavailable
+from airflow_provider_caixin.ledger.places import temporary_folder
 from airflow_provider_caixin.ledger.schema import FAR_AHEAD, Skip, State, digest
 
 log = logging.getLogger(__name__)
@@ -117,24 +118,28 @@ def sorted_audience(
     """
     # An empty name makes a temporary file that is unlinked as soon as it is open: numbers outlive no crash.
     with closing(sqlite3.connect("", isolation_level=None)) as scratch:
-        scratch.execute("PRAGMA journal_mode=OFF")
-        scratch.execute("PRAGMA temp_store=FILE")
-        scratch.execute("CREATE TABLE audience (place INTEGER PRIMARY KEY, number TEXT, reason TEXT)")
+        with _on_disk():
+            scratch.execute("PRAGMA journal_mode=OFF")
+            scratch.execute("PRAGMA temp_store=FILE")
+            scratch.execute("CREATE TABLE audience (place INTEGER PRIMARY KEY, number TEXT, reason TEXT)")
         numbered = ((place, number, reason) for place, (number, reason) in enumerate(rows))
         renewed = time.monotonic()
         scratch.execute("BEGIN")
         while batch := list(itertools.islice(numbered, BATCH)):
-            scratch.executemany("INSERT INTO audience VALUES (?, ?, ?)", batch)
+            with _on_disk():
+                scratch.executemany("INSERT INTO audience VALUES (?, ?, ?)", batch)
             if time.monotonic() - renewed > 1:
                 renew()
                 renewed = time.monotonic()
-        scratch.execute("COMMIT")
+        with _on_disk():
+            scratch.execute("COMMIT")
         renew()
-        cursor = scratch.execute(
-            "SELECT number, place, reason, row_number() OVER (PARTITION BY number ORDER BY place) "
-            "FROM audience ORDER BY number, place"
-        )
-        while fetched := cursor.fetchmany(BATCH):
+        with _on_disk():
+            cursor = scratch.execute(
+                "SELECT number, place, reason, row_number() OVER (PARTITION BY number ORDER BY place) "
+                "FROM audience ORDER BY number, place"
+            )
+        while fetched := _fetched(cursor):
             for number, place, found, occurrence in fetched:
                 reason = found or (Skip.DUPLICATE if occurrence > 1 else None)
                 yield {
@@ -144,6 +149,29 @@ def sorted_audience(
                     "state": State.SKIPPED if reason else State.PENDING,
                     "reason": reason,
                 }
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """
+    Say where an audience that is being sorted lies.
+
+    :raises LedgerUnavailable: when there is no room for it.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        folder = temporary_folder()
+        where = f"in the temporary folder {folder}" if folder else "as no temporary folder may be written to"
+        raise LedgerUnavailable(
+            f"The audience could not be sorted {where} ({error}), which takes about as much room as the audience itself; nothing "
+            "was loaded. Make room there, or name a larger folder in the environment of the tasks (SQLITE_TMPDIR or TMPDIR)."
+        ) from None
+
+
+def _fetched(cursor: sqlite3.Cursor) -> list[tuple[str, int, str | None, int]]:
+    with _on_disk():
+        return cursor.fetchmany(BATCH)
 
 
 def was_loaded(connection: Connection, campaign: int, loader: str) -> bool:

@@ -21,6 +21,8 @@ from typing import Any, ClassVar, Final, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from tests.between import Between
+
 PATIENCE: Final = 30.0
 DISK: Final = 12 * 2**20
 
@@ -126,6 +128,8 @@ class Server(Database):
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"caixin-{self.name}-"))
+        #: Settings that go before the usual ones.
+        self.settings: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -250,9 +254,76 @@ class Postgres(Server):
             # What "immediate" is to be survived with.
             "fsync": "on",
             "synchronous_commit": "on",
+            **self.settings,
         }
         given = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [self._postgres, "-D", str(self.folder / "data"), *given]
+
+
+class Forgetful(Postgres):
+    """A PostgreSQL cluster that is set to forget the last seconds of commits when it crashes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings |= {"synchronous_commit": "off", "wal_writer_delay": "10s"}
+
+
+class Replicated(Postgres):
+    """A PostgreSQL cluster and its standby behind one address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._standby = Standby(self.port)
+        self._address = Between(self.port)
+        self._all = contextlib.ExitStack()
+        self.url = self.url.set(port=self._address.port)
+
+    def __enter__(self) -> Self:
+        self._all.enter_context(self._address)
+        self._all.callback(super().__exit__)
+        super().__enter__()
+        try:
+            self._all.enter_context(self._standby)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._all.close()
+
+    def fail_over(self) -> None:
+        """Promote the standby; the old primary keeps its connections and takes no writes any more."""
+        self.ask("ALTER SYSTEM SET default_transaction_read_only = on")
+        self.ask("SELECT pg_reload_conf()")
+        behind = (
+            "SELECT 1 FROM pg_stat_activity WHERE backend_xid IS NOT NULL UNION ALL "
+            "SELECT 1 FROM pg_stat_replication WHERE replay_lsn IS DISTINCT FROM pg_current_wal_lsn()"
+        )
+        deadline = time.monotonic() + PATIENCE
+        while self.ask(behind):
+            assert time.monotonic() < deadline, "the standby does not come after"
+            time.sleep(0.05)
+        self._standby.ask("SELECT pg_promote()")
+        self._address.lead_to(self._standby.port)
+
+
+class Standby(Postgres):
+    """
+    A copy of a PostgreSQL cluster that follows it.
+
+    :param primary: the cluster's port.
+    """
+
+    def __init__(self, primary: int) -> None:
+        self._basebackup = _binary("pg_basebackup", "postgresql")
+        super().__init__()
+        self._primary = primary
+
+    def _make(self) -> None:
+        of = ("--host=127.0.0.1", f"--port={self._primary}", "--username=caixin")
+        how = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        self._run(self._basebackup, *of, *how, f"--pgdata={self.folder / 'data'}")
 
 
 class MariaDB(Server):
@@ -293,6 +364,7 @@ class MariaDB(Server):
             "init-file": self.folder / "init",
             # What a kill is to be survived with.
             "innodb-flush-log-at-trx-commit": 1,
+            **self.settings,
         }
         return [self._mariadbd, "--no-defaults", *(f"--{name}={value}" for name, value in settings.items())]
 

@@ -21,7 +21,7 @@ from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sandbox.record import key_hash
 from tests.faults import weather
 from tests.faults.clocks import Clock
-from tests.faults.databases import Database, MariaDB, Postgres, SmallDisk, Sqlite
+from tests.faults.databases import Database, Forgetful, MariaDB, Postgres, Replicated, SmallDisk, Sqlite
 from tests.faults.invariants import Evidence, Row, broken
 from tests.faults.workers import Worker
 
@@ -52,7 +52,8 @@ class Script:
     What a round consists of.
 
     :param seed: what chance is drawn from.
-    :param database: sqlite, disk (a small one of its own), postgresql or mysql.
+    :param database: sqlite, disk (a small one of its own), postgresql, forgetful or replicated (PostgreSQL set or set up
+        that way), or mysql.
     :param faults: names of ``weather.FAULTS``, in the order in which they begin.
     :param people: how many rows the audience of each campaign has.
     :param campaigns: one, or two that have half of their people in common.
@@ -470,10 +471,14 @@ SCENARIOS: Final[dict[str, Callable[[int], Script]]] = {
     "restarts": _scenario("postgresql", "restart", "kill", "crash"),
     "clocks": _scenario("sqlite", "clock_step", "kill", "clock_step", campaigns=2, workers=1, cap=1, people=400, window=True),
     "closing": _scenario("postgresql", "closing", campaigns=2, workers=1, people=500, cap=1, window=True),
+    "forgetful": _scenario("forgetful", "crash", "crash", workers=1, people=500, rate=200.0),
+    "failover": _scenario("replicated", "fail_over"),
     "full-disk": _scenario("disk", "full_disk", "full_disk"),
     # By hand; CI has each of their faults on one of the databases.
     "long-full-disk": _scenario("disk", "long_full_disk", "kill"),
     "frozen": _scenario("postgresql", "freeze", "zombies", "long_freeze", workers=3, people=1_000),
+    # MariaDB waits with its read_only for open transactions, and these for it: seconds.
+    "read-only": _scenario("mysql", "read_only", lease=8.0),
     "restarts-mysql": _scenario("mysql", "restart", "crash", "kill", "cut", "zombies", workers=3, people=1_000),
 }  # fmt: skip
 """Rounds for one kind of fault each, by name; they take a seed."""
@@ -536,7 +541,13 @@ def _database(name: str, folder: Path) -> Database:
         return SmallDisk(place)
     if name == "sqlite":
         return Sqlite(folder / "ledger.db")
-    return {"postgresql": Postgres, "mysql": MariaDB}[name]()
+    kinds: dict[str, Callable[[], Database]] = {
+        "postgresql": Postgres,
+        "forgetful": Forgetful,
+        "replicated": Replicated,
+        "mysql": MariaDB,
+    }
+    return kinds[name]()
 
 
 def again(script: Script) -> str:

@@ -12,7 +12,7 @@ from tests.faults.databases import Missing
 from tests.faults.rounds import SCENARIOS, Script, draw, play
 from tests.faults.workers import ROOT
 
-SERVERS = ("postgresql", "mysql")
+SERVERS = ("postgresql", "forgetful", "replicated", "mysql")
 
 
 def played(script: Script, folder: Path) -> None:
@@ -32,7 +32,7 @@ def marked(database: str) -> list[pytest.MarkDecorator]:
     "name",
     [
         pytest.param(name, marks=marked(SCENARIOS[name](1).database))
-        for name in ("workers", "answers", "quota", "restarts", "clocks", "closing")
+        for name in ("workers", "answers", "quota", "restarts", "forgetful", "failover", "clocks", "closing")
     ],
 )
 def test_a_kind_of_fault(name: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.engine import URL
 
-from tests.faults.databases import Server, SmallDisk
+from tests.faults.databases import MariaDB, Replicated, Server, SmallDisk
 
 if TYPE_CHECKING:
     from tests.faults.rounds import Round
@@ -203,6 +203,31 @@ def cut(this: Round, _: Random) -> Waits:
     this.happened("cut", f"{number} connections")
 
 
+def fail_over(this: Round, _: Random) -> Waits:
+    """Promote the standby behind the ledger's address; who has a connection still has the old primary, which only reads."""
+    assert isinstance(this.database, Replicated)
+    runs = [post.starts for post in this.posts]
+    this.database.fail_over()
+    before = this.requests
+    while this.requests < before + 50:
+        yield SOON
+    assert runs == [post.starts for post in this.posts], (
+        "a run ended instead of going on with the new primary"
+    )
+    this.happened("fail_over", "went on with the standby", if_=this.complained("takes no writes"))
+
+
+def read_only(this: Round, chance: Random) -> Waits:
+    """Let a MariaDB server take no writes for a while, without ending a connection."""
+    assert isinstance(this.database, MariaDB)
+    this.database.ask("SET GLOBAL read_only = 1")
+    try:
+        yield chance.uniform(0.3, 0.7) * this.script.lease
+    finally:
+        this.database.ask("SET GLOBAL read_only = 0")
+    this.happened("read_only", "and not any more", if_=this.complained("takes no writes"))
+
+
 def lock(this: Round, chance: Random) -> Waits:
     """Hold the ledger's lock, for longer than a sender waits or for less."""
     with this.database.locked():
@@ -310,6 +335,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "restart": restart("in order"),
     "crash": restart("immediate"),
     "cut": cut,
+    "fail_over": fail_over,
+    "read_only": read_only,
     "lock": lock,
     "full_disk": full_disk("full_disk", 0.3),
     "long_full_disk": full_disk("long_full_disk", 1.2),
@@ -319,5 +346,5 @@ FAULTS: Final[dict[str, Fault]] = {
 """Every fault by its name."""
 
 OF_SERVERS: Final = frozenset({"restart", "crash", "cut"})
-ARRANGED: Final = frozenset({"zombies", "full_disk", "long_full_disk", "closing"})
+ARRANGED: Final = frozenset({"zombies", "full_disk", "long_full_disk", "closing", "fail_over", "read_only"})
 """These need a round made for them, so chance does not draw them."""

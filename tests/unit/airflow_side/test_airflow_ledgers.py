@@ -25,6 +25,18 @@ def test_the_embedded_ledger(tmp_path: Path) -> None:
     assert embedded_path().exists()
 
 
+def test_a_home_that_lets_nobody_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever only looks on is not told that there is no ledger; opening it says whose the folder is."""
+
+    def closed(_: Path) -> bool:
+        raise PermissionError
+
+    with pytest.raises(LedgerError, match="There is no ledger yet"):
+        open_ledger(None, make=False)
+    monkeypatch.setattr(Path, "exists", closed)
+    open_ledger(None, make=False).close()
+
+
 @pytest.mark.parametrize(
     ("executor", "named"),
     [
@@ -75,10 +87,11 @@ def test_a_kubernetes_pod(monkeypatch: pytest.MonkeyPatch) -> None:
         open_ledger(None)
 
 
-def test_a_network_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's log cannot be shared over a network file system."""
-    monkeypatch.setattr(ledgers, "_file_system", lambda _: "nfs4")
-    with pytest.raises(LedgerError, match="network file system \\(nfs4\\)"):
+@pytest.mark.parametrize("kind", ["nfs4", "9p", "virtiofs", "vboxsf", "fuse.grpcfuse"])
+def test_a_network_file_system(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """SQLite's log cannot be shared over a network file system, nor with the machine that a virtual one runs on."""
+    monkeypatch.setattr(ledgers, "_file_system", lambda _: kind)
+    with pytest.raises(LedgerError, match=f"network file system \\({kind}\\)"):
         open_ledger(None)
 
 
@@ -124,30 +137,27 @@ def test_without_a_list_of_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ledgers._file_system(Path("/")) is None
 
 
-@pytest.mark.parametrize(
-    ("conn_type", "extra", "expected"),
-    [
-        (
-            "postgres",
-            {"sslmode": "require", "cursor": "x"},
-            "postgresql://u%40:p%2F%3A%40@h:5/db?sslmode=require",
-        ),
-        ("mysql", {"ssl_ca": "/ca.pem"}, "mysql://u%40:p%2F%3A%40@h:5/db?ssl_ca=%2Fca.pem"),
-    ],
-)
-def test_the_url_of_a_connection(
-    conn_type: str, extra: dict[str, str], expected: str, connect: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("set_to", "allow_unsafe"), [(None, False), ("False", False), ("True", True)])
+def test_what_a_connection_is_opened_with(
+    set_to: str | None, allow_unsafe: bool, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A ledger connection is read field by field, whatever is in its password."""
-    connect(
-        "led", conn_type=conn_type, login="u@", password="p/:@", host="h", port=5, schema="db", extra=extra
-    )
+    """Its address, what its extra says to the driver, and whether the ledger may be unsafe."""
+    connect("led", conn_type="postgres", login="u@", password="p/:@", host="h", extra={"sslmode": "require"})
+    if set_to is not None:
+        monkeypatch.setenv("AIRFLOW__CAIXIN__ALLOW_UNSAFE_LEDGER", set_to)
     seen = []
-    monkeypatch.setattr(
-        Ledger, "__init__", lambda _, url: seen.append(url.render_as_string(hide_password=False))
-    )
+    monkeypatch.setattr(Ledger, "__init__", lambda _, url, **options: seen.append((url, options)))
     open_ledger("led")
-    assert seen == [expected]
+    ((url, options),) = seen
+    assert url.render_as_string(hide_password=False) == "postgresql://u%40:p%2F%3A%40@h"
+    assert options == {"statement": 30, "arguments": {"sslmode": "require"}, "allow_unsafe": allow_unsafe}
+
+
+def test_a_field_that_is_not_known(connect: Any) -> None:
+    """A typo would otherwise be dropped in silence."""
+    connect("led", conn_type="postgres", host="h", extra={"sslmod": "require"})
+    with pytest.raises(LedgerError, match="'led': extra field 'sslmod' is not known; did you mean 'sslmode'"):
+        open_ledger("led")
 
 
 def test_another_type_of_connection(connect: Any) -> None:
@@ -160,7 +170,7 @@ def test_another_type_of_connection(connect: Any) -> None:
 def test_a_missing_driver(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence says what to install."""
 
-    def missing(*_: Any) -> None:
+    def missing(*_: Any, **__: Any) -> None:
         raise ModuleNotFoundError(name="psycopg")
 
     connect("led", conn_type="postgres", host="h")

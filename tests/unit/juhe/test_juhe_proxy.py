@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import select
 import socket
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -186,3 +189,63 @@ def test_a_proxy_that_makes_no_sense_is_told(monkeypatch: pytest.MonkeyPatch, pr
     with pytest.raises(WrongEndpoint, match="HTTPS_PROXY") as caught:
         JuheClient("k")
     assert "proxysecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("schema", ["http", "https"])
+def test_a_socks_proxy_without_its_module(monkeypatch: pytest.MonkeyPatch, schema: str) -> None:
+    """It is told what to install."""
+    monkeypatch.setenv("all_proxy", f"socks5h://{CREDENTIALS}@127.0.0.1:9")
+    with pytest.raises(WrongEndpoint, match=r"SOCKS.*pip install \"requests\[socks\]\".*ALL_PROXY") as caught:
+        JuheClient("k", schema=schema)
+    assert "proxysecret" not in str(caught.value)
+
+
+class ProxyError(OSError):
+    """PySocks' error, with what it is made of there."""
+
+    __module__ = "socks"
+
+    def __init__(self, message: str, socket_err: OSError | None = None) -> None:
+        super().__init__(f"{message}: {socket_err}" if socket_err else message)
+        self.socket_err = socket_err
+
+
+def _pysocks(refusal: ProxyError | None) -> ModuleType:
+    """Make PySocks as far as urllib3 uses it: the proxy is asked, and then says no."""
+    module = ModuleType("socks")
+
+    def create_connection(
+        _address: object, *, proxy_addr: str, proxy_port: int, **_: object
+    ) -> socket.socket:
+        try:
+            socket.create_connection((proxy_addr, proxy_port)).close()
+        except OSError as error:
+            raise ProxyError(f"Error connecting to SOCKS5 proxy {proxy_addr}:{proxy_port}", error) from None
+        assert refusal is not None
+        raise refusal
+
+    vars(module).update(
+        PROXY_TYPE_SOCKS5=2, PROXY_TYPE_SOCKS4=1, ProxyError=ProxyError, create_connection=create_connection
+    )
+    return module
+
+
+@pytest.mark.parametrize("schema", ["http", "https"])
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_socks_proxy_that_says_no_is_not_reached(
+    connect: Callable[..., JuheClient], monkeypatch: pytest.MonkeyPatch, schema: str, listens: bool
+) -> None:
+    """One that is down, and one that refuses: nothing was sent, and the sentence is about the proxy."""
+    monkeypatch.setitem(sys.modules, "socks", _pysocks(ProxyError("0x05: Connection refused")))
+    monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
+    manager = importlib.import_module("urllib3.contrib.socks").SOCKSProxyManager
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", manager)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        if listens:
+            bound.listen()
+        monkeypatch.setenv("all_proxy", f"socks5h://{CREDENTIALS}@127.0.0.1:{bound.getsockname()[1]}")
+        error = _raised(connect(443, host="gateway.test", schema=schema))
+    assert type(error) is NotReached
+    assert "through the environment's proxy was not reached" in str(error)
+    assert "Connection refused" in str(error)

@@ -1,0 +1,211 @@
+"""What the ledger needs of a session: set, read back, and refused where it does not hold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import ExceptionContext
+
+    from airflow_provider_caixin.ledger.engines import Limits
+
+log = logging.getLogger(__name__)
+
+_FOREVER: Final = 365 * 86_400
+# read_only_sql_transaction, of PostgreSQL and of MySQL's and MariaDB's own numbers: an option that prevents writes (also
+# super_read_only), a transaction or a server that only reads, InnoDB in read-only mode.
+_READ_ONLY_STATE: Final = "25006"
+_READ_ONLY_CODES: Final = ((1290,), (1792,), (1836,), (1874,))
+# As the databases show that something is off.
+_OFF: Final = (0, "0", "off", "OFF")
+
+
+class Unfit(Exception):
+    """A session that the ledger must not use; the sentence says why and what to do."""
+
+
+class ReadOnly(Unfit):
+    """A server that takes no writes: a standby, or a primary that was demoted. Another one may answer next time."""
+
+
+def hold_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
+    """
+    Give each transaction its limits and its durability, in one round trip that also reads back what holds.
+
+    Each transaction and not each session: a pooler in transaction mode gives the next one another session.
+
+    :param engine: an engine of PostgreSQL.
+    :param limits: how long its transactions may wait.
+    :param allow_unsafe: take a server that forgets commits in a crash.
+    """
+    times = {
+        "lock_timeout": _shown(limits.lock),
+        "statement_timeout": _shown(limits.statement),
+        "idle_in_transaction_session_timeout": _shown(limits.idle),
+    }
+    # Raised and never lowered: remote_apply waits for the standbys, too.
+    synchronous = "current_setting('synchronous_commit')"
+    raised = f"CASE WHEN {synchronous} IN ('off', 'local') THEN 'on' ELSE {synchronous} END"
+    values = {**{name: f"'{time}'" for name, time in times.items()}, "synchronous_commit": raised}
+    asked = [
+        *(f"set_config('{name}', {value}, true) AS {name}" for name, value in values.items()),
+        *(
+            f"current_setting('{name}') AS {name}"
+            for name in ("transaction_isolation", "transaction_read_only", "fsync")
+        ),
+    ]
+    statement = "SELECT " + ", ".join(asked)
+    wanted = {
+        **{name: (time,) for name, time in times.items()},
+        "synchronous_commit": ("on", "remote_write", "remote_apply"),
+        "transaction_isolation": ("read committed",),
+    }
+
+    def look(connection: Connection) -> Mapping[str, Any]:
+        return connection.exec_driver_sql(statement).one()._asdict()
+
+    _hold(
+        engine, limits, look, wanted, ("transaction_read_only",), ("fsync", "on"), allow_unsafe=allow_unsafe
+    )
+
+
+def hold_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
+    """
+    Give each session of MySQL or MariaDB its limits, and read back in each transaction that it still has them.
+
+    :param engine: an engine of MySQL or MariaDB.
+    :param limits: how long its transactions may wait.
+    :param allow_unsafe: take a server that forgets commits in a crash.
+    """
+    # A connection that waits in the pool for longer is closed, too; the pool makes another.
+    idle = limits.idle or _FOREVER
+    values: dict[str, object] = {
+        "innodb_lock_wait_timeout": limits.lock,
+        "lock_wait_timeout": limits.lock,
+        "wait_timeout": idle,
+        "net_write_timeout": max(idle, 60),
+        # Otherwise the clock is an hour off while a summer time ends.
+        "time_zone": "+00:00",
+    }
+    wanted = {name: (value,) for name, value in values.items()}
+    wanted |= {"autocommit": (0,), "isolation": ("READ-COMMITTED",)}
+    asked = [
+        *(f"@@session.{name} AS {name}" for name in (*values, "autocommit")),
+        "@@global.read_only AS read_only",
+        "@@global.innodb_read_only AS innodb_read_only",
+        "@@global.innodb_flush_log_at_trx_commit AS innodb_flush_log_at_trx_commit",
+    ]
+    statement = "SELECT " + ", ".join(asked)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET " + ", ".join(f"{name} = {value!r}" for name, value in values.items()))
+
+    def look(connection: Connection) -> Mapping[str, Any]:
+        name = "tx_isolation" if getattr(connection.dialect, "is_mariadb", False) else "transaction_isolation"
+        return connection.exec_driver_sql(f"{statement}, @@session.{name} AS isolation").one()._asdict()
+
+    durable = ("innodb_flush_log_at_trx_commit", 1)
+    _hold(engine, limits, look, wanted, ("read_only", "innodb_read_only"), durable, allow_unsafe=allow_unsafe)
+
+
+def hold_sqlite(engine: Engine, limits: Limits) -> None:
+    """
+    Give each connection to the file a write-ahead log that is written to the disk at each commit.
+
+    :param engine: an engine of SQLite.
+    :param limits: what writes takes the write lock from the start.
+    """
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        for pragma, value, held in (("journal_mode", "WAL", "wal"), ("synchronous", "FULL", 2)):
+            connection.execute(f"PRAGMA {pragma}={value}").fetchall()
+            (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+            if found != held:
+                connection.close()
+                raise Unfit(
+                    f"The ledger's file {engine.url.database} has no write-ahead log ({pragma} is {found!r}, not {held!r}), "
+                    "which its file system may not allow: it has to be on a local disk."
+                )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if limits.writes else "BEGIN")
+
+
+def _hold(
+    engine: Engine,
+    limits: Limits,
+    look: Callable[[Connection], Mapping[str, Any]],
+    wanted: Mapping[str, tuple[object, ...]],
+    read_only: tuple[str, ...],
+    durable: tuple[str, object],
+    *,
+    allow_unsafe: bool,
+) -> None:
+    warned = False
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        nonlocal warned
+        found = look(connection)
+        try:
+            _check(found, wanted, read_only)
+            name, value = durable
+            if found[name] != value:
+                unsafe = (
+                    f"The ledger's database server runs with {name} = {found[name]}: when it or its machine crashes it forgets "
+                    f"messages that it had recorded, and these people are billed twice. Set {name} = {value} there"
+                )
+                if not allow_unsafe:
+                    raise Unfit(
+                        f"{unsafe}, or, where that may happen, [caixin] allow_unsafe_ledger "
+                        "(AIRFLOW__CAIXIN__ALLOW_UNSAFE_LEDGER) to True."
+                    )
+                # Whoever opens a ledger reads first.
+                if not (warned or limits.writes):
+                    log.warning("%s; [caixin] allow_unsafe_ledger lets it be.", unsafe)
+                warned = True
+        except Unfit as error:
+            connection.invalidate(error)
+            raise
+
+    @event.listens_for(engine, "handle_error")
+    def lost(context: ExceptionContext) -> None:
+        error = context.original_exception
+        # Behind the same address there may be another server by now.
+        if getattr(error, "sqlstate", None) == _READ_ONLY_STATE or error.args[:1] in _READ_ONLY_CODES:
+            context.is_disconnect = True
+
+
+def _check(
+    found: Mapping[str, Any], wanted: Mapping[str, tuple[object, ...]], read_only: tuple[str, ...]
+) -> None:
+    for name in read_only:
+        if found[name] not in _OFF:
+            raise ReadOnly(
+                f"The ledger's database server takes no writes ({name} is {found[name]}): it is a standby, or a primary that was "
+                "demoted. The ledger's connection has to lead to the primary."
+            )
+    for name, values in wanted.items():
+        if found[name] not in values:
+            raise Unfit(
+                f"The ledger's session has {name} = {found[name]} where {values[0]} was set: whatever stands between here and the "
+                "database (a pooler, a proxy) does not keep a session's settings. Lead the ledger's connection past it, or have "
+                "it give each client a session of its own."
+            )
+
+
+def _shown(seconds: int) -> str:
+    """Write a time as PostgreSQL shows it: in the largest unit that leaves no rest."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s" if seconds else "0"
