@@ -28,7 +28,9 @@ from airflow_provider_caixin.campaign import (
     StoppedInSilence,
     dry_run,
     import_suppressions,
+    is_loaded,
     numbers_of,
+    refuse_expired,
 )
 from airflow_provider_caixin.campaign.report import report_pieces
 from airflow_provider_caixin.cli.output import csv_file, show_one
@@ -37,7 +39,8 @@ from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say,
 from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
 from airflow_provider_caixin.ledger import Ledger, LedgerError
 from airflow_provider_caixin.ledger.messages import ReportRow
-from airflow_provider_caixin.operators.arguments import check_rules, object_path, read_expiry
+from airflow_provider_caixin.operators.arguments import check_rules, object_path, read_column, read_expiry
+from airflow_provider_caixin.operators.guards import came_to_nothing, is_nothing
 from airflow_provider_caixin.operators.progress import duration, sentence
 from airflow_provider_caixin.operators.rules import TaskRules
 from airflow_provider_caixin.rules import CHINA
@@ -122,6 +125,8 @@ def send(args: argparse.Namespace) -> Exit:
                 "and volume are counted apart."
             )
         with open_book(args, hook.settings, make=True) as ledger:
+            if not is_loaded(ledger, plan):
+                refuse_expired(plan, time.time())
             files = _Unchanged(audience, opted_out)
             _ask(args, hook, plan, _preview(args, plan, ledger, audience, opted_out))
             files.check()
@@ -269,14 +274,17 @@ def _audience(args: argparse.Namespace) -> Audience:
     """Take numbers, or one file."""
     given: list[str] = args.audience
     if len(given) == 1 and normalise(given[0]) is None and not given[0].strip("+-() ").isdigit():
-        return FileAudience(object_path(given[0]), args.column)
+        return FileAudience(object_path(given[0]), read_column(args.column))
     # A person typed them, so one that is none is a mistake to mend and no row to skip.
     return ListAudience([number_of(one) for one in given])
 
 
 def _opted_out(args: argparse.Namespace) -> Audience:
-    if not args.suppress_file:
+    if args.suppress_file is None:
         return ListAudience([])
+    # An empty variable of a shell is no list of nobody.
+    if is_nothing(args.suppress_file):
+        raise ValueError(came_to_nothing("suppress_file", args.suppress_file))
     return FileAudience(object_path(args.suppress_file), argument="suppress_file")
 
 

@@ -21,16 +21,18 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, read_flag
 from airflow_provider_caixin.operators.arguments import (
     check_rules,
     object_path,
     one_of,
     read_budget,
     read_campaign_id,
+    read_column,
     read_expiry,
-    read_flag,
-    refuse_none,
+    read_report_file,
+    read_suppress_file,
+    refuse_place,
 )
 from airflow_provider_caixin.operators.links import CampaignLink, TemplateMediaLink, campaign_page
 from airflow_provider_caixin.operators.rendered import Covering, uncovered
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from airflow_provider_caixin.operators.metrics import CampaignMetrics
 
 PAUSE_INTERVAL = timedelta(seconds=60)
+# Of a scheduled run that begins nothing any more.
+OLD = timedelta(hours=24)
 LEDGER_KEY = "ledger"
 
 
@@ -159,22 +163,23 @@ class CaixinSendOperator(Covering, BaseOperator):
         self.caixin_conn_id = caixin_conn_id
         self.send_window = send_window
         self.outside_window = outside_window
-        self.deferrable = deferrable
+        self.deferrable = read_flag("deferrable", deferrable)
         self.expires_at = expires_at
         self.frequency_cap = frequency_cap
         self.blocked_regions = blocked_regions
         self.suppress_file = suppress_file
-        self.allow_other_carriers = allow_other_carriers
-        self.allow_virtual_operators = allow_virtual_operators
+        self.allow_other_carriers = read_flag("allow_other_carriers", allow_other_carriers)
+        self.allow_virtual_operators = read_flag("allow_virtual_operators", allow_virtual_operators)
         self.max_messages = max_messages
         self.on_unknown = on_unknown
         self.max_failure_ratio = max_failure_ratio
         self.max_consecutive_failures = max_consecutive_failures
-        self.check_template = check_template
-        self.allow_backfill = allow_backfill
+        self.check_template = read_flag("check_template", check_template)
+        self.allow_backfill = read_flag("allow_backfill", allow_backfill)
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # `airflow tasks test -n` has to do without
         self.report_file = report_file
         # What is no template is known now: a mistake in it is the Dag's import error and not tomorrow's failure.
+        refuse_place(audience_column)
         one_of("outside_window", outside_window, ("wait", "fail", "skip"))
         one_of("on_unknown", on_unknown, ("hold", "resend"))
         check_rules(send_window, frequency_cap, blocked_regions)
@@ -188,19 +193,27 @@ class CaixinSendOperator(Covering, BaseOperator):
         :raises AirflowSkipException: when the single number was skipped, or the window is closed and
             ``outside_window`` is ``"skip"``.
         """
-        from airflow_provider_caixin.campaign import Campaign, dry_run, is_new, numbers_of
+        from airflow_provider_caixin.campaign import (
+            Campaign,
+            dry_run,
+            is_loaded,
+            is_new,
+            numbers_of,
+            refuse_expired,
+        )
         from airflow_provider_caixin.hooks.caixin import CaixinHook
         from airflow_provider_caixin.ledgers import open_ledger
         from airflow_provider_caixin.operators.errors import as_airflow_errors
         from airflow_provider_caixin.operators.metrics import CampaignMetrics
 
+        self._refuse_lost()
         stop = self._stop = self._stop or threading.Event()
         with as_airflow_errors(), CaixinHook(self.caixin_conn_id) as hook:
             try:
-                is_dry = read_flag("dry_run", self.dry_run)
+                is_dry = self.dry_run is not None and read_flag("dry_run", self.dry_run)
                 audience, opted_out = self._audience(context), self._opted_out()
                 plan = self._plan(context, hook.settings)
-                refuse_none("report_file", self.report_file)
+                read_report_file(self.report_file)
             except ValueError as error:
                 raise AirflowFailException(str(error)) from None
             if not is_dry:
@@ -210,6 +223,9 @@ class CaixinSendOperator(Covering, BaseOperator):
                     plan = replace(plan, suppressed=frozenset(numbers_of(opted_out)))
                     return self._into_events(self._tell(dry_run(plan, ledger, audience)), context)
                 self._refuse_another_ledger(ledger, context)
+                if not is_loaded(ledger, plan):
+                    self._refuse_old_run(context)
+                    refuse_expired(plan, time.time())
                 self._suppress(ledger, opted_out)
                 if self._is_to_look_at_template(stop) and is_new(ledger, plan):
                     # Before the campaign is bound to it: a wrong one is corrected, and the task cleared.
@@ -398,19 +414,18 @@ class CaixinSendOperator(Covering, BaseOperator):
             )
         if mobiles is not None:
             return audience_from(mobiles)
-        return FileAudience(object_path(self.audience_file), self.audience_column or None)
+        return FileAudience(object_path(self.audience_file), read_column(self.audience_column))
 
     def _opted_out(self) -> Audience:
         from airflow_provider_caixin.audience import FileAudience, ListAudience
 
-        if not self.suppress_file:
-            return ListAudience([])
-        return FileAudience(object_path(self.suppress_file), argument="suppress_file")
+        path = read_suppress_file(self.suppress_file)
+        return FileAudience(path, argument="suppress_file") if path else ListAudience([])
 
     def _suppress(self, ledger: Ledger, opted_out: Audience) -> None:
         from airflow_provider_caixin.campaign import import_suppressions
 
-        if self.suppress_file:
+        if read_suppress_file(self.suppress_file):
             new = import_suppressions(ledger, opted_out, str(opted_out))
             self.log.info("%s: %d numbers are new on the suppression list.", opted_out, new)
 
@@ -445,6 +460,19 @@ class CaixinSendOperator(Covering, BaseOperator):
         if not self.allow_backfill and getattr(kind, "value", kind) == "backfill":
             raise AirflowFailException(
                 "This is a backfill run, which would send old campaigns to people today. Set allow_backfill=True on the task "
+                "if that is what you want."
+            )
+
+    def _refuse_old_run(self, context: Context) -> None:
+        """Stop a run that catch-up made, or that a scheduler was late for, like a backfill, which it is in all but name."""
+        dag_run = context.get("dag_run")
+        kind, due = getattr(dag_run, "run_type", None), getattr(dag_run, "run_after", None)
+        if self.allow_backfill or due is None or getattr(kind, "value", kind) != "scheduled":
+            return
+        if datetime.now(UTC) - due > OLD:
+            raise AirflowFailException(
+                f"This scheduled run was due {due.astimezone(CHINA):%Y-%m-%d %H:%M} (Asia/Shanghai), more than 24 hours ago, and its "
+                "campaign is not loaded yet: it would send an old campaign to people today. Set allow_backfill=True on the task "
                 "if that is what you want."
             )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from airflow.sdk.definitions._internal.templater import Templater
+from airflow_provider_caixin.operators.guards import Guarded
 
 if TYPE_CHECKING:
     import jinja2
@@ -68,7 +68,7 @@ class Recipients:
         return f"<{self.serialize()}>"
 
 
-class Covering(Templater):
+class Covering(Guarded):
     """What has template fields that hold numbers: Airflow stores and logs a count of them and masked samples."""
 
     # Those fields, and what covers them for Airflow.

@@ -179,6 +179,9 @@ def test_a_closed_window(run: Run, sandbox: SandboxServer, extra: tuple[str, ...
         (["--tpl-id", "65535", A, "--send-window", "later"], "send_window"),
         (["--tpl-id", "65535", A, "--blocked-regions", "Atlantis"], "Atlantis"),
         (["--tpl-id", "65535", A, "--expires-at", "soon"], "expires_at 'soon' is not a moment"),
+        (["--tpl-id", "65535", A, "--expires-at", ""], "expires_at came to ''"),
+        (["--tpl-id", "65535", A, "--suppress-file", ""], "suppress_file came to ''"),
+        (["--tpl-id", "65535", "x.csv", "--column", ""], "audience_column came to ''"),
         (["--tpl-id", "65535", A, "--conn-id", "nope"], "The conn_id `nope` isn't defined"),
         (["--tpl-id", "65535", A, "--ledger", "nope"], "Ledger connection 'nope' is not defined in Airflow"),
     ],
@@ -191,6 +194,15 @@ def test_mistakes_are_a_sentence(
     assert (answer.status, answer.out) == (2, "")
     assert sentence in answer.err
     assert sandbox.requests() == []
+
+
+def test_an_expiry_that_has_passed(run: Run, sandbox: SandboxServer) -> None:
+    """It is refused while the campaign has nobody yet, and nothing is kept."""
+    answer = run("send", "--tpl-id", "65535", A, "-y", "--expires-at", "2020-01-01")
+    assert answer.status == 1
+    assert "expires_at 2020-01-02 00:00:00 has passed" in answer.err
+    assert sandbox.requests() == []
+    assert run("campaigns").status == 4
 
 
 def test_a_template_that_is_not_available(run: Run, sandbox: SandboxServer) -> None:
