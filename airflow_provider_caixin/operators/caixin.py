@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import (
+    AirflowException,
     AirflowFailException,
     AirflowSkipException,
     BaseOperator,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from airflow_provider_caixin.ledger import Ledger
     from airflow_provider_caixin.ledger.campaigns import Origin
     from airflow_provider_caixin.operators.metrics import CampaignMetrics
+    from airflow_provider_caixin.operators.report_file import ReportFile
 
 PAUSE_INTERVAL = timedelta(seconds=60)
 # Of a scheduled run that begins nothing any more.
@@ -213,11 +216,13 @@ class CaixinSendOperator(Covering, BaseOperator):
                 is_dry = self.dry_run is not None and read_flag("dry_run", self.dry_run)
                 audience, opted_out = self._audience(context), self._opted_out()
                 plan = self._plan(context, hook.settings)
-                read_report_file(self.report_file)
+                report = self._report_file()
             except ValueError as error:
                 raise AirflowFailException(str(error)) from None
             if not is_dry:
                 self._refuse_backfill(context)
+                if report:
+                    report.check()
             with closing(open_ledger(hook.settings.ledger_conn_id, executor=self.executor)) as ledger:
                 if is_dry:
                     plan = replace(plan, suppressed=frozenset(numbers_of(opted_out)))
@@ -289,10 +294,13 @@ class CaixinSendOperator(Covering, BaseOperator):
             self.log.warning("%s Looking again in a minute.", paused)
             raise _later(datetime.now(UTC) + PAUSE_INTERVAL) from None
         except (CampaignCancelled, CampaignFatal, CampaignInterrupted):
-            with _only_logged(self.log, "The counts and the report of the campaign"):
-                self._tell(campaign.counts(), self._report(campaign))
+            with _only_logged(self.log, "The counts of the campaign"):
+                self._tell(campaign.counts())
+            with _only_logged(self.log, "The report"):
+                self._write_report(campaign)
             raise
-        result = self._tell(campaign.counts(), self._report(campaign))
+        result = self._tell(campaign.counts(), str(self.report_file) if self._report_file() else None)
+        self._write_report(campaign)
         campaign.check_ratio()
         if getattr(audience, "single", False) and result["total"] == sum(result["skipped"].values()) == 1:
             raise AirflowSkipException(
@@ -392,15 +400,35 @@ class CaixinSendOperator(Covering, BaseOperator):
                 context["outlet_events"][outlet].extra.update(extra)
         return result
 
-    def _report(self, campaign: Campaign) -> str | None:
-        if not self.report_file:
+    def _report_file(self) -> ReportFile | None:
+        from airflow_provider_caixin.operators.report_file import ReportFile
+
+        path = read_report_file(self.report_file)
+        if path is None:
             return None
-        path = object_path(self.report_file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A byte order mark, because Excel takes a CSV without one for the local code page.
-        with path.open("w", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
-            campaign.write_report(file)
-        return str(self.report_file)
+        report = ReportFile(path)
+        report.refuse_inputs(
+            audience_file=object_path(self.audience_file) if self.audience_file else None,
+            suppress_file=read_suppress_file(self.suppress_file),
+        )
+        return report
+
+    def _write_report(self, campaign: Campaign) -> None:
+        from airflow_provider_caixin.operators.report_file import ReportError
+
+        report = self._report_file()
+        if report is None:
+            return
+        try:
+            with report.open() as file:
+                campaign.write_report(file)
+        except ReportError as error:
+            place = "" if self.caixin_conn_id == DEFAULT_CONN_ID else f" --conn-id {self.caixin_conn_id}"
+            raise AirflowException(
+                f"{error} The counts above hold, and the outcomes are in the ledger: a retry, or the task cleared, writes the report and "
+                "sends nobody anything twice. Without any send it is had by: airflow caixin campaign report "
+                f"{shlex.quote(campaign.plan.campaign_id)}{place} --file FILE"
+            ) from None
 
     # ------------------------------------------------------------------ before the run
 
