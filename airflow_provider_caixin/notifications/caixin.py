@@ -166,7 +166,7 @@ class CaixinNotifier(Covering, BaseNotifier):
         from airflow_provider_caixin.operators.rules import TaskRules
 
         rules = TaskRules.of(self, settings)
-        for sentence in rules.loosened:
+        for sentence in rules.warnings(self):
             self.log.warning("A rule is loosened: %s.", sentence)
         tpl_id = template_id(self.tpl_id)
         return rules.plan(

@@ -462,7 +462,7 @@ class CaixinSendOperator(Covering, BaseOperator):
         from airflow_provider_caixin.operators.rules import TaskRules
 
         rules = TaskRules.of(self, settings)
-        for sentence in rules.loosened:
+        for sentence in rules.warnings(self):
             self.log.warning("A rule is loosened: %s.", sentence)
         self.log.info("Rules: %s, at most %g messages a second.", rules, settings.messages_per_second)
         return rules.plan(
