@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.types import ArgNotSet
 
-from airflow_provider_caixin.operators.guards import OFF, came_to_nothing, is_nothing
+from airflow_provider_caixin.operators.guards import OFF, came_to_nothing, is_nothing, is_path
 from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
 
 if TYPE_CHECKING:
@@ -203,8 +202,6 @@ def _is_off(value: object) -> bool:
 
 
 def _path(name: str, value: object) -> ObjectStoragePath:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    if not isinstance(value, (str, os.PathLike, ObjectStoragePath)):
+    if not isinstance(value, str) and not is_path(value):
         raise ValueError(f"{name} is a {type(value).__name__}: expected a path or URL.")
     return object_path(value)

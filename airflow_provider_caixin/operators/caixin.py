@@ -71,6 +71,9 @@ class CaixinSendOperator(Covering, BaseOperator):
     ``rejected`` (by code), ``unknown``, ``pending``, ``report_file``, and ``sid`` where the audience was a single number. The
     counts also go into the asset events of the task's outlets.
 
+    What a template or an upstream task gives for ``dry_run``, ``max_messages``, ``expires_at`` and ``suppress_file`` is never
+    nothing: that is refused, and the text ``off`` means that there is none.
+
     :param tpl_id: template id (templated).
     :param mobiles: one number, a list, or what an upstream task returned (templated).
     :param audience_file: path or URL of a .txt or .csv, also .gz; either this or ``mobiles`` (templated).
@@ -82,8 +85,8 @@ class CaixinSendOperator(Covering, BaseOperator):
     :param outside_window: ``"wait"``; ``"fail"`` without a retry, the rest stays pending; ``"skip"`` the task, or half-way the
         rest of the campaign.
     :param deferrable: wait in the triggerer; False: rescheduled, which needs no triggerer.
-    :param expires_at: a moment (no zone: Asia/Shanghai), a timedelta from the load, or ``"close"``, the first closing; what is
-        left then is skipped (templated).
+    :param expires_at: a moment (no zone: Asia/Shanghai), a day until it ends there, a timedelta from the load, or ``"close"``,
+        the first closing; what is left then is skipped. One that has passed before the load is refused (templated).
     :param frequency_cap: ``"member_marketing"`` (1 a day), ``"games_health"`` (1 a day, 3 a week), a ``FrequencyCap`` or None.
         Not given: the connection's, else the configuration's, else ``"member_marketing"``.
     :param blocked_regions: cities and provinces that get nothing; None: no region. Not given: the connection's, else the
@@ -99,10 +102,11 @@ class CaixinSendOperator(Covering, BaseOperator):
     :param max_failure_ratio: the task fails when this share of what was tried is rejected or unknown.
     :param max_consecutive_failures: failures of the channel in a row, over at least 30 s, that stop the run.
     :param check_template: look at the template before the first send.
-    :param allow_backfill: let a backfill run send, too.
+    :param allow_backfill: let a backfill run send, too, and a scheduled one that was due more than 24 hours ago.
     :param dry_run: apply every rule, send nothing, keep nothing; ``would_send`` says how many, and ``had_template`` how many
         of the first ``had_template_among`` of them already got this template, or may have (templated).
-    :param report_file: path or URL for a CSV with one line per recipient, full numbers in it (templated).
+    :param report_file: path or URL for a CSV with one line per recipient, full numbers in it; that it can be written is known
+        before anything is billed (templated).
     """
 
     template_fields: Sequence[str] = (

@@ -37,6 +37,15 @@ def is_nothing(value: object) -> bool:
     return value is None or isinstance(value, Undefined)
 
 
+def is_path(value: object) -> bool:
+    """
+    Tell whether a value is a path object, of this host or of a store.
+
+    :param value: what was given.
+    """
+    return isinstance(value, os.PathLike) or hasattr(value, "joinpath")
+
+
 def came_to_nothing(name: str, value: object) -> str:
     """
     Say that an argument is refused because there is nothing in it.
@@ -77,13 +86,9 @@ class Guarded(Templater):
             given = {name: getattr(self, name) for name in (*GUARDS, *_NAMES) if name in template_fields}
             for name in _FILES:
                 path = getattr(self, name) if name in template_fields else None
-                # Airflow renders its own paths, and no value twice.
-                if (
-                    isinstance(path, os.PathLike)
-                    and not isinstance(path, ObjectStoragePath)
-                    and id(path) not in seen_oids
-                ):
-                    setattr(self, name, os.fspath(path))
+                # Airflow renders its own paths, and nothing that an upstream task gave.
+                if is_path(path) and not isinstance(path, ObjectStoragePath) and id(path) not in seen_oids:
+                    setattr(self, name, str(path))
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         lost = [
             came_to_nothing(name, getattr(self, name))

@@ -30,6 +30,7 @@ _STAYS = (
     FileNotFoundError,
     IsADirectoryError,
     NotADirectoryError,
+    NotImplementedError,
 )
 _STAYS_TOO = (errno.ENAMETOOLONG, errno.EROFS, errno.ELOOP)
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"}

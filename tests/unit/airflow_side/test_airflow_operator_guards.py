@@ -13,10 +13,11 @@ from typing import Any
 import pendulum
 import pytest
 import sqlalchemy as sa
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, ObjectStoragePath
 from airflow.sdk import DAG, task
 from airflow.sdk.definitions._internal.templater import LiteralValue
 from jinja2 import StrictUndefined, Undefined
+from upath import UPath
 
 from airflow_provider_caixin.decorators.caixin import CaixinSendDecoratedOperator
 from airflow_provider_caixin.ledger import schema
@@ -428,6 +429,14 @@ def test_a_path_is_rendered(name: str) -> None:
     assert getattr(made, name) == Path("/data/{{ ds }}.csv")
     made.render_template_fields({"ds": "2026-11-29"})
     assert getattr(made, name) == "/data/2026-11-29.csv"
+
+
+@pytest.mark.parametrize("kind", [ObjectStoragePath, UPath])
+def test_a_store_s_path_is_rendered(kind: Any) -> None:
+    """Airflow's own by Airflow."""
+    made = operator(report_file=kind("memory://bucket/{{ ds }}.csv"))
+    made.render_template_fields({"ds": "2026-11-29"})
+    assert str(made.report_file) == "memory://bucket/2026-11-29.csv"
 
 
 def test_a_notifier_s_path_is_rendered() -> None:

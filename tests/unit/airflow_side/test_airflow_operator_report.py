@@ -162,6 +162,7 @@ def test_the_same_place(one: str, other: str, same: bool) -> None:
         ("n" * 300, "File name too long"),
         ("/proc/nowhere/report.csv", "No such file"),
         ("memory://buckt/report.csv", "bucket does not exist"),
+        ("https://example.invalid/report.csv", ""),
     ],
 )
 def test_where_it_cannot_be_written(
