@@ -26,20 +26,25 @@ def is_loaded(ledger: Ledger, plan: Plan) -> bool:
         return key is not None and CampaignRow.read(connection, key).loaded_at is not None
 
 
-def refuse_expired(plan: Plan, now: float) -> None:
+def refuse_expired(plan: Plan, now: float, *, waits: bool = False) -> None:
     """
-    Refuse a campaign that has expired before it begins: loaded, all of its people would be ``expired`` for good.
+    Refuse a campaign that expires before anybody can get its message: loaded, all of its people would be ``expired`` for good.
 
     :param plan: the campaign's, which is not loaded yet.
     :param now: the host's clock, in seconds since the epoch.
+    :param waits: the campaign is loaded now, but sent when the window opens.
     :raises CampaignFatal: names the moment.
     """
-    expires = plan.expiry(now)
-    if expires is not None and expires <= now:
-        raise CampaignFatal(
-            f"expires_at {_moment(expires)} has passed, it is {_moment(now)} (Asia/Shanghai), and campaign {plan.campaign_id!r} is "
-            "not loaded yet: everybody would be skipped for good. Nothing was kept; give a later moment and run it again."
-        )
+    expires, opens = plan.expiry(now), plan.opening(now) if waits else None
+    if expires is None or expires > (opens.timestamp() if opens else now):
+        return
+    why = f"has passed, it is {_moment(now)}"
+    if opens and expires > now:
+        why = f"comes before the send window opens, {opens:%Y-%m-%d %H:%M:%S}"
+    raise CampaignFatal(
+        f"expires_at {_moment(expires)} {why} (Asia/Shanghai), and campaign {plan.campaign_id!r} is not loaded yet: everybody would "
+        "be skipped for good. Nothing was kept; give a later moment and run it again."
+    )
 
 
 def _moment(seconds: float) -> str:

@@ -234,7 +234,7 @@ class CaixinSendOperator(Covering, BaseOperator):
                 self._refuse_another_ledger(ledger, context)
                 if not is_loaded(ledger, plan):
                     self._refuse_old_run(context)
-                    refuse_expired(plan, time.time())
+                    refuse_expired(plan, time.time(), waits=self.outside_window != "skip")
                 self._suppress(ledger, opted_out)
                 if self._is_to_look_at_template(stop) and is_new(ledger, plan):
                     # Before the campaign is bound to it: a wrong one is corrected, and the task cleared.

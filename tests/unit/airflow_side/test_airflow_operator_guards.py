@@ -13,7 +13,12 @@ from typing import Any
 import pendulum
 import pytest
 import sqlalchemy as sa
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, ObjectStoragePath
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    ObjectStoragePath,
+)
 from airflow.sdk import DAG, task
 from airflow.sdk.definitions._internal.templater import LiteralValue
 from jinja2 import StrictUndefined, Undefined
@@ -356,6 +361,22 @@ def test_an_expiry_that_has_passed(moment: Any, sandbox: SandboxServer, context:
     assert kept() == 0
     tomorrow = datetime.now(CHINA).date() + timedelta(days=1)
     assert run(operator(expires_at=tomorrow), context)["sent"] == 20
+
+
+@pytest.mark.parametrize("outside_window", ["wait", "fail", "skip"])
+def test_an_expiry_before_the_opening(outside_window: Any, sandbox: SandboxServer, context: Any) -> None:
+    """A day that ends before the window opens leaves nobody either; a task that skips itself keeps nothing anyway."""
+    now = datetime.now(CHINA)
+    hour = (now + timedelta(hours=3)).hour
+    window = f"{hour:02}:00-{hour:02}:59"
+    made = operator(
+        send_window=window, outside_window=outside_window, expires_at=now + timedelta(hours=1, minutes=30)
+    )
+    expected = AirflowSkipException if outside_window == "skip" else AirflowFailException
+    with pytest.raises(expected, match=r"opens,? 20"):
+        run(made, context)
+    assert sandbox.requests() == []
+    assert run(operator(), context)["total"] == 20
 
 
 def test_an_expiry_that_passes_later(context: Any) -> None:
