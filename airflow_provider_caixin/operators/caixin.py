@@ -303,7 +303,8 @@ class CaixinSendOperator(Covering, BaseOperator):
             with _only_logged(self.log, "The report"):
                 self._write_report(campaign)
             raise
-        result = self._tell(campaign.counts(), str(self.report_file) if self._report_file() else None)
+        given = read_report_file(self.report_file)
+        result = self._tell(campaign.counts(), None if given is None else str(self.report_file))
         self._write_report(campaign)
         campaign.check_ratio()
         if getattr(audience, "single", False) and result["total"] == sum(result["skipped"].values()) == 1:
