@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.providers.common.compat.sdk import Context
 
+log = logging.getLogger(__name__)
+
 #: Arguments that keep people from being billed; of a template or an upstream task they take no nothing.
 GUARDS: Final = ("dry_run", "max_messages", "expires_at", "suppress_file")
 #: What such an argument says for "none": a text, because nothing is what a mistake comes to.
@@ -21,6 +24,7 @@ OFF: Final = "off"
 # No guards, but with nothing in their place the campaign is another one, and the people those of another column.
 _NAMES: Final = ("campaign_id", "audience_column")
 _FILES: Final = ("audience_file", "suppress_file", "report_file")
+_JUDGED: Final = tuple(dict.fromkeys((*GUARDS, *_NAMES, *_FILES)))
 
 
 def is_nothing(value: object) -> bool:
@@ -80,23 +84,45 @@ class Guarded(Templater):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Render as ever, paths as their text, and note which guards came to nothing."""
-        given = {}
+        """Render as ever, but these fields here, and note which came to nothing."""
         if parent is self:
-            given = {name: getattr(self, name) for name in (*GUARDS, *_NAMES) if name in template_fields}
-            for name in _FILES:
-                path = getattr(self, name) if name in template_fields else None
-                # Airflow renders its own paths, and nothing that an upstream task gave.
-                if is_path(path) and not isinstance(path, ObjectStoragePath) and id(path) not in seen_oids:
-                    setattr(self, name, str(path))
+            ours = [name for name in _JUDGED if name in template_fields]
+            for name in ours:
+                given = getattr(self, name)
+                value = self._rendered(name, context, jinja_env, seen_oids)
+                setattr(self, name, value)
+                may_be_none = name in _FILES and name not in GUARDS
+                came_to = is_nothing(value) and (given is not None or _came_by_mapping(self, name))
+                if came_to and not may_be_none:
+                    self._lost = (*self._lost, came_to_nothing(name, value))
+            template_fields = [name for name in template_fields if name not in ours]
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        lost = [
-            came_to_nothing(name, getattr(self, name))
-            for name, before in given.items()
-            if is_nothing(getattr(self, name)) and (before is not None or _came_by_mapping(self, name))
-        ]
-        if lost:
-            self._lost = (*self._lost, *lost)
+
+    def _rendered(
+        self, name: str, context: Context, jinja_env: jinja2.Environment, seen_oids: set[int]
+    ) -> Any:
+        """
+        Render one field, a path as its text.
+
+        Airflow 3.2 leaves the template in place where it renders to nothing, and 3.3 logs the whole of a value that it cannot render.
+        """
+        given = getattr(self, name)
+        # Airflow renders its own paths, and nothing that an upstream task gave.
+        if (
+            name in _FILES
+            and is_path(given)
+            and not isinstance(given, ObjectStoragePath)
+            and id(given) not in seen_oids
+        ):
+            given = str(given)
+        try:
+            if callable(given):
+                return given(context=context, jinja_env=jinja_env)
+            return self.render_template(given, context, jinja_env, seen_oids)
+        except Exception as error:
+            # The error itself is raised, and logged by whoever catches it.
+            log.error("The template field %r cannot be rendered: %s", name, type(error).__name__)  # noqa: TRY400
+            raise
 
     def _refuse_lost(self) -> None:
         """

@@ -106,6 +106,16 @@ def test_off_is_none(name: str, given: str, context: Any) -> None:
     assert run(operator(**{name: given}), context)["sent"] == 20
 
 
+def test_false_and_0_are_something(context: Any, tmp_path: Path) -> None:
+    """Airflow 3.2 leaves the template in place of what is false, so that a report had its name."""
+    native = {"render_template_as_native_obj": True}
+    sends = operator(dry_run="{{ false }}", report_file="{{ '' }}", **native)
+    assert run(sends, context)["sent"] == 20
+    assert sends.report_file == ""
+    assert run(operator(max_messages="{{ 0 }}", campaign_id="x", **native), context)["sent"] == 0
+    assert not [path for path in tmp_path.rglob("*") if "{{" in path.name]
+
+
 @pytest.mark.parametrize("given", ["off", "none", [], {}, 0.0, 2], ids=repr)
 def test_a_dry_run_is_true_or_false(given: Any, sandbox: SandboxServer, context: Any) -> None:
     """Nothing else says that people are to be billed."""
