@@ -346,6 +346,7 @@ def test_a_day_ends_with_its_last_moment() -> None:
     assert read_expiry(pendulum.datetime(2026, 11, 29, tz="Asia/Shanghai")) == end - timedelta(days=1)
 
 
+@pytest.mark.usefixtures("one_china_day")
 @pytest.mark.parametrize("as_text", [True, False])
 def test_today_is_not_over(as_text: bool, context: Any) -> None:
     """It expired at its beginning, everybody with it."""
