@@ -133,3 +133,19 @@ def get_option(name: str) -> str | None:
 def default_ledger() -> str | None:
     """Say which connection the ledger is behind where a connection names none; None: the embedded one."""
     return (get_option("ledger_conn_id") or "").strip() or None
+
+
+def read_flag(name: str, value: object) -> bool:
+    """
+    Read a truth value that a template, YAML or a variable may have made a text of; never taken by truthiness.
+
+    :param name: the argument.
+    :param value: its value.
+    :raises ValueError: when it is neither true nor false.
+    """
+    text = str(value).strip().lower() if isinstance(value, (bool, int, str)) else ""
+    if text in ("true", "1", "yes"):
+        return True
+    if text in ("false", "0", "no"):
+        return False
+    raise ValueError(f"{name} {value!r} is neither true nor false: expected True or False.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_caixin.campaign.beginning import is_loaded, refuse_expired
 from airflow_provider_caixin.campaign.campaign import Campaign, is_new
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.dry_run import dry_run
@@ -42,6 +43,8 @@ __all__ = [
     "StoppedInSilence",
     "dry_run",
     "import_suppressions",
+    "is_loaded",
     "is_new",
     "numbers_of",
+    "refuse_expired",
 ]

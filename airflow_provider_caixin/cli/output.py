@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_caixin.cli.shell import usage
 from airflow_provider_caixin.rules import CHINA
 
 if TYPE_CHECKING:
@@ -82,15 +83,17 @@ def csv_file(path: str | None) -> Iterator[IO[str]]:
     Open where a CSV goes; a file begins with a byte order mark, because Excel needs one.
 
     :param path: path or URL; None: stdout.
+    :raises ReportError: when it cannot be written.
     """
     if path is None:
         yield sys.stdout
         return
     from airflow_provider_caixin.operators.arguments import object_path
+    from airflow_provider_caixin.operators.report_file import ReportFile
 
-    target = object_path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
+    with usage():
+        target = ReportFile(object_path(path), "file")
+    with target.open() as file:
         yield file
 
 

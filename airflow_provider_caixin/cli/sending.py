@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import shlex
 import signal
 import threading
 import time
@@ -28,7 +29,9 @@ from airflow_provider_caixin.campaign import (
     StoppedInSilence,
     dry_run,
     import_suppressions,
+    is_loaded,
     numbers_of,
+    refuse_expired,
 )
 from airflow_provider_caixin.campaign.report import report_pieces
 from airflow_provider_caixin.cli.output import csv_file, show_one
@@ -37,8 +40,10 @@ from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say,
 from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
 from airflow_provider_caixin.ledger import Ledger, LedgerError
 from airflow_provider_caixin.ledger.messages import ReportRow
-from airflow_provider_caixin.operators.arguments import check_rules, object_path, read_expiry
+from airflow_provider_caixin.operators.arguments import check_rules, object_path, read_column, read_expiry
+from airflow_provider_caixin.operators.guards import came_to_nothing, is_nothing
 from airflow_provider_caixin.operators.progress import duration, sentence
+from airflow_provider_caixin.operators.report_file import ReportError, ReportFile
 from airflow_provider_caixin.operators.rules import TaskRules
 from airflow_provider_caixin.rules import CHINA
 
@@ -89,6 +94,7 @@ def check(args: argparse.Namespace) -> Exit:
     """
     with usage():
         audience, opted_out = _audience(args), _opted_out(args)
+        _report_file(args, audience)
     with open_hook(args) as hook:
         plan = _plan(args, hook.settings, audience)
         with open_book(args, hook.settings, make=True) as ledger:
@@ -108,6 +114,7 @@ def send(args: argparse.Namespace) -> Exit:
         return check(args)
     with usage():
         audience, opted_out = _audience(args), _opted_out(args)
+        report = _report_file(args, audience)
     with open_hook(args) as hook:
         plan = _plan(args, hook.settings, audience)
         opens_at = plan.opening(time.time())
@@ -122,6 +129,10 @@ def send(args: argparse.Namespace) -> Exit:
                 "and volume are counted apart."
             )
         with open_book(args, hook.settings, make=True) as ledger:
+            if report:
+                report.check()
+            if not is_loaded(ledger, plan):
+                refuse_expired(plan, time.time())
             files = _Unchanged(audience, opted_out)
             _ask(args, hook, plan, _preview(args, plan, ledger, audience, opted_out))
             files.check()
@@ -180,7 +191,7 @@ def _send(args: argparse.Namespace, campaign: Campaign, audience: Audience, file
             raise
         except CampaignError:
             # What came first is the error that people see.
-            with suppress(LedgerError, OSError):
+            with suppress(LedgerError, OSError, Refused):
                 _end(args, campaign)
             raise
     counts = _end(args, campaign)
@@ -189,12 +200,19 @@ def _send(args: argparse.Namespace, campaign: Campaign, audience: Audience, file
 
 
 def _end(args: argparse.Namespace, campaign: Campaign) -> Counts:
-    """Write the report and say what became of whom."""
-    if args.report_file:
-        with Busy("Writing the report"), csv_file(args.report_file) as file:
-            campaign.write_report(file)
+    """Say what became of whom, and write the report."""
     counts = campaign.counts()
     _tell(args, counts, args.report_file)
+    if args.report_file:
+        try:
+            with Busy("Writing the report"), csv_file(args.report_file) as file:
+                campaign.write_report(file)
+        except ReportError as error:
+            raise Refused(
+                f"{error} The counts hold; without any send the report is had by: campaign report "
+                f"{shlex.quote(campaign.plan.campaign_id)} --file FILE",
+                Exit.FAILED,
+            ) from None
     return counts
 
 
@@ -269,15 +287,32 @@ def _audience(args: argparse.Namespace) -> Audience:
     """Take numbers, or one file."""
     given: list[str] = args.audience
     if len(given) == 1 and normalise(given[0]) is None and not given[0].strip("+-() ").isdigit():
-        return FileAudience(object_path(given[0]), args.column)
+        return FileAudience(object_path(given[0]), read_column(args.column))
     # A person typed them, so one that is none is a mistake to mend and no row to skip.
     return ListAudience([number_of(one) for one in given])
 
 
 def _opted_out(args: argparse.Namespace) -> Audience:
-    if not args.suppress_file:
+    if args.suppress_file is None:
         return ListAudience([])
+    # An empty variable of a shell is no list of nobody.
+    if is_nothing(args.suppress_file):
+        raise ValueError(came_to_nothing("suppress_file", args.suppress_file))
     return FileAudience(object_path(args.suppress_file), argument="suppress_file")
+
+
+def _report_file(args: argparse.Namespace, audience: Audience) -> ReportFile | None:
+    """Take where the report goes, unless it is where the audience or the opt-outs come from."""
+    if args.report_file is None:
+        return None
+    if is_nothing(args.report_file):
+        raise ValueError(f"report_file {args.report_file!r}: expected a path or URL.")
+    report = ReportFile(object_path(args.report_file))
+    report.refuse_inputs(
+        audience_file=object_path(args.audience[0]) if isinstance(audience, FileAudience) else None,
+        suppress_file=object_path(args.suppress_file) if args.suppress_file else None,
+    )
+    return report
 
 
 def _plan(args: argparse.Namespace, settings: CaixinConnection, audience: Audience) -> Plan:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseNotifier
 from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, read_flag
 from airflow_provider_caixin.operators.arguments import check_rules, object_path, one_of, read_campaign_id
 from airflow_provider_caixin.operators.rendered import Covering, uncovered
 
@@ -84,8 +84,8 @@ class CaixinNotifier(Covering, BaseNotifier):
         self.send_window = send_window
         self.frequency_cap = frequency_cap
         self.blocked_regions = blocked_regions
-        self.allow_other_carriers = allow_other_carriers
-        self.allow_virtual_operators = allow_virtual_operators
+        self.allow_other_carriers = read_flag("allow_other_carriers", allow_other_carriers)
+        self.allow_virtual_operators = read_flag("allow_virtual_operators", allow_virtual_operators)
         # Now, and not when something has failed already.
         one_of("outside_window", outside_window, ("log", "fail"))
         check_rules(send_window, frequency_cap, blocked_regions)
@@ -122,6 +122,7 @@ class CaixinNotifier(Covering, BaseNotifier):
         from airflow_provider_caixin.ledgers import open_ledger
         from airflow_provider_caixin.operators.errors import as_airflow_errors
 
+        self._refuse_lost()
         with as_airflow_errors(), CaixinHook(self.caixin_conn_id) as hook:
             try:
                 occasion = _Occasion.of(context)
@@ -165,7 +166,7 @@ class CaixinNotifier(Covering, BaseNotifier):
         from airflow_provider_caixin.operators.rules import TaskRules
 
         rules = TaskRules.of(self, settings)
-        for sentence in rules.loosened:
+        for sentence in rules.warnings(self):
             self.log.warning("A rule is loosened: %s.", sentence)
         tpl_id = template_id(self.tpl_id)
         return rules.plan(

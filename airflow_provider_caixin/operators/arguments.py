@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.types import ArgNotSet
 
+from airflow_provider_caixin.operators.guards import OFF, came_to_nothing, is_nothing, is_path
 from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
 
 if TYPE_CHECKING:
@@ -72,39 +74,68 @@ def read_campaign_id(value: object) -> str:
     return text
 
 
-def refuse_none(name: str, value: object) -> None:
+def read_column(value: object) -> str | None:
     """
-    Refuse a path that is the text of None, which is what a template makes of nothing.
+    Read a column's name, which a template may have made.
 
-    :param name: the argument.
-    :param value: its value.
-    :raises ValueError: when it is that.
+    :param value: what was given; None: none is named.
+    :raises ValueError: when it is no name, such as a place.
     """
-    if isinstance(value, str) and value.strip() == "None":
+    if value is None:
+        return None
+    if not isinstance(value, str):
         raise ValueError(
-            f"{name} 'None' is what its template came to: expected a path, or an empty text for none."
+            f"audience_column {value!r}: expected the name of a column, as the first row has it, or None."
         )
+    if is_nothing(value):
+        raise ValueError(came_to_nothing("audience_column", value))
+    return value
 
 
-def read_flag(name: str, value: object) -> bool:
+def refuse_place(value: object) -> None:
     """
-    Read a truth value that a template may have made a text of.
+    Refuse a column that is given by its place, where a Dag is read.
 
-    :param name: the argument.
-    :param value: its value.
-    :raises ValueError: when it is neither true nor false.
+    :param value: what was given as ``audience_column``: a name, or what is rendered to one.
+    :raises ValueError: when it is a number.
     """
-    text = str(value).strip().lower()
-    if text in ("true", "1", "yes"):
-        return True
-    if text in ("false", "0", "no", "none", ""):
-        return False
-    raise ValueError(f"{name} {value!r} is neither true nor false: expected True or False.")
+    if isinstance(value, (int, float)):
+        read_column(value)
+
+
+def read_suppress_file(value: object) -> ObjectStoragePath | None:
+    """
+    Read where a list of people who opted out is.
+
+    :param value: what was given; None, or the text ``off``: there is none.
+    :raises ValueError: when it is nothing otherwise, or no path.
+    """
+    if value is None or _is_off(value):
+        return None
+    if is_nothing(value):
+        raise ValueError(came_to_nothing("suppress_file", value))
+    return _path("suppress_file", value)
+
+
+def read_report_file(value: object) -> ObjectStoragePath | None:
+    """
+    Read where a report goes.
+
+    :param value: what was given; None, or an empty text: there is none.
+    :raises ValueError: when it is the text of None, which is what a template makes of nothing, or no path.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if is_nothing(value):
+        raise ValueError(
+            f"report_file {value!r} is what its template came to: expected a path, or an empty text for none."
+        )
+    return _path("report_file", value)
 
 
 def read_budget(value: object) -> int | None:
     """
-    Read a number of messages, which a template makes a text of.
+    Read a number of messages, which a template makes a text of; the text ``off`` is no limit.
 
     :param value: what was given.
     :raises ValueError: when a text is no whole number.
@@ -112,34 +143,65 @@ def read_budget(value: object) -> int | None:
     if not isinstance(value, str):
         return value  # type: ignore[return-value]  # what is none of these is refused by the plan
     text = value.strip()
-    if text in ("", "None"):
+    if _is_off(text):
         return None
+    if is_nothing(text):
+        raise ValueError(came_to_nothing("max_messages", value))
     if text.isascii() and text.isdigit():
         return int(text)
-    raise ValueError(f"max_messages {value!r}: expected a whole number from 0, or None for no limit.")
+    raise ValueError(
+        f'max_messages {value!r}: expected a whole number from 0, or None or "off" for no limit.'
+    )
 
 
 def read_expiry(value: object) -> datetime | timedelta | Literal["close"] | None:
     """
     Read a moment, which a template makes a text of; without a zone it is Asia/Shanghai.
 
+    A day, as a date or its text, is the end of that day in China; the text ``off`` is no expiry.
+
     :param value: what was given.
     :raises ValueError: when it is none of these.
     """
     if isinstance(value, str):
         text = value.strip()
-        if text in ("", "None"):
-            return None
         if text == "close":
             return "close"
-        try:
-            value = datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(
-                f'expires_at {value!r} is not a moment: expected one such as "2026-11-23 18:00", a timedelta or "close".'
-            ) from None
+        if _is_off(text):
+            return None
+        if is_nothing(text):
+            raise ValueError(came_to_nothing("expires_at", value))
+        value = _moment(text)
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=CHINA)
+    if isinstance(value, date):
+        return datetime.combine(value + timedelta(days=1), time.min, CHINA)
+    if isinstance(value, timedelta) and value <= timedelta(0):
+        raise ValueError(
+            f"expires_at {value.total_seconds():g} s: expected a time above 0 from the campaign's first load."
+        )
     if value is None or isinstance(value, timedelta):
         return value
-    raise ValueError(f'expires_at {value!r} is not known: expected a moment, a timedelta, "close" or None.')
+    raise ValueError(
+        f'expires_at {value!r} is not known: expected a moment, a day, a timedelta, "close" or None.'
+    )
+
+
+def _moment(text: str) -> datetime | date:
+    # Of a day alone datetime would make its beginning.
+    for read in (date.fromisoformat, datetime.fromisoformat):
+        with suppress(ValueError):
+            return read(text)
+    raise ValueError(
+        f'expires_at {text!r} is not a moment: expected one such as "2026-11-23 18:00", a day, a timedelta, "close" or "{OFF}".'
+    )
+
+
+def _is_off(value: object) -> bool:
+    return isinstance(value, str) and value.strip().lower() == OFF
+
+
+def _path(name: str, value: object) -> ObjectStoragePath:
+    if not isinstance(value, str) and not is_path(value):
+        raise ValueError(f"{name} is a {type(value).__name__}: expected a path or URL.")
+    return object_path(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import (
+    AirflowException,
     AirflowFailException,
     AirflowSkipException,
     BaseOperator,
@@ -21,16 +23,18 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, read_flag
 from airflow_provider_caixin.operators.arguments import (
     check_rules,
     object_path,
     one_of,
     read_budget,
     read_campaign_id,
+    read_column,
     read_expiry,
-    read_flag,
-    refuse_none,
+    read_report_file,
+    read_suppress_file,
+    refuse_place,
 )
 from airflow_provider_caixin.operators.links import CampaignLink, TemplateMediaLink, campaign_page
 from airflow_provider_caixin.operators.rendered import Covering, uncovered
@@ -47,8 +51,11 @@ if TYPE_CHECKING:
     from airflow_provider_caixin.ledger import Ledger
     from airflow_provider_caixin.ledger.campaigns import Origin
     from airflow_provider_caixin.operators.metrics import CampaignMetrics
+    from airflow_provider_caixin.operators.report_file import ReportFile
 
 PAUSE_INTERVAL = timedelta(seconds=60)
+# Of a scheduled run that begins nothing any more.
+OLD = timedelta(hours=24)
 LEDGER_KEY = "ledger"
 
 
@@ -64,6 +71,9 @@ class CaixinSendOperator(Covering, BaseOperator):
     ``rejected`` (by code), ``unknown``, ``pending``, ``report_file``, and ``sid`` where the audience was a single number. The
     counts also go into the asset events of the task's outlets.
 
+    What a template or an upstream task gives for ``dry_run``, ``max_messages``, ``expires_at`` and ``suppress_file`` is never
+    nothing: that is refused, and the text ``off`` means that there is none.
+
     :param tpl_id: template id (templated).
     :param mobiles: one number, a list, or what an upstream task returned (templated).
     :param audience_file: path or URL of a .txt or .csv, also .gz; either this or ``mobiles`` (templated).
@@ -75,8 +85,8 @@ class CaixinSendOperator(Covering, BaseOperator):
     :param outside_window: ``"wait"``; ``"fail"`` without a retry, the rest stays pending; ``"skip"`` the task, or half-way the
         rest of the campaign.
     :param deferrable: wait in the triggerer; False: rescheduled, which needs no triggerer.
-    :param expires_at: a moment (no zone: Asia/Shanghai), a timedelta from the load, or ``"close"``, the first closing; what is
-        left then is skipped (templated).
+    :param expires_at: a moment (no zone: Asia/Shanghai), a day until it ends there, a timedelta from the load, or ``"close"``,
+        the first closing; what is left then is skipped. One that has passed before the load is refused (templated).
     :param frequency_cap: ``"member_marketing"`` (1 a day), ``"games_health"`` (1 a day, 3 a week), a ``FrequencyCap`` or None.
         Not given: the connection's, else the configuration's, else ``"member_marketing"``.
     :param blocked_regions: cities and provinces that get nothing; None: no region. Not given: the connection's, else the
@@ -92,10 +102,11 @@ class CaixinSendOperator(Covering, BaseOperator):
     :param max_failure_ratio: the task fails when this share of what was tried is rejected or unknown.
     :param max_consecutive_failures: failures of the channel in a row, over at least 30 s, that stop the run.
     :param check_template: look at the template before the first send.
-    :param allow_backfill: let a backfill run send, too.
+    :param allow_backfill: let a backfill run send, too, and a scheduled one that was due more than 24 hours ago.
     :param dry_run: apply every rule, send nothing, keep nothing; ``would_send`` says how many, and ``had_template`` how many
         of the first ``had_template_among`` of them already got this template, or may have (templated).
-    :param report_file: path or URL for a CSV with one line per recipient, full numbers in it (templated).
+    :param report_file: path or URL for a CSV with one line per recipient, full numbers in it; that it can be written is known
+        before anything is billed (templated).
     """
 
     template_fields: Sequence[str] = (
@@ -159,22 +170,23 @@ class CaixinSendOperator(Covering, BaseOperator):
         self.caixin_conn_id = caixin_conn_id
         self.send_window = send_window
         self.outside_window = outside_window
-        self.deferrable = deferrable
+        self.deferrable = read_flag("deferrable", deferrable)
         self.expires_at = expires_at
         self.frequency_cap = frequency_cap
         self.blocked_regions = blocked_regions
         self.suppress_file = suppress_file
-        self.allow_other_carriers = allow_other_carriers
-        self.allow_virtual_operators = allow_virtual_operators
+        self.allow_other_carriers = read_flag("allow_other_carriers", allow_other_carriers)
+        self.allow_virtual_operators = read_flag("allow_virtual_operators", allow_virtual_operators)
         self.max_messages = max_messages
         self.on_unknown = on_unknown
         self.max_failure_ratio = max_failure_ratio
         self.max_consecutive_failures = max_consecutive_failures
-        self.check_template = check_template
-        self.allow_backfill = allow_backfill
+        self.check_template = read_flag("check_template", check_template)
+        self.allow_backfill = read_flag("allow_backfill", allow_backfill)
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # `airflow tasks test -n` has to do without
         self.report_file = report_file
         # What is no template is known now: a mistake in it is the Dag's import error and not tomorrow's failure.
+        refuse_place(audience_column)
         one_of("outside_window", outside_window, ("wait", "fail", "skip"))
         one_of("on_unknown", on_unknown, ("hold", "resend"))
         check_rules(send_window, frequency_cap, blocked_regions)
@@ -188,28 +200,41 @@ class CaixinSendOperator(Covering, BaseOperator):
         :raises AirflowSkipException: when the single number was skipped, or the window is closed and
             ``outside_window`` is ``"skip"``.
         """
-        from airflow_provider_caixin.campaign import Campaign, dry_run, is_new, numbers_of
+        from airflow_provider_caixin.campaign import (
+            Campaign,
+            dry_run,
+            is_loaded,
+            is_new,
+            numbers_of,
+            refuse_expired,
+        )
         from airflow_provider_caixin.hooks.caixin import CaixinHook
         from airflow_provider_caixin.ledgers import open_ledger
         from airflow_provider_caixin.operators.errors import as_airflow_errors
         from airflow_provider_caixin.operators.metrics import CampaignMetrics
 
+        self._refuse_lost()
         stop = self._stop = self._stop or threading.Event()
         with as_airflow_errors(), CaixinHook(self.caixin_conn_id) as hook:
             try:
-                is_dry = read_flag("dry_run", self.dry_run)
+                is_dry = self.dry_run is not None and read_flag("dry_run", self.dry_run)
                 audience, opted_out = self._audience(context), self._opted_out()
                 plan = self._plan(context, hook.settings)
-                refuse_none("report_file", self.report_file)
+                report = self._report_file()
             except ValueError as error:
                 raise AirflowFailException(str(error)) from None
             if not is_dry:
                 self._refuse_backfill(context)
+                if report:
+                    report.check()
             with closing(open_ledger(hook.settings.ledger_conn_id, executor=self.executor)) as ledger:
                 if is_dry:
                     plan = replace(plan, suppressed=frozenset(numbers_of(opted_out)))
                     return self._into_events(self._tell(dry_run(plan, ledger, audience)), context)
                 self._refuse_another_ledger(ledger, context)
+                if not is_loaded(ledger, plan):
+                    self._refuse_old_run(context)
+                    refuse_expired(plan, time.time(), waits=self.outside_window != "skip")
                 self._suppress(ledger, opted_out)
                 if self._is_to_look_at_template(stop) and is_new(ledger, plan):
                     # Before the campaign is bound to it: a wrong one is corrected, and the task cleared.
@@ -273,10 +298,14 @@ class CaixinSendOperator(Covering, BaseOperator):
             self.log.warning("%s Looking again in a minute.", paused)
             raise _later(datetime.now(UTC) + PAUSE_INTERVAL) from None
         except (CampaignCancelled, CampaignFatal, CampaignInterrupted):
-            with _only_logged(self.log, "The counts and the report of the campaign"):
-                self._tell(campaign.counts(), self._report(campaign))
+            with _only_logged(self.log, "The counts of the campaign"):
+                self._tell(campaign.counts())
+            with _only_logged(self.log, "The report"):
+                self._write_report(campaign)
             raise
-        result = self._tell(campaign.counts(), self._report(campaign))
+        given = read_report_file(self.report_file)
+        result = self._tell(campaign.counts(), None if given is None else str(self.report_file))
+        self._write_report(campaign)
         campaign.check_ratio()
         if getattr(audience, "single", False) and result["total"] == sum(result["skipped"].values()) == 1:
             raise AirflowSkipException(
@@ -376,15 +405,35 @@ class CaixinSendOperator(Covering, BaseOperator):
                 context["outlet_events"][outlet].extra.update(extra)
         return result
 
-    def _report(self, campaign: Campaign) -> str | None:
-        if not self.report_file:
+    def _report_file(self) -> ReportFile | None:
+        from airflow_provider_caixin.operators.report_file import ReportFile
+
+        path = read_report_file(self.report_file)
+        if path is None:
             return None
-        path = object_path(self.report_file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A byte order mark, because Excel takes a CSV without one for the local code page.
-        with path.open("w", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
-            campaign.write_report(file)
-        return str(self.report_file)
+        report = ReportFile(path)
+        report.refuse_inputs(
+            audience_file=object_path(self.audience_file) if self.audience_file else None,
+            suppress_file=read_suppress_file(self.suppress_file),
+        )
+        return report
+
+    def _write_report(self, campaign: Campaign) -> None:
+        from airflow_provider_caixin.operators.report_file import ReportError
+
+        report = self._report_file()
+        if report is None:
+            return
+        try:
+            with report.open() as file:
+                campaign.write_report(file)
+        except ReportError as error:
+            place = "" if self.caixin_conn_id == DEFAULT_CONN_ID else f" --conn-id {self.caixin_conn_id}"
+            raise AirflowException(
+                f"{error} The counts above hold, and the outcomes are in the ledger: a retry, or the task cleared, writes the report and "
+                "sends nobody anything twice. Without any send it is had by: airflow caixin campaign report "
+                f"{shlex.quote(campaign.plan.campaign_id)}{place} --file FILE"
+            ) from None
 
     # ------------------------------------------------------------------ before the run
 
@@ -398,19 +447,18 @@ class CaixinSendOperator(Covering, BaseOperator):
             )
         if mobiles is not None:
             return audience_from(mobiles)
-        return FileAudience(object_path(self.audience_file), self.audience_column or None)
+        return FileAudience(object_path(self.audience_file), read_column(self.audience_column))
 
     def _opted_out(self) -> Audience:
         from airflow_provider_caixin.audience import FileAudience, ListAudience
 
-        if not self.suppress_file:
-            return ListAudience([])
-        return FileAudience(object_path(self.suppress_file), argument="suppress_file")
+        path = read_suppress_file(self.suppress_file)
+        return FileAudience(path, argument="suppress_file") if path else ListAudience([])
 
     def _suppress(self, ledger: Ledger, opted_out: Audience) -> None:
         from airflow_provider_caixin.campaign import import_suppressions
 
-        if self.suppress_file:
+        if read_suppress_file(self.suppress_file):
             new = import_suppressions(ledger, opted_out, str(opted_out))
             self.log.info("%s: %d numbers are new on the suppression list.", opted_out, new)
 
@@ -419,7 +467,7 @@ class CaixinSendOperator(Covering, BaseOperator):
         from airflow_provider_caixin.operators.rules import TaskRules
 
         rules = TaskRules.of(self, settings)
-        for sentence in rules.loosened:
+        for sentence in rules.warnings(self):
             self.log.warning("A rule is loosened: %s.", sentence)
         self.log.info("Rules: %s, at most %g messages a second.", rules, settings.messages_per_second)
         return rules.plan(
@@ -445,6 +493,19 @@ class CaixinSendOperator(Covering, BaseOperator):
         if not self.allow_backfill and getattr(kind, "value", kind) == "backfill":
             raise AirflowFailException(
                 "This is a backfill run, which would send old campaigns to people today. Set allow_backfill=True on the task "
+                "if that is what you want."
+            )
+
+    def _refuse_old_run(self, context: Context) -> None:
+        """Stop a run that catch-up made, or that a scheduler was late for, like a backfill, which it is in all but name."""
+        dag_run = context.get("dag_run")
+        kind, due = getattr(dag_run, "run_type", None), getattr(dag_run, "run_after", None)
+        if self.allow_backfill or due is None or getattr(kind, "value", kind) != "scheduled":
+            return
+        if datetime.now(UTC) - due > OLD:
+            raise AirflowFailException(
+                f"This scheduled run was due {due.astimezone(CHINA):%Y-%m-%d %H:%M} (Asia/Shanghai), more than 24 hours ago, and its "
+                "campaign is not loaded yet: it would send an old campaign to people today. Set allow_backfill=True on the task "
                 "if that is what you want."
             )
 

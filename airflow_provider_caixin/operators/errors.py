@@ -11,6 +11,7 @@ from airflow_provider_caixin.audience import AudienceError
 from airflow_provider_caixin.campaign import CampaignCancelled, CampaignError, CampaignFatal
 from airflow_provider_caixin.juhe import AccountRefused, CaixinError, WrongEndpoint
 from airflow_provider_caixin.ledger import LedgerError, LedgerUnavailable
+from airflow_provider_caixin.operators.report_file import ReportError
 
 
 @contextmanager
@@ -29,6 +30,8 @@ def as_airflow_errors() -> Iterator[None]:
         # A file that is not there may come; a column that is missing stays so.
         kind = AirflowException if isinstance(error.__cause__, OSError) else AirflowFailException
         raise kind(str(error)) from None
+    except ReportError as error:
+        raise (AirflowFailException if error.lasting else AirflowException)(str(error)) from None
     except (CampaignError, CaixinError, LedgerUnavailable) as error:
         raise AirflowException(str(error)) from None
     except LedgerError as error:

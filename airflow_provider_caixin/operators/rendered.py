@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from airflow.sdk.definitions._internal.templater import Templater
+from airflow_provider_caixin.operators.guards import Guarded
 
 if TYPE_CHECKING:
     import jinja2
     from airflow.providers.common.compat.sdk import Context
-
-log = logging.getLogger(__name__)
 
 _SAMPLES = 3
 # As many digits as a number has, in whatever spelling.
@@ -68,7 +65,7 @@ class Recipients:
         return f"<{self.serialize()}>"
 
 
-class Covering(Templater):
+class Covering(Guarded):
     """What has template fields that hold numbers: Airflow stores and logs a count of them and masked samples."""
 
     # Those fields, and what covers them for Airflow.
@@ -82,22 +79,11 @@ class Covering(Templater):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Render as ever, but the covered fields here: Airflow 3.3 logs the whole of a value that it cannot render."""
+        """Render as ever, but the covered fields here."""
         if parent is self:
             for name, cover in self._covers.items():
-                given = getattr(self, name)
-                if given is None:
-                    continue
-                try:
-                    if callable(given):
-                        value = given(context=context, jinja_env=jinja_env)
-                    else:
-                        value = self.render_template(given, context, jinja_env, seen_oids)
-                except Exception as error:
-                    # The error itself is raised, and logged by whoever catches it.
-                    log.error("The template field %r cannot be rendered: %s", name, type(error).__name__)  # noqa: TRY400
-                    raise
-                setattr(self, name, cover(value))
+                if getattr(self, name) is not None:
+                    setattr(self, name, cover(self._rendered(name, context, jinja_env, seen_oids)))
             template_fields = [name for name in template_fields if name not in self._covers]
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 

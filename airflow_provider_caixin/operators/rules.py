@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from airflow.sdk.definitions._internal.types import ArgNotSet
+from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 
 from airflow_provider_caixin.audience import Classifier, Segments
 from airflow_provider_caixin.audience.regions import resolve
@@ -17,6 +17,9 @@ from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
 if TYPE_CHECKING:
     from airflow_provider_caixin.campaign import Plan
     from airflow_provider_caixin.connection import CaixinConnection
+
+
+_BY_NONE = "(by None, which a field of a YAML file with nothing behind it is, too: leave the field out)"
 
 
 class Given(Protocol):
@@ -99,6 +102,16 @@ class TaskRules(NamedTuple):
             segments=segments,
         )
         return cls(window, cap, regions, classifier, loosened)
+
+    def warnings(self, task: Given) -> Iterator[str]:
+        """
+        Say for a Dag's log what is loosened, and of None also how it may have come about.
+
+        :param task: the arguments.
+        """
+        for sentence in self.loosened:
+            by_none = getattr(task, sentence.split(" ")[0], NOTSET) is None
+            yield f"{sentence} {_BY_NONE}" if by_none else sentence
 
     def plan(self, settings: CaixinConnection, **arguments: Any) -> Plan:
         """

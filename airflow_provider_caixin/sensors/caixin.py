@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
+from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, read_flag
 from airflow_provider_caixin.rules import SendWindow
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class CaixinTemplateSensor(BaseSensorOperator):
         self.caixin_conn_id = caixin_conn_id
         self.missing = missing
         self.unavailable = unavailable
-        self.deferrable = deferrable
+        self.deferrable = read_flag("deferrable", deferrable)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002  # Airflow's signature
         """
@@ -164,8 +164,8 @@ class CaixinWindowSensor(BaseSensorOperator):
             send_window = SendWindow.parse(send_window)
         self.send_window = send_window
         self.caixin_conn_id = caixin_conn_id
-        self.deferrable = deferrable
-        if deferrable:
+        self.deferrable = read_flag("deferrable", deferrable)
+        if self.deferrable:
             self._start_in_triggerer()
 
     def poke(self, context: Context) -> bool:  # noqa: ARG002  # Airflow's signature

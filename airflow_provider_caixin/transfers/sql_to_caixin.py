@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
 
+from airflow_provider_caixin.operators.arguments import read_column
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class SqlToCaixinOperator(CaixinSendOperator):
                 f"sql is a {type(self.sql).__name__}: expected the text of one SELECT, or a .sql file."
             )
         identity = (self.sql_conn_id, self.hook_params, self.sql, self.parameters)
-        return QueryAudience(self._query, self.audience_column, identity=identity)
+        return QueryAudience(self._query, read_column(self.audience_column), identity=identity)
 
     @contextmanager
     def _query(self) -> Iterator[Cursor]:

@@ -179,6 +179,9 @@ def test_a_closed_window(run: Run, sandbox: SandboxServer, extra: tuple[str, ...
         (["--tpl-id", "65535", A, "--send-window", "later"], "send_window"),
         (["--tpl-id", "65535", A, "--blocked-regions", "Atlantis"], "Atlantis"),
         (["--tpl-id", "65535", A, "--expires-at", "soon"], "expires_at 'soon' is not a moment"),
+        (["--tpl-id", "65535", A, "--expires-at", ""], "expires_at came to ''"),
+        (["--tpl-id", "65535", A, "--suppress-file", ""], "suppress_file came to ''"),
+        (["--tpl-id", "65535", "x.csv", "--column", ""], "audience_column came to ''"),
         (["--tpl-id", "65535", A, "--conn-id", "nope"], "The conn_id `nope` isn't defined"),
         (["--tpl-id", "65535", A, "--ledger", "nope"], "Ledger connection 'nope' is not defined in Airflow"),
     ],
@@ -191,6 +194,54 @@ def test_mistakes_are_a_sentence(
     assert (answer.status, answer.out) == (2, "")
     assert sentence in answer.err
     assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize("command", [("check",), ("send", "--tpl-id", "65535", "-y")], ids=lambda one: one[0])
+@pytest.mark.parametrize("role", ["audience_file", "suppress_file"])
+def test_a_report_over_an_input(
+    run: Run, audience: Path, sandbox: SandboxServer, command: tuple[str, ...], role: str
+) -> None:
+    """It is refused before anything is read or sent."""
+    before = audience.read_bytes()
+    inputs = (str(audience),) if role == "audience_file" else (A, "--suppress-file", str(audience))
+    answer = run(*command, *inputs, "--report-file", f"{audience.parent}/./{audience.name}")
+    assert answer.status == 2
+    assert f"is the file that {role} " in answer.err
+    assert audience.read_bytes() == before
+    assert sandbox.requests() == []
+
+
+def test_a_report_that_cannot_be_written(
+    run: Run, tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is known before anybody is billed; where it fails only at the end, the counts and the way to it are told."""
+    answer = run("send", "--tpl-id", "65535", A, "-y", "--report-file", str(tmp_path))
+    assert (answer.status, sandbox.requests()) == (1, [])
+    assert "cannot be written: IsADirectoryError" in answer.err
+    report = tmp_path / "report.csv"
+    command = ("send", "--tpl-id", "65535", A, "-y", "--report-file", str(report), "-o", "json")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Campaign, "write_report", fail)
+        answer = run(*command, "--campaign-id", "c")
+    assert (answer.status, answer.json["sent"]) == (1, 1)
+    assert "No space left on device" in answer.err
+    assert "campaign report c --file FILE" in answer.err
+    assert run("campaign", "report", "c", "--file", str(report)).status == 0
+    assert A in report.read_text(encoding="utf-8-sig")
+    assert len(sandbox.billed()) == 1
+
+
+def test_an_expiry_that_has_passed(run: Run, sandbox: SandboxServer) -> None:
+    """It is refused while the campaign has nobody yet, and nothing is kept."""
+    answer = run("send", "--tpl-id", "65535", A, "-y", "--expires-at", "2020-01-01")
+    assert answer.status == 1
+    assert "expires_at 2020-01-02 00:00:00 has passed" in answer.err
+    assert sandbox.requests() == []
+    assert run("campaigns").status == 4
 
 
 def test_a_template_that_is_not_available(run: Run, sandbox: SandboxServer) -> None:

@@ -244,16 +244,16 @@ def test_who_had_the_template(context: Any, to_sandbox: Connect) -> None:
     assert "had_template" not in operator(mobiles=[C], campaign_id="now").execute(context)
 
 
-@pytest.mark.parametrize(("given", "sent"), [("1", 1), (" 0 ", 0), ("None", 2), ("", 2)])
+@pytest.mark.parametrize(("given", "sent"), [("1", 1), (" 0 ", 0), ("off", 2), (" Off", 2)])
 def test_a_budget_may_be_a_template(context: Any, given: Any, sent: int) -> None:
     """Jinja makes a text of a number."""
     assert operator(mobiles=[A, B], max_messages=given).execute(context)["sent"] == sent
 
 
-@pytest.mark.parametrize("given", ["many", "-2", "1.5", -1, 2.5, True])
+@pytest.mark.parametrize("given", ["many", "-2", "1.5", -1, 2.5, True, "None", ""])
 def test_a_budget_that_is_none(context: Any, given: Any) -> None:
     """It is refused before anything is sent."""
     with pytest.raises(
-        AirflowFailException, match=r"max_messages .*: expected a whole number from 0, or None"
+        AirflowFailException, match=r"max_messages .*: expected a (whole number from 0, or None|value)"
     ):
         operator(mobiles=[A], max_messages=given).execute(context)

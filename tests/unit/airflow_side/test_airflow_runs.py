@@ -56,6 +56,24 @@ with DAG("forms", schedule=None) as forms:
 
     CaixinSendOperator(task_id="xcom", tpl_id=65535, mobiles=people())
 
+with DAG("guards", schedule=None) as guards:
+
+    @task
+    def nothings():
+        return [None]
+
+    @task
+    def sets():
+        return [{"max_messages": None}]
+
+    found = nothings()
+    tasks = [
+        CaixinSendOperator(task_id="upstream", tpl_id=65535, mobiles="13912340020", dry_run="{{ ti.xcom_pull('nothings')[0] }}"),
+        CaixinSendOperator.partial(task_id="mapped", tpl_id=65535, mobiles="13912340021").expand(dry_run=found),
+        CaixinSendOperator.partial(task_id="by_sets", tpl_id=65535, mobiles="13912340022").expand_kwargs(sets()),
+    ]
+    found >> tasks >> EmptyOperator(task_id="all_the_same", trigger_rule="all_done")
+
 sent = Asset("sent")
 
 with DAG("extras", schedule=None) as extras:
@@ -246,6 +264,18 @@ def test_what_airflow_keeps_of_the_other_ways(runs: Runs) -> None:
             ]
         )
     )
+
+
+def test_guards_that_come_to_nothing(runs: Runs) -> None:
+    """An upstream task's None, by template or by mapping, bills nobody."""
+    before = len(runs.sandbox.requests())
+    text = runs.run(("dags", "guards", {}))
+    assert len(runs.sandbox.requests()) == before
+    failed = "SELECT task_id FROM task_instance WHERE dag_id = 'guards' AND state = 'failed'"
+    assert sorted(runs.query(failed)) == [("by_sets",), ("mapped",), ("upstream",)]
+    assert "dry_run came to 'None'" in text
+    assert "dry_run came to None" in text
+    assert "max_messages came to None" in text
 
 
 def test_waiting_for_the_window(runs: Runs) -> None:
