@@ -122,6 +122,8 @@ class Campaign:
             get the message, and ``audience_change`` says nothing; the campaign stays as it is.
         """
         loader = source
+        # Of those that have a name of their own: a file's is better known than its place.
+        named = f"{source!r} ({audience})" if type(audience).__str__ is not object.__str__ else repr(source)
         if place := getattr(audience, "place", None):
             source = f"{source}/{place}"
         try:
@@ -152,7 +154,7 @@ class Campaign:
 
         def heed(change: Change) -> bool:
             # Of a cancelled campaign there is nothing to decide.
-            return cancelled or self._heed(change, loader, audience_change)
+            return cancelled or self._heed(change, named, audience_change)
 
         try:
             fresh = load_audience(
@@ -171,7 +173,7 @@ class Campaign:
             if audience_change == "keep":
                 return False
             raise AudienceChanged(
-                f"{self._told(unwanted.change, loader)} Nobody was added, and nothing more was sent. If both lists are to get it, "
+                f"{self._told(unwanted.change, named)} Nobody was added, and nothing more was sent. If both lists are to get it, "
                 'give audience_change="add" (--audience-change add); if the first one alone, "keep"; if the first one was wrong, '
                 "cancel the campaign and begin a new one."
             ) from None
@@ -187,11 +189,11 @@ class Campaign:
             )
         return fresh
 
-    def _heed(self, change: Change, loader: str, audience_change: Literal["add", "keep"] | None) -> bool:
+    def _heed(self, change: Change, named: str, audience_change: Literal["add", "keep"] | None) -> bool:
         """Say what changed and whether it is merged."""
         if not change.new and not change.gone:
             return True
-        said = self._told(change, loader)
+        said = self._told(change, named)
         if change.new and audience_change == "keep":
             log.warning(
                 "%s The campaign goes on with the first list: nobody is added (audience_change).", said
@@ -205,12 +207,12 @@ class Campaign:
             log.info("%s Who is new is added, and nobody is taken out.", said)
         return True
 
-    def _told(self, change: Change, loader: str) -> str:
+    def _told(self, change: Change, named: str) -> str:
         gone = f" and {change.gone} are gone, {change.left} of whom would still get the message" * bool(
             change.gone
         )
         return (
-            f"The audience of {loader!r} changed under campaign {self.plan.campaign_id!r}: of its people {change.new} are "
+            f"The audience of {named} changed under campaign {self.plan.campaign_id!r}: of its people {change.new} are "
             f"new{gone}."
         )
 

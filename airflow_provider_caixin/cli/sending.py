@@ -276,6 +276,10 @@ class _Counted:
         self._busy = busy
         self._at_end = at_end
 
+    def __str__(self) -> str:
+        """Name the audience as messages do."""
+        return str(self._audience) if isinstance(self._audience, FileAudience) else "numbers"
+
     @property
     def fingerprint(self) -> str:
         """The audience's."""

@@ -449,7 +449,7 @@ def _compare(
     """Compare an audience with the campaign and with complete loads."""
     table = schema.recipient
     # The first occurrence of a number is the person; others count as duplicates.
-    people = sa.and_(table.c.campaign == campaign, table.c.occurrence == 1)
+    first = table.c.occurrence == 1
     ours = sa.or_(*(table.c.position.between(*_positions(load)) for load in before))
     skipped = table.c.state == State.SKIPPED.value
     left = sa.or_(
@@ -464,10 +464,13 @@ def _compare(
     new, renewed = 0, time.monotonic()
     with ledger.reading() as connection:
         # Before those who are still there: who is sent to meanwhile counts as left rather than not.
-        found = sa.select(sa.func.count(), *counted(left)).where(people, ours, numbered)
+        found = sa.select(sa.func.count(), *counted(left)).where(
+            table.c.campaign == campaign, first, ours, numbered
+        )
         gone, gone_left = map(int, connection.execute(found).one())
         seen = sa.select(sa.func.count(), *counted(ours, sa.and_(ours, left)))
-        seen = seen.where(people, visible(connection, campaign))
+        # A sum that no index has: without statistics PostgreSQL would read the whole campaign for each thousand numbers.
+        seen = seen.where(table.c.campaign + 0 == campaign, first, visible(connection, campaign))
         for batch in batches:
             numbers = [
                 row["number"]

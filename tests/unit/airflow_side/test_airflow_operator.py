@@ -190,7 +190,10 @@ def test_a_file_that_was_corrected_while_its_task_waited(
         with pytest.raises(AirflowFailException, match="2 recipients stay pending"):
             load(A, B, **closed).execute(context)
     assert "changed" not in caplog.text
-    with pytest.raises(AirflowFailException, match=r"1 are new and 1 are gone, 1 of whom") as refused:
+    with pytest.raises(
+        AirflowFailException,
+        match=r"of 'dag/run/send/-1' \(audience_file '.*people.txt'\) changed .*: of its people 1 are new and 1 are gone, 1 of whom",
+    ) as refused:
         load(B, C).execute(context)
     assert A not in str(refused.value)
     assert billed(sandbox) == []
