@@ -248,6 +248,19 @@ def test_a_file_that_was_edited_while_its_campaign_is_not_finished(
     assert run("send", "--tpl-id", "65535", "13912340006", "-y", "--campaign-id", name).status == 0
     assert run("send", "--tpl-id", "65535", "13912340007", "-y", "--campaign-id", name).status == 0
     assert len(sandbox.billed()) == 7
+    # Nobody can have it twice of a campaign that has reached nobody.
+    to_sandbox(frequency_cap="none", max_per_day=7)
+    other.write_text("13912340008\n")
+    line = ("send", "--tpl-id", "65535", str(other), "-y", "-o", "json")
+    unsent = run(*line)
+    assert (unsent.status, unsent.json["pending"]) == (3, 1)
+    to_sandbox(frequency_cap="none")
+    other.write_text("13912340008\n13912340009\n")
+    beside = run(*line)
+    assert (beside.status, beside.json["sent"]) == (0, 2)
+    assert (
+        f"Campaign {unsent.json['campaign_id']!r} of a file of this name is not finished: 1 rec" in beside.err
+    )
 
 
 @pytest.mark.parametrize("extra", [(), ("--dry-run",)])
