@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
+from io import BytesIO
 from pathlib import PurePath
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -21,6 +23,8 @@ from airflow_provider_caixin.audience.numbers import written
 _FETCHED_AT_ONCE = 5_000
 # What says all that it is in its text.
 _WHOLE_TEXT: Final = (bytes, bytearray, date, time, timedelta, Decimal, Enum, PurePath, UUID)
+# Where an object lies in memory, which is another place in each process.
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]{6,16}\b")
 
 
 class Cursor(Protocol):
@@ -91,7 +95,7 @@ class QueryAudience:
 
 def digest_of(values: object) -> str:
     """
-    Hash what a source is known by, which may hold numbers.
+    Hash what a source is known by, which may hold numbers; the same value has the same hash in every process.
 
     :param values: anything; of an object without a text of its own only the type counts. What is fetched item by item is
         fetched.
@@ -103,7 +107,7 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Mapping):
-        return sorted([written(key), json.dumps(_plain(item))] for key, item in value.items())
+        return sorted([_key(key), json.dumps(_plain(item))] for key, item in value.items())
     if isinstance(value, _WHOLE_TEXT):
         return [type(value).__qualname__, str(value)]
     if isinstance(value, Sequence):
@@ -111,11 +115,53 @@ def _plain(value: object) -> object:
     if isinstance(value, (set, frozenset)):
         return sorted(json.dumps(_plain(item)) for item in value)
     own = type(value).__repr__ is not object.__repr__ or type(value).__str__ is not object.__str__
-    return [type(value).__qualname__, written(value) if own else "", _contents(value) if own else ""]
+    if not own:
+        return [type(value).__qualname__, "", ""]
+    contents = _Contents()
+    found = contents.hash_of(value)
+    # The text would show a set in the order that it has in this process.
+    text = "" if found and contents.sets else _ADDRESS.sub("", written(value))
+    return [type(value).__qualname__, text, found]
 
 
-def _contents(value: object) -> str:
-    """Hash what an object holds: a text of its own, such as a table's, may leave out most of it."""
-    with suppress(Exception):
-        return sha256(pickle.dumps(value)).hexdigest()
-    return ""
+def _key(key: object) -> str:
+    """Write out a mapping's key, which may be, or hold, a frozenset."""
+    contents = _Contents()
+    contents.hash_of(key)
+    return json.dumps(_plain(key)) if contents.sets else _ADDRESS.sub("", written(key))
+
+
+class _Contents(pickle.Pickler):
+    """
+    What an object holds: a text of its own, such as a table's, may leave out most of it.
+
+    A set's items are taken in the order of what they are and not in that of their hashes, which differ between processes.
+    """
+
+    def __init__(self) -> None:
+        self._written = BytesIO()
+        super().__init__(self._written)
+        #: Whether there were any sets in it.
+        self.sets = False
+
+    def persistent_id(self, value: object) -> object:
+        """
+        Write a set in place of pickle, and leave all else to it.
+
+        :param value: the next object.
+        """
+        if not isinstance(value, (set, frozenset)):
+            return None
+        self.sets = True
+        return [type(value).__qualname__, _plain(frozenset(value))]
+
+    def hash_of(self, value: object) -> str:
+        """
+        Hash an object; what cannot be pickled has no hash.
+
+        :param value: the object.
+        """
+        with suppress(Exception):
+            self.dump(value)
+            return sha256(self._written.getvalue()).hexdigest()
+        return ""

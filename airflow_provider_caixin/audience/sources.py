@@ -84,7 +84,7 @@ class ListAudience:
 
     def __init__(self, values: Iterable[object], *, single: bool = False, argument: str = "mobiles") -> None:
         self.single = single
-        self._values = values if isinstance(values, (list, tuple)) else tuple(values)
+        self._values = values if isinstance(values, (list, tuple)) else tuple(_ordered(values))
         digest = sha256()
         for position, value in enumerate(self._values):
             if isinstance(value, (Mapping, list, tuple, set, frozenset)):
@@ -99,6 +99,13 @@ class ListAudience:
     def __iter__(self) -> Iterator[object]:
         """Iterate over the rows."""
         return iter(self._values)
+
+
+def _ordered(values: Iterable[object]) -> Iterable[object]:
+    """Give a set the same order in every process: that of texts goes by hashes that differ, that of numbers does not."""
+    if isinstance(values, (set, frozenset)) and not all(isinstance(value, Number) for value in values):
+        return sorted(values, key=lambda value: f"{written(value)!r}")
+    return values
 
 
 def audience_from(value: object, *, argument: str = "mobiles") -> ListAudience:
@@ -208,6 +215,22 @@ class FileAudience:
         changed = getattr(stat, "st_mtime_ns", None) or getattr(stat, "st_mtime", None) or more.get("mtime")
         known = [str(self.path), self.column, size, changed, *(more.get(key) for key in _VERSION_KEYS)]
         return sha256(repr([str(part) for part in known]).encode(errors="backslashreplace")).hexdigest()
+
+    @property
+    def content(self) -> str:
+        """
+        A hash of the file's bytes and the column, which the file's path and time do not change; the file is read.
+
+        :raises AudienceError: the file cannot be read.
+        """
+        digest = sha256(f"{self.column!r}\n".encode(errors="backslashreplace"))
+        try:
+            with self.path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+            raise self._unreadable(error) from error
+        return digest.hexdigest()
 
     def __iter__(self) -> Iterator[str]:
         """

@@ -7,6 +7,7 @@ from airflow_provider_caixin.campaign.campaign import Campaign, is_new
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.dry_run import dry_run
 from airflow_provider_caixin.campaign.exceptions import (
+    AudienceChanged,
     CampaignCancelled,
     CampaignError,
     CampaignFatal,
@@ -24,6 +25,7 @@ from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.suppression import import_suppressions, numbers_of
 
 __all__ = [
+    "AudienceChanged",
     "Campaign",
     "CampaignCancelled",
     "CampaignError",

@@ -7,13 +7,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import pendulum
 
 from airflow_provider_caixin.audience import Audience, AudienceError
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.exceptions import (
+    AudienceChanged,
     CampaignCancelled,
     CampaignPaused,
     CampaignStopped,
@@ -27,7 +28,15 @@ from airflow_provider_caixin.campaign.run import Run
 from airflow_provider_caixin.campaign.senders import Client
 from airflow_provider_caixin.ledger import Ledger, Skip, State, accounts, campaigns, messages, tallies
 from airflow_provider_caixin.ledger.campaigns import CampaignRow, Origin
-from airflow_provider_caixin.ledger.loads import LoadGivenUp, load_audience, skipped_by_load, was_loaded
+from airflow_provider_caixin.ledger.loads import (
+    Change,
+    LoadGivenUp,
+    LoadUnwanted,
+    is_known,
+    load_audience,
+    skipped_by_load,
+    was_loaded,
+)
 from airflow_provider_caixin.rules import CHINA, CLOSING_GUARD
 
 log = logging.getLogger(__name__)
@@ -85,18 +94,36 @@ class Campaign:
             )
             campaigns.note_run(connection, self._key, origin, plan.rate, plan.loosened)
 
-    def load(self, audience: Audience, source: str, give_up: Callable[[], bool] = lambda: False) -> bool:
+    def load(
+        self,
+        audience: Audience,
+        source: str,
+        give_up: Callable[[], bool] = lambda: False,
+        *,
+        audience_change: Literal["add", "keep"] | None = None,
+        formerly: str | None = None,
+    ) -> bool:
         """
         Merge an audience into the campaign, once per source and content.
 
-        A file that is gone is no hindrance when this source loaded that file before: the ledger is the audience.
+        A file that is gone is no hindrance when this source loaded that file before: the ledger is the audience. Where this
+        source loaded something else before, people decide and not a file's time or a query's text: the same people are
+        silently the same audience, and people who are only new are added with a WARNING.
 
         :param audience: the rows; not opened when this source was loaded before.
         :param source: who loads: dag, run, task and map index, or a call of the command line.
         :param give_up: asked now and then; True ends the load.
-        :return: whether the audience was read now.
+        :param audience_change: what a person said of a source that changed: ``"add"`` who is new, also where others are
+            gone, or ``"keep"`` what was loaded first and add nobody.
+        :param formerly: what the source was called by earlier versions; what it loaded then is its own.
+        :return: whether the audience was merged now.
         :raises CampaignStopped: when ``give_up`` said so.
+        :raises AudienceChanged: when people are gone from the source and others are new, or some of those gone would still
+            get the message, and ``audience_change`` says nothing; the campaign stays as it is.
         """
+        loader = source
+        # Of those that have a name of their own: a file's is better known than its place.
+        named = f"{source!r} ({audience})" if type(audience).__str__ is not object.__str__ else repr(source)
         if place := getattr(audience, "place", None):
             source = f"{source}/{place}"
         try:
@@ -107,6 +134,11 @@ class Campaign:
                     raise
             log.warning("%s It was loaded before, so the campaign goes on from the ledger.", missing)
             return False
+        name = f"{source}/{fingerprint}"
+        with self._ledger.reading() as connection:
+            if formerly and is_known(connection, self._key, former := f"{formerly}/{fingerprint}"):
+                name = former
+            cancelled = CampaignRow.read(connection, self._key).cancelled
         classifier = self.plan.classifier
         unknown_before = classifier.unknown_segments
         began = time.monotonic()
@@ -116,20 +148,38 @@ class Campaign:
             campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
             return classifier.classify(audience)
 
+        def is_same(loaded: str) -> bool:
+            # Also another file of the same task: the path was wrong, and is corrected.
+            return loaded.startswith(f"{loader}/") or loaded.rpartition("/")[0] == formerly
+
+        def heed(change: Change) -> bool:
+            # Of a cancelled campaign there is nothing to decide.
+            return cancelled or self._heed(change, named, audience_change)
+
         try:
             fresh = load_audience(
                 self._ledger,
                 self._key,
-                f"{source}/{fingerprint}",
+                name,
                 judged,
                 lease=self._lease,
                 give_up=give_up,
+                is_same=is_same,
+                heed=heed,
             )
         except LoadGivenUp as stopped:
             raise CampaignStopped(str(stopped)) from None
+        except LoadUnwanted as unwanted:
+            if audience_change == "keep":
+                return False
+            raise AudienceChanged(
+                f"{self._told(unwanted.change, named)} Nobody was added, and nothing more was sent. If both lists are to get it, "
+                'give audience_change="add" (--audience-change add); if the first one alone, "keep"; if the first one was wrong, '
+                "cancel the campaign and begin a new one."
+            ) from None
         if fresh:
             with self._ledger.reading() as connection:
-                skipped = skipped_by_load(connection, self._key, f"{source}/{fingerprint}")
+                skipped = skipped_by_load(connection, self._key, name)
             self.outcomes.update({(State.SKIPPED, reason): number for reason, number in skipped.items()})
             campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
             log.info(
@@ -138,6 +188,33 @@ class Campaign:
                 classifier.unknown_segments - unknown_before,
             )
         return fresh
+
+    def _heed(self, change: Change, named: str, audience_change: Literal["add", "keep"] | None) -> bool:
+        """Say what changed and whether it is merged."""
+        if not change.new and not change.gone:
+            return True
+        said = self._told(change, named)
+        if change.new and audience_change == "keep":
+            log.warning(
+                "%s The campaign goes on with the first list: nobody is added (audience_change).", said
+            )
+            return False
+        if audience_change is None and change.gone and (change.new or change.left):
+            return False
+        if change.new and audience_change is None:
+            log.warning("%s They are added.", said)
+        else:
+            log.info("%s Who is new is added, and nobody is taken out.", said)
+        return True
+
+    def _told(self, change: Change, named: str) -> str:
+        gone = f" and {change.gone} are gone, {change.left} of whom would still get the message" * bool(
+            change.gone
+        )
+        return (
+            f"The audience of {named} changed under campaign {self.plan.campaign_id!r}: of its people {change.new} are "
+            f"new{gone}."
+        )
 
     def send(
         self,

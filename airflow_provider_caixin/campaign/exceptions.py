@@ -15,6 +15,7 @@ How a run of a campaign can end otherwise than with everything settled.
       CampaignInterrupted  gateway, channel or ledger do not work; to be run again
       CampaignFatal        running again helps nothing before a person acted
         FailureRatioReached  settled, but too much of it failed
+        AudienceChanged      a source gives other people than before; a person says which are meant
 
 Whatever was not settled is still ``pending`` in the ledger, except where it says otherwise.
 """
@@ -83,3 +84,7 @@ class CampaignFatal(CampaignError):
 
 class FailureRatioReached(CampaignFatal):
     """Everything is settled, but too much of it failed."""
+
+
+class AudienceChanged(CampaignFatal):
+    """A source that was loaded before gives other people now: nobody was added and nothing was sent."""

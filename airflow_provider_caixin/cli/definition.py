@@ -192,6 +192,11 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
                 help="resend: send once more what is in doubt, which may bill twice (hold)",
             ),
             Option(
+                "--audience-change",
+                choices=("add", "keep"),
+                help="of a file that has other people than when the campaign loaded it: send to both lists, or to the first",
+            ),
+            Option(
                 "--max-failure-ratio",
                 type=_share,
                 default=0.5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import re
 import shlex
 import signal
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.types import NOTSET
 
@@ -38,7 +39,8 @@ from airflow_provider_caixin.cli.output import csv_file, show_one
 from airflow_provider_caixin.cli.places import number_of, open_book, open_hook
 from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say, usage
 from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
-from airflow_provider_caixin.ledger import Ledger, LedgerError
+from airflow_provider_caixin.ledger import Ledger, LedgerError, catalogue
+from airflow_provider_caixin.ledger.catalogue import Status
 from airflow_provider_caixin.ledger.messages import ReportRow
 from airflow_provider_caixin.operators.arguments import check_rules, object_path, read_column, read_expiry
 from airflow_provider_caixin.operators.guards import came_to_nothing, is_nothing
@@ -51,6 +53,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from airflow_provider_caixin.connection import CaixinConnection
+
+
+# Where a campaign stands that sends to somebody yet.
+_UNFINISHED = frozenset({Status.LOADING, Status.RUNNING, Status.PAUSED, Status.WAITING})
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,9 @@ def check(args: argparse.Namespace) -> Exit:
     with open_hook(args) as hook:
         plan = _plan(args, hook.settings, audience)
         with open_book(args, hook.settings, make=True) as ledger:
+            plan, beside = _known(args, plan, ledger, audience)
+            if beside:
+                say(str(beside))
             counts = _preview(args, plan, ledger, audience, opted_out, args.report_file)
     show_one(counts.as_result(args.report_file), args.output, _rows(counts))
     _foretell(plan, counts)
@@ -115,6 +124,7 @@ def send(args: argparse.Namespace) -> Exit:
     with usage():
         audience, opted_out = _audience(args), _opted_out(args)
         report = _report_file(args, audience)
+    files = _Unchanged(audience, opted_out)
     with open_hook(args) as hook:
         plan = _plan(args, hook.settings, audience)
         opens_at = plan.opening(time.time())
@@ -131,9 +141,13 @@ def send(args: argparse.Namespace) -> Exit:
         with open_book(args, hook.settings, make=True) as ledger:
             if report:
                 report.check()
+            plan, beside = _known(args, plan, ledger, audience)
+            if beside and beside.forbids:
+                raise Refused(f"{beside} Nothing was sent.", Exit.FAILED)
+            if beside:
+                say(str(beside))
             if not is_loaded(ledger, plan):
                 refuse_expired(plan, time.time())
-            files = _Unchanged(audience, opted_out)
             _ask(args, hook, plan, _preview(args, plan, ledger, audience, opted_out))
             files.check()
             if args.suppress_file:
@@ -177,7 +191,14 @@ def _send(args: argparse.Namespace, campaign: Campaign, audience: Audience, file
         try:
             with Busy("Loading the audience") as busy:
                 counted = _Counted(audience, busy, files.check)
-                campaign.load(counted, f"cli/{campaign.plan.campaign_id}", stop.is_set)
+                source = f"cli/{campaign.plan.campaign_id}"
+                # Typed numbers are another audience each time, which a person has just said yes to.
+                place: str = "numbers"
+                change: Literal["add", "keep"] | None = "add"
+                if isinstance(audience, FileAudience):
+                    place, change = audience.place, args.audience_change
+                where = f"{source}/{place}"
+                campaign.load(counted, where, stop.is_set, audience_change=change, formerly=source)
                 campaign.send(stop, lambda progress: setattr(busy, "text", sentence(progress)))
         except CampaignStopped as stopped:
             if not isinstance(stopped, StoppedInSilence):
@@ -272,6 +293,10 @@ class _Counted:
         self._busy = busy
         self._at_end = at_end
 
+    def __str__(self) -> str:
+        """Name the audience as messages do."""
+        return str(self._audience) if isinstance(self._audience, FileAudience) else "numbers"
+
     @property
     def fingerprint(self) -> str:
         """The audience's."""
@@ -337,9 +362,78 @@ def _campaign_id(args: argparse.Namespace, tpl_id: int, audience: Audience) -> s
     if args.campaign_id is not None:
         return str(args.campaign_id)
     if isinstance(audience, FileAudience):
-        return f"cli/{tpl_id}/{audience.path.name}/{audience.fingerprint[:8]}"
+        with Busy("Reading the file"):
+            return f"{_of_file(tpl_id, audience)}{audience.content[:12]}"
     # A hash of few numbers would give them away to whoever tries all.
     return f"cli/{tpl_id}/{datetime.now(CHINA):%Y-%m-%d}"
+
+
+def _of_file(tpl_id: int, audience: FileAudience) -> str:
+    return f"cli/{tpl_id}/{audience.path.name}/"
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """
+    A campaign of the same template and file name that is not finished.
+
+    :param found: the campaign.
+    :param is_by_time: it has its name from the file's time, so it may be of this very content.
+    """
+
+    found: catalogue.Summary
+    is_by_time: bool
+
+    @property
+    def reached(self) -> int:
+        """How many got the message or may have."""
+        return self.found.sent + self.found.unknown + self.found.in_flight
+
+    @property
+    def forbids(self) -> bool:
+        """Whether another campaign beside it could reach people for the second time."""
+        return self.is_by_time or self.reached > 0
+
+    def __str__(self) -> str:
+        """Say which it is, and what a person may do."""
+        name = shlex.quote(self.found.campaign_id)
+        return (
+            f"Campaign {self.found.campaign_id!r} of a file of this name is not finished: {self.found.left:,} recipients are left, "
+            f"{self.reached:,} got the message or may have. To go on with it add --campaign-id {name}; to send this file as a "
+            f"campaign of its own add another --campaign-id, or first airflow caixin campaign cancel {name}."
+        )
+
+
+def _known(
+    args: argparse.Namespace, plan: Plan, ledger: Ledger, audience: Audience
+) -> tuple[Plan, _Beside | None]:
+    """
+    Find the campaign of a file that was given no name: by content, or by time of change as earlier versions named it.
+
+    :return: the plan, of the campaign that is there; else also what else of the file's name is not finished.
+    """
+    if args.campaign_id is not None or not isinstance(audience, FileAudience):
+        return plan, None
+    prefix = _of_file(plan.tpl_id, audience)
+    earlier = prefix + audience.fingerprint[:8]
+    with ledger.reading() as connection:
+        if catalogue.find(connection, plan.campaign_id):
+            return plan, None
+        if catalogue.find(connection, earlier):
+            say(
+                f"Campaign {earlier!r} has this file's time and size: it goes on under that name, which an earlier version gave it."
+            )
+            return replace(plan, campaign_id=earlier), None
+        unfinished = catalogue.campaigns(
+            connection, ledger.now(connection), search=prefix, status=_UNFINISHED, most=1_000
+        )
+    beside = [
+        _Beside(one, is_by_time=len(kind[1]) == 8)
+        for one in unfinished
+        if (kind := re.fullmatch(re.escape(prefix) + "([0-9a-f]{8}|[0-9a-f]{12})", one.campaign_id))
+        and (one.left or one.loading_until is not None)
+    ]
+    return plan, max(beside, key=lambda one: one.forbids, default=None)
 
 
 def _preview(

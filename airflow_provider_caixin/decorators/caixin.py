@@ -31,8 +31,8 @@ class CaixinSendDecoratedOperator(DecoratedOperator, CaixinSendOperator):
     values too short to hold a number, and of the others the type.
 
     The function is called once for its campaign: a retry, or a task that comes back when the window opens, goes on with the
-    people in the ledger. With other arguments or a changed body it is called again and adds who is not in the campaign yet. A
-    dry run calls it each time.
+    people in the ledger. With other arguments or a changed body it is called again, and ``audience_change`` goes by what it
+    returns. A dry run calls it each time.
 
     :param python_callable: the function.
     :param op_args: its positional arguments (templated).

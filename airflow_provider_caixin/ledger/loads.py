@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -26,12 +29,45 @@ BATCH: Final = 10_000
 _POLL: Final = 0.5
 _LAST: Final = 2**63 - 1
 _BROKEN_OFF: Final = "broken off/"
+# Bytes of an audience that need no file while it is looked at.
+_IN_MEMORY: Final = 1 << 20
+# People that one statement looks up.
+_TOGETHER: Final = 1_000
+# Skips that pass with time or a larger budget: a later run takes these people up without anybody's doing.
+_PASSING: Final = (Skip.FREQUENCY_CAP, Skip.OVER_BUDGET, Skip.WINDOW_CLOSED)
 
 Row = tuple[str, str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    What is different about an audience whose loader has loaded another one before, in people and not in rows.
+
+    :param new: who is in no complete load of the campaign.
+    :param gone: whom a complete load of this loader brought, and who is not in the audience any more.
+    :param left: how many of those gone would get the message all the same.
+    """
+
+    new: int
+    gone: int
+    left: int
+
+
 class LoadGivenUp(LedgerError):
     """The load was told to stop before it was complete; it is handed back for the next attempt."""
+
+
+class LoadUnwanted(LedgerError):
+    """
+    The audience changed and is not to be merged; the campaign stays as it is.
+
+    :param change: what is different.
+    """
+
+    def __init__(self, change: Change) -> None:
+        super().__init__("The audience changed under its campaign.")
+        self.change = change
 
 
 class LoadLost(LedgerUnavailable):
@@ -46,6 +82,8 @@ def load_audience(
     *,
     lease: float,
     give_up: Callable[[], bool] = lambda: False,
+    is_same: Callable[[str], bool] = lambda _: False,
+    heed: Callable[[Change], bool] = lambda _: True,
 ) -> bool:
     """
     Merge an audience into a campaign, once per source.
@@ -59,14 +97,20 @@ def load_audience(
     common keep an order: a load takes rows from later ones and from those that died, and ends after the earlier
     ones; when one of these dies before that, it merges once more.
 
+    A source that changed is compared with what it gave before, ahead of the first row that is merged, and once more
+    when another load of it was completed meanwhile.
+
     :param ledger: the ledger.
     :param campaign: the campaign's key.
     :param source: who loads what; a source that is done is not opened again.
     :param rows: opens the source: (number or raw text, skip reason or None) in the audience's order.
     :param lease: seconds of silence after which another process may take over.
     :param give_up: asked before each batch and while another process loads the same source.
+    :param is_same: tells whether a complete load of that name was this source's before it changed.
+    :param heed: told what changed; whether to merge all the same.
     :return: whether this call loaded it; False when it had been done.
     :raises LoadGivenUp: when ``give_up`` said so.
+    :raises LoadUnwanted: when ``heed`` said so; nobody was added.
     """
     owner = uuid.uuid4().hex
     while True:
@@ -87,20 +131,37 @@ def load_audience(
         while True:
             watched: set[int] = set()
             began, missed = False, False
-            with closing(sorted_audience(rows(), renew)) as stream:
-                while batch := list(itertools.islice(stream, BATCH)):
+            with ledger.reading() as connection:
+                before = _complete(connection, campaign, is_same)
+            with (
+                closing(sorted_audience(rows(), renew)) as stream,
+                SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="ascii", dir=temporary_folder()) as spool,
+            ):
+                batches = iter(lambda: list(itertools.islice(stream, BATCH)), [])
+                if before:
+                    change = _compare(ledger, campaign, before, _spooled(batches, spool), renew)
+                    if not heed(change):
+                        raise LoadUnwanted(change)
+                    spool.seek(0)
+                    batches = map(json.loads, spool)
+                for batch in batches:
                     _go_on(give_up)
                     earlier, alive = _merge(ledger, campaign, load, owner, lease, batch)
                     watched |= earlier
                     missed = missed or (began and not alive)
                     began = True
             while (
-                outcome := _finish(ledger, campaign, load, owner, lease, watched, missed=missed)
+                outcome := _finish(
+                    ledger, campaign, load, owner, lease, watched, is_same, before, missed=missed
+                )
             ) == "wait":
                 _go_on(give_up)
                 time.sleep(_POLL)
             if outcome == "done":
                 break
+    except LoadUnwanted:
+        _withdraw(ledger, campaign, load, owner)
+        raise
     except BaseException:
         _hand_back(ledger, load, owner)
         raise
@@ -160,7 +221,7 @@ def _on_disk() -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, OSError) as error:
         folder = temporary_folder()
         where = f"in the temporary folder {folder}" if folder else "as no temporary folder may be written to"
         raise LedgerUnavailable(
@@ -185,6 +246,19 @@ def was_loaded(connection: Connection, campaign: int, loader: str) -> bool:
     table = schema.load
     sources = sa.select(table.c.source).where(table.c.campaign == campaign, table.c.done)
     return any(source.rpartition("/")[0] == loader for source in connection.execute(sources).scalars())
+
+
+def is_known(connection: Connection, campaign: int, source: str) -> bool:
+    """
+    Tell whether a campaign has a load of this name, complete or not.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    :param source: who loads what.
+    """
+    table = schema.load
+    named = sa.select(table.c.id).where(table.c.campaign == campaign, table.c.hash == digest(source))
+    return connection.execute(named).first() is not None
 
 
 def being_loaded(connection: Connection, campaign: int, now: float) -> bool:
@@ -317,9 +391,7 @@ def _take(ledger: Ledger, campaign: int, source: str, owner: str, lease: float) 
                 values = {"owner": owner, "lease": now + lease}
                 connection.execute(sa.update(table).where(table.c.id == found.id).values(values))
                 return int(found.id)
-            old = f"{_BROKEN_OFF}{found.id}/{found.source}"
-            values = {"hash": digest(old), "source": old, "owner": None, "lease": 0.0}
-            connection.execute(sa.update(table).where(table.c.id == found.id).values(values))
+            _break_off(connection, found.id, found.source)
         fresh = {"campaign": campaign, "hash": digest(source), "source": source}
         made = connection.execute(sa.insert(table).values(**fresh, owner=owner, lease=now + lease))
         return int(made.inserted_primary_key[0])  # type: ignore[index]  # one row has a key
@@ -349,6 +421,97 @@ def _hand_back(ledger: Ledger, load: int, owner: str) -> None:
             connection.execute(mine)
     except LedgerUnavailable:
         log.info("The load could not be handed back; it can be taken over when its lease ends.")
+
+
+def _withdraw(ledger: Ledger, campaign: int, load: int, owner: str) -> None:
+    """Leave nothing behind of a load that nobody waits for, but what it had merged, hidden, before it turned out so."""
+    table = schema.load
+    with ledger.writing() as connection:
+        CampaignRow.lock(connection, campaign)
+        mine = sa.select(table.c.source).where(table.c.id == load, table.c.owner == owner)
+        source = connection.execute(mine).scalar_one_or_none()
+        if source is None:
+            return
+        if _has_rows(connection, campaign, load):
+            _break_off(connection, load, source)
+        else:
+            connection.execute(sa.delete(table).where(table.c.id == load))
+
+
+def _break_off(connection: Connection, load: int, source: str) -> None:
+    old = f"{_BROKEN_OFF}{load}/{source}"
+    values = {"hash": digest(old), "source": old, "owner": None, "lease": 0.0}
+    connection.execute(sa.update(schema.load).where(schema.load.c.id == load).values(values))
+
+
+def _spooled(
+    batches: Iterable[list[dict[str, Any]]], spool: SpooledTemporaryFile[str]
+) -> Iterator[list[dict[str, Any]]]:
+    """Keep batches while they stream by, in a private file as that of the sort: a query gives other rows when it is run again."""
+    for batch in batches:
+        with _on_disk():
+            spool.write(json.dumps(batch) + "\n")
+            spool.flush()
+        yield batch
+
+
+def _complete(connection: Connection, campaign: int, is_same: Callable[[str], bool]) -> list[int]:
+    """Give the complete loads of a source, whatever its version."""
+    table = schema.load
+    done = sa.select(table.c.id, table.c.source).where(table.c.campaign == campaign, table.c.done)
+    return [one.id for one in connection.execute(done.order_by(table.c.id)) if is_same(one.source)]
+
+
+def _compare(
+    ledger: Ledger,
+    campaign: int,
+    before: list[int],
+    batches: Iterable[list[dict[str, Any]]],
+    renew: Callable[[], None],
+) -> Change:
+    """Compare an audience with the campaign and with complete loads."""
+    table = schema.recipient
+    # The first occurrence of a number is the person; others count as duplicates.
+    first = table.c.occurrence == 1
+    ours = sa.or_(*(table.c.position.between(*_positions(load)) for load in before))
+    skipped = table.c.state == State.SKIPPED.value
+    left = sa.or_(
+        table.c.state == State.PENDING.value,
+        sa.and_(skipped, table.c.reason.in_([reason.value for reason in _PASSING])),
+    )
+
+    def counted(*conditions: sa.ColumnElement[bool]) -> list[Any]:
+        return [sa.func.coalesce(sa.func.sum(sa.case((one, 1), else_=0)), 0) for one in conditions]
+
+    numbered = sa.not_(sa.and_(skipped, table.c.reason == Skip.INVALID_NUMBER.value))
+    new, renewed = 0, time.monotonic()
+    with ledger.reading() as connection:
+        # Before those who are still there: who is sent to meanwhile counts as left rather than not.
+        found = sa.select(sa.func.count(), *counted(left)).where(
+            table.c.campaign == campaign, first, ours, numbered
+        )
+        gone, gone_left = map(int, connection.execute(found).one())
+        seen = sa.select(sa.func.count(), *counted(ours, sa.and_(ours, left)))
+        # A sum that no index has: without statistics PostgreSQL would read the whole campaign for each thousand numbers.
+        seen = seen.where(table.c.campaign + 0 == campaign, first, visible(connection, campaign))
+        for batch in batches:
+            numbers = [
+                row["number"]
+                for row in batch
+                if row["occurrence"] == 1 and row["reason"] != Skip.INVALID_NUMBER
+            ]
+            for start in range(0, len(numbers), _TOGETHER):
+                among = numbers[start : start + _TOGETHER]
+                known, still, still_left = map(
+                    int, connection.execute(seen.where(table.c.number.in_(among))).one()
+                )
+                new += len(among) - known
+                gone -= still
+                gone_left -= still_left
+                if time.monotonic() - renewed > 1:
+                    renew()
+                    renewed = time.monotonic()
+    return Change(new, gone, min(gone, max(0, gone_left)))
 
 
 def _merge(
@@ -381,16 +544,25 @@ def _merge(
 
 
 def _finish(
-    ledger: Ledger, campaign: int, load: int, owner: str, lease: float, watched: set[int], *, missed: bool
+    ledger: Ledger,
+    campaign: int,
+    load: int,
+    owner: str,
+    lease: float,
+    watched: set[int],
+    is_same: Callable[[str], bool],
+    before: list[int],
+    *,
+    missed: bool,
 ) -> Literal["done", "wait", "again"]:
-    """Make the load's rows visible, unless some of them may be hidden under another load."""
+    """Make the load's rows visible, unless some may be hidden under another load, or are to be compared with one."""
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, campaign)
         row.refuse_if_purged()
         now = ledger.now(connection)
         alive = _keep(connection, load, owner, now, lease)
         earlier, free = _others(connection, campaign, load, now)
-        if missed or not alive or watched & free:
+        if missed or not alive or watched & free or _complete(connection, campaign, is_same) != before:
             return "again"
         if earlier:
             watched |= earlier

@@ -33,12 +33,12 @@ def refusal(file: Path) -> str | None:
     return None
 
 
-def temporary_folder() -> Path | None:
+def temporary_folder() -> str | None:
     """Say which folder SQLite takes for its temporary files; None: there is none that it may write to."""
     named = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"))
     for name in (*named, "/var/tmp", "/usr/tmp", "/tmp", "."):  # noqa: S108  # SQLite's own order
         if name and os.path.isdir(name) and os.access(name, os.W_OK | os.X_OK):  # noqa: PTH112  # as SQLite reads it
-            return Path(name)
+            return name
     return None
 
 

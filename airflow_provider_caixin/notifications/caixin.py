@@ -144,7 +144,9 @@ class CaixinNotifier(Covering, BaseNotifier):
                 patience.daemon = True
                 patience.start()
                 try:
-                    campaign.load(audience, f"notifier/{'/'.join(map(str, occasion))}", stop.is_set)
+                    # Two notifiers of one occasion are one source: each with people of its own.
+                    source = f"notifier/{'/'.join(map(str, occasion))}"
+                    campaign.load(audience, source, stop.is_set, audience_change="add")
                     campaign.send(stop)
                 except OutsideWindow as closed:
                     campaign.skip_rest("window_closed")

@@ -99,6 +99,9 @@ class CaixinSendOperator(Covering, BaseOperator):
     :param max_messages: at most so many billed or possibly billed messages in this campaign, of which one that ``on_unknown`` sent
         once more counts once; None: no limit (templated).
     :param on_unknown: ``"hold"``, or ``"resend"`` once what has been unknown for over 10 minutes (may bill twice).
+    :param audience_change: of a source that changed under its campaign: ``"add"`` who is new, or ``"keep"`` to the people whom it
+        gave first. Not given: the same people are no change, people who are only new are added with a WARNING, and where people
+        are gone and others new, or some of those gone would still get the message, the task fails without a retry.
     :param max_failure_ratio: the task fails when this share of what was tried is rejected or unknown.
     :param max_consecutive_failures: failures of the channel in a row, over at least 30 s, that stop the run.
     :param check_template: look at the template before the first send.
@@ -153,6 +156,7 @@ class CaixinSendOperator(Covering, BaseOperator):
         allow_virtual_operators: bool = False,
         max_messages: int | str | None = None,
         on_unknown: Literal["hold", "resend"] = "hold",
+        audience_change: Literal["add", "keep"] | None = None,
         max_failure_ratio: float | None = 0.5,
         max_consecutive_failures: int | None = 50,
         check_template: bool = True,
@@ -179,6 +183,7 @@ class CaixinSendOperator(Covering, BaseOperator):
         self.allow_virtual_operators = read_flag("allow_virtual_operators", allow_virtual_operators)
         self.max_messages = max_messages
         self.on_unknown = on_unknown
+        self.audience_change = audience_change
         self.max_failure_ratio = max_failure_ratio
         self.max_consecutive_failures = max_consecutive_failures
         self.check_template = read_flag("check_template", check_template)
@@ -189,6 +194,8 @@ class CaixinSendOperator(Covering, BaseOperator):
         refuse_place(audience_column)
         one_of("outside_window", outside_window, ("wait", "fail", "skip"))
         one_of("on_unknown", on_unknown, ("hold", "resend"))
+        if audience_change is not None:
+            one_of("audience_change", audience_change, ("add", "keep"))
         check_rules(send_window, frequency_cap, blocked_regions)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -284,7 +291,7 @@ class CaixinSendOperator(Covering, BaseOperator):
             # Before the load: what is in the ledger would be sent by whoever runs this campaign next.
             raise AirflowSkipException(f"The send window is closed; it opens {opens_at:%Y-%m-%d %H:%M}.")
         with metrics.timed("load"):
-            campaign.load(audience, _source(context), stop.is_set)
+            campaign.load(audience, _source(context), stop.is_set, audience_change=self.audience_change)
         try:
             if opens_at is None and self._is_to_look_at_template(stop) and campaign.counts().pending:
                 self._look_at_template(hook, campaign.plan.tpl_id, context)

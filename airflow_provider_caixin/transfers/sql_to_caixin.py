@@ -26,7 +26,7 @@ class SqlToCaixinOperator(CaixinSendOperator):
     The rows are streamed from the database into the ledger, through a cursor on the server's side where the driver has one
     (psycopg, PyMySQL, mysqlclient), and stand nowhere else. The query runs once: a retry, or a task that comes back when the
     window opens, goes on with the people in the ledger. With another text, or other parameters, it is run
-    again and adds who is not in the campaign yet.
+    again, and ``audience_change`` goes by the people whom it finds.
 
     One row is one recipient. Their column is ``audience_column``; without that it is ``mobile``, 手机号, 手机号码 or 手机, in this
     order and whatever their case, else the only column. NULL counts as ``invalid_number``. What ``sql`` and ``parameters`` come

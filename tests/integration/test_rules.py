@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -18,6 +19,7 @@ from sqlalchemy.engine import URL, Connection
 
 from airflow_provider_caixin.audience import AudienceError, Classifier, FileAudience, audience_from
 from airflow_provider_caixin.campaign import (
+    AudienceChanged,
     Campaign,
     CampaignCancelled,
     CampaignError,
@@ -148,6 +150,63 @@ def test_an_audience_file_that_is_gone_next_morning(make: Make, tmp_path: Path) 
         campaign.load(FileAudience(file), "dag/run")
     with pytest.raises(AudienceError):
         campaign.load(FileAudience(tmp_path / "another.txt"), "dag/run/task")
+
+
+def test_a_file_that_changed_under_its_campaign(
+    make: Make, gateway: SandboxServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its people decide: the same are silent, more are a WARNING, others are refused until a person said which are meant."""
+    file, everybody = tmp_path / "audience.txt", people(6)
+
+    def load(numbers: list[str], **said: Any) -> bool:
+        caplog.clear()
+        before = file.stat().st_mtime_ns if file.exists() else 0
+        file.write_text("\n".join(numbers))
+        os.utime(file, ns=(before + 10**9, before + 10**9))
+        return make().load(FileAudience(file), "dag/run/task/-1", **said)
+
+    assert load(everybody[:3])
+    assert load(everybody[:3])
+    assert not make().load(FileAudience(file), "dag/run/task/-1")
+    assert "changed" not in caplog.text
+    assert load(everybody[:4])
+    [warning] = [one.message for one in caplog.records if one.levelname == "WARNING"]
+    assert "1 are new. They are added." in warning
+    refused = r"2 are new and 1 are gone, 1 of whom .*Nobody was added.*audience_change=.add.*keep.*cancel"
+    with pytest.raises(AudienceChanged, match=refused) as raised:
+        load(everybody[1:])
+    assert not any(number in str(raised.value) for number in everybody)
+    # The path was wrong, and is corrected.
+    corrected = tmp_path / "corrected.txt"
+    corrected.write_text(everybody[5])
+    with pytest.raises(AudienceChanged, match="1 are new and 4 are gone"):
+        make().load(FileAudience(corrected), "dag/run/task/-1")
+    assert not load(everybody[1:], audience_change="keep")
+    assert "goes on with the first list" in caplog.text
+    make().send()
+    assert sorted(row["mobile"] for row in gateway.billed()) == everybody[:4]
+    assert load(everybody[1:], audience_change="add")
+    make().send()
+    assert sorted(row["mobile"] for row in gateway.billed()) == everybody
+    # Who is gone has had it: nothing is left to decide.
+    assert load(everybody[1:])
+
+
+def test_who_is_gone_from_a_file_and_would_get_it_all_the_same(make: Make, tmp_path: Path) -> None:
+    """It is refused, until a person said so or cancelled the campaign."""
+    file, everybody = tmp_path / "audience.txt", people(3)
+    file.write_text("\n".join(everybody))
+    make().load(FileAudience(file), "dag/run/task/-1")
+    file.write_text(everybody[0])
+    for _ in range(2):
+        with pytest.raises(AudienceChanged, match="0 are new and 2 are gone, 2 of whom would still get"):
+            make().load(FileAudience(file), "dag/run/task/-1")
+    campaign = make()
+    assert campaign.load(FileAudience(file), "dag/run/task/-1", audience_change="keep")
+    file.unlink()
+    file.write_text("")
+    controls.cancel_campaign(campaign._ledger, "campaign")
+    assert make().load(FileAudience(file), "dag/run/task/-1")
 
 
 def test_progress_is_told_to_the_end(make: Make) -> None:

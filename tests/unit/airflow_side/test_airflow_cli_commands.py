@@ -19,10 +19,12 @@ from typing import Any, NamedTuple
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, StoppedInSilence
 from airflow_provider_caixin.cli import main, sending
 from airflow_provider_caixin.ledger import Ledger, schema, upkeep
 from airflow_provider_caixin.ledgers import embedded_path
+from airflow_provider_caixin.operators.arguments import object_path
 from airflow_provider_caixin.rules import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 
@@ -152,6 +154,113 @@ def test_a_file_is_the_same_campaign_as_long_as_it_is_the_same(
     assert counts["campaign_id"].startswith("cli/65535/audience.csv/")
     assert run(*command).status == 4
     assert len(sandbox.billed()) == 3
+
+
+def rename(old: str, new: str) -> None:
+    """Give a campaign and its loads the names that earlier versions would have given them."""
+    ledger = Ledger.sqlite(embedded_path())
+    with ledger.writing() as connection:
+        table = schema.campaign
+        change = sa.update(table).where(table.c.campaign_id == old)
+        key = connection.execute(sa.select(table.c.id).where(table.c.campaign_id == old)).scalar_one()
+        connection.execute(change.values(campaign_id=new, hash=schema.digest(new)))
+        for load in connection.execute(sa.select(schema.load).where(schema.load.c.campaign == key)).all():
+            source = f"cli/{new}/{load.source.rpartition('/')[2]}"
+            change = sa.update(schema.load).where(schema.load.c.id == load.id)
+            connection.execute(change.values(source=source, hash=schema.digest(source)))
+    ledger.close()
+
+
+def test_a_campaign_that_is_known_by_its_file_s_time(
+    run: Run, tmp_path: Path, sandbox: SandboxServer, to_sandbox: Callable[..., None]
+) -> None:
+    """It goes on as long as the file has that time; afterwards it is named, and nothing is sent beside it."""
+    to_sandbox(frequency_cap="none")
+    path = tmp_path / "list.txt"
+    path.write_text(f"{A}\n{B}\n")
+    line = ("send", "--tpl-id", "65535", str(path), "-y", "-o", "json")
+    new = run(*line, "--max-messages", "1").json["campaign_id"]
+    old = f"cli/65535/list.txt/{FileAudience(object_path(str(path))).fingerprint[:8]}"
+    rename(new, old)
+    again = run(*line, "--max-messages", "1")
+    assert (again.status, again.out) == (4, "")
+    assert f"Campaign {old!r} has this file's time and size" in again.err
+    os.utime(path, (0, 0))
+    # As after Ctrl-C.
+    ledger = Ledger.sqlite(embedded_path())
+    with ledger.writing() as connection:
+        table = schema.campaign
+        row = sa.update(table).where(table.c.campaign_id == old)
+        connection.execute(row.values(pending=1, skipped=0))
+        rest = sa.update(schema.recipient).where(schema.recipient.c.state == "skipped")
+        connection.execute(rest.values(state="pending", reason=None))
+    ledger.close()
+    refused = run(*line)
+    assert (refused.status, refused.out) == (1, "")
+    assert (
+        f"Campaign {old!r} of a file of this name is not finished: 1 recipients are left, 1 got"
+        in refused.err
+    )
+    assert f"add --campaign-id {old};" in refused.err
+    assert run("check", "--tpl-id", "65535", str(path)).err.startswith(f"Campaign {old!r}")
+    path.write_text(f"{B}\n{C}\n")
+    changed = run(*line, "--campaign-id", old)
+    assert changed.status == 1
+    assert "1 are new and 1 are gone, 0 of whom" in changed.err
+    path.write_text(f"{A}\n{B}\n")
+    assert run(*line, "--campaign-id", old).json["sent"] == 2
+    assert sorted(row["mobile"] for row in sandbox.billed()) == [A, B]
+    with Ledger.sqlite(embedded_path()).reading() as connection:
+        sources = (
+            connection.execute(sa.select(schema.load.c.source).order_by(schema.load.c.id)).scalars().all()
+        )
+    assert len(sources) == 2
+
+
+def test_a_file_that_was_edited_while_its_campaign_is_not_finished(
+    run: Run, tmp_path: Path, sandbox: SandboxServer, to_sandbox: Callable[..., None]
+) -> None:
+    """Nobody is billed twice by it: the campaign is named; one that has sent nothing yet is only mentioned."""
+    to_sandbox(frequency_cap="none", max_per_day=1)
+    path = tmp_path / "list.txt"
+    path.write_text(f"{A}\n{B}\n")
+    line = ("send", "--tpl-id", "65535", str(path), "-y", "-o", "json")
+    first = run(*line)
+    assert (first.status, first.json["sent"], first.json["pending"]) == (3, 1, 1)
+    name = first.json["campaign_id"]
+    to_sandbox(frequency_cap="none")
+    path.write_text(f"{B}\n{A}\n{C}\n")
+    refused = run(*line)
+    assert (refused.status, refused.out) == (1, "")
+    assert f"Campaign {name!r} of a file of this name is not finished" in refused.err
+    assert len(sandbox.billed()) == 1
+    going_on = run(*line, "--campaign-id", name)
+    assert (going_on.status, going_on.json["sent"]) == (0, 3)
+    assert "1 are new. They are added." in going_on.err
+    assert sorted(row["mobile"] for row in sandbox.billed()) == [A, B, C]
+    path.write_text(f"{C}\n13912340004\n")
+    assert run(*line, "--campaign-id", name).status == 1
+    assert run(*line, "--campaign-id", name, "--audience-change", "add").json["sent"] == 4
+    # Another file, and numbers that were typed, are other audiences of the same campaign.
+    other = tmp_path / "other.txt"
+    other.write_text("13912340005\n")
+    assert run("send", "--tpl-id", "65535", str(other), "-y", "--campaign-id", name).status == 0
+    assert run("send", "--tpl-id", "65535", "13912340006", "-y", "--campaign-id", name).status == 0
+    assert run("send", "--tpl-id", "65535", "13912340007", "-y", "--campaign-id", name).status == 0
+    assert len(sandbox.billed()) == 7
+    # Nobody can have it twice of a campaign that has reached nobody.
+    to_sandbox(frequency_cap="none", max_per_day=7)
+    other.write_text("13912340008\n")
+    line = ("send", "--tpl-id", "65535", str(other), "-y", "-o", "json")
+    unsent = run(*line)
+    assert (unsent.status, unsent.json["pending"]) == (3, 1)
+    to_sandbox(frequency_cap="none")
+    other.write_text("13912340008\n13912340009\n")
+    beside = run(*line)
+    assert (beside.status, beside.json["sent"]) == (0, 2)
+    assert (
+        f"Campaign {unsent.json['campaign_id']!r} of a file of this name is not finished: 1 rec" in beside.err
+    )
 
 
 @pytest.mark.parametrize("extra", [(), ("--dry-run",)])
@@ -294,10 +403,10 @@ def test_nobody_is_billed_whom_the_question_did_not_count(
             change()
 
     class Changing(Campaign):
-        def load(self, *given: Any) -> bool:
+        def load(self, *given: Any, **named: Any) -> bool:
             if when == "loaded":
                 change()
-            return super().load(*given)
+            return super().load(*given, **named)
 
     monkeypatch.setattr(sending, "confirm", confirm)
     monkeypatch.setattr(sending, "Campaign", Changing)
@@ -325,8 +434,8 @@ def test_a_signal_stops_it_cleanly(
     number: int,
     status: int,
 ) -> None:
-    """The counts are told, who is left stays pending, and the same command goes on without a second bill for anybody."""
-    to_sandbox(messages_per_second=20)
+    """The counts are told, who is left stays pending, and the same command goes on, also after a touch, without a second bill."""
+    to_sandbox(messages_per_second=20, frequency_cap="none")
     path = tmp_path / "many.txt"
     path.write_text("\n".join(f"1391235{n:04}" for n in range(120)))
     line = ["send", "--tpl-id", "65535", str(path), "-y", "-o", "json"]
@@ -343,7 +452,8 @@ def test_a_signal_stops_it_cleanly(
     counts = json.loads(out[out.index("{") :])
     assert counts["total"] == counts["sent"] + counts["unknown"] + counts["pending"] == 120
     assert counts["pending"] > 0
-    to_sandbox(messages_per_second=200)
+    os.utime(path, (0, 0))
+    to_sandbox(messages_per_second=200, frequency_cap="none")
     assert run(*line).json["pending"] == 0
     billed = [row["mobile"] for row in sandbox.billed()]
     assert len(billed) == len(set(billed)) == 120 - counts["unknown"]

@@ -50,12 +50,16 @@ def test_the_audience(sandbox: SandboxServer, context: Any, logged: Callable[[],
 
 
 def test_it_is_called_once(sandbox: SandboxServer, context: Any) -> None:
-    """A second attempt goes on from the ledger; other arguments are another audience."""
+    """A second attempt goes on from the ledger; with other arguments it is called again, and its people decide."""
     for _ in range(2):
         assert operator().execute(context)["sent"] == 2
     assert len(CALLS) == 1
-    assert operator(op_kwargs={"first": "13912340003"}).execute(context)["sent"] == 3
-    assert len(CALLS) == 2
+    other = {"first": "13912340003"}
+    with pytest.raises(AirflowFailException, match="1 are new and 1 are gone"):
+        operator(op_kwargs=other).execute(context)
+    assert len(sandbox.billed()) == 2
+    assert operator(op_kwargs=other, audience_change="add").execute(context)["sent"] == 3
+    assert len(CALLS) == 3
     assert len(sandbox.billed()) == 3
 
 

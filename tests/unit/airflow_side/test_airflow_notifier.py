@@ -73,6 +73,13 @@ def test_a_callback_that_is_called_twice(sandbox: SandboxServer, logged: Callabl
     assert A not in text
 
 
+def test_two_notifiers_of_one_occasion(sandbox: SandboxServer) -> None:
+    """They share a campaign, each with people of its own: neither takes the other for itself, changed."""
+    for mobiles in (A, B, A):
+        notifier(mobiles=mobiles)(task_context())
+    assert sorted(row["mobile"] for row in sandbox.billed()) == [A, B]
+
+
 @pytest.mark.parametrize(
     "context",
     [

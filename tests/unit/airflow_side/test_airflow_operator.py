@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import os
 import re
 from collections.abc import Callable
 from contextlib import closing
@@ -171,6 +173,39 @@ def test_one_id_is_one_campaign(sandbox: SandboxServer, context: Any) -> None:
     assert billed(sandbox) == [A, B, C]
 
 
+def test_a_file_that_was_corrected_while_its_task_waited(
+    sandbox: SandboxServer, context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new time alone is nothing; other people are refused before anything is sent, until a person said which are meant."""
+    file = tmp_path / "people.txt"
+    moments = itertools.count(10**9)
+    opens = datetime.now(timezone(timedelta(hours=8))) + timedelta(hours=3)
+
+    def load(*numbers: str, **arguments: Any) -> CaixinSendOperator:
+        file.write_text("\n".join(numbers))
+        os.utime(file, times=(moment := next(moments), moment))
+        return operator(audience_file=str(file), **arguments)
+
+    closed = {"send_window": f"{opens:%H}:00-{opens:%H}:30", "outside_window": "fail"}
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match="2 recipients stay pending"):
+            load(A, B, **closed).execute(context)
+    assert "changed" not in caplog.text
+    with pytest.raises(
+        AirflowFailException,
+        match=r"of 'dag/run/send/-1' \(audience_file '.*people.txt'\) changed .*: of its people 1 are new and 1 are gone, 1 of whom",
+    ) as refused:
+        load(B, C).execute(context)
+    assert A not in str(refused.value)
+    assert billed(sandbox) == []
+    assert load(B, C, audience_change="keep").execute(context)["sent"] == 2
+    assert "goes on with the first list: nobody is added" in caplog.text
+    assert load(A, B).execute(context)["total"] == 2
+    assert load(A, B, C).execute(context)["total"] == 3
+    assert "of its people 1 are new. They are added." in caplog.text
+    assert billed(sandbox) == [A, B, C]
+
+
 @pytest.mark.parametrize(
     ("map_index", "campaign_id"), [(-1, "dag/run/send"), (0, "dag/run/send/0"), (7, "dag/run/send/7")]
 )
@@ -238,6 +273,7 @@ def test_a_missing_file_may_come(tmp_path: Path, context: Any) -> None:
     [
         ({"outside_window": "explode"}, "outside_window 'explode'"),
         ({"on_unknown": "forget"}, "on_unknown 'forget'"),
+        ({"audience_change": "drop"}, "audience_change 'drop'"),
         ({"send_window": "18:00-09:00"}, "18:00-09:00"),
         ({"frequency_cap": "often"}, "frequency_cap 'often'"),
         ({"blocked_regions": 24}, "blocked_regions 24"),

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.python import PythonOperator
@@ -113,13 +114,20 @@ def opens_soon(context):
     usual = os.environ["AIRFLOW_CONN_CAIXIN_DEFAULT"]
     name = f"AIRFLOW_CONN_{context['ti'].task_id.upper()}"
     os.environ.setdefault(name, usual.replace("00:00-24:00", f"{opens:%H:%M:%S}-24:00"))
+    # Each night a job writes the same people anew.
+    written = Path(os.environ["AIRFLOW_HOME"], "people.txt")
+    written.write_text("13912340008")
+    with written.with_name("attempts.txt").open("a") as attempts:
+        attempts.write("+")
+    os.utime(written, times=(moment := written.with_name("attempts.txt").stat().st_size, moment))
 
 with DAG("waiting", schedule=None) as waiting:
-    for name, deferrable, mobile in (("deferred", True, "13912340007"), ("rescheduled", False, "13912340008")):
+    written = {"audience_file": Path(os.environ["AIRFLOW_HOME"], "people.txt")}
+    for name, deferrable, people in (("deferred", True, {"mobiles": ["13912340007"]}), ("rescheduled", False, written)):
         CaixinSendOperator(
             task_id=name,
             tpl_id=65535,
-            mobiles=[mobile],
+            **people,
             caixin_conn_id=name,
             deferrable=deferrable,
             pre_execute=opens_soon,
@@ -279,10 +287,12 @@ def test_guards_that_come_to_nothing(runs: Runs) -> None:
 
 
 def test_waiting_for_the_window(runs: Runs) -> None:
-    """A task that finds the window closed gives its slot back, comes back at the opening and sends."""
+    """A task that finds the window closed gives its slot back, comes back at the opening and sends, also when its file has a new time."""
     before = len(runs.sandbox.billed())
     text = runs.run(("dags", "waiting", {}))
     assert text.count("recipients wait until") == 2
+    assert text.count("Audience loaded in") == 3
+    assert "changed under campaign" not in text
     assert {row["mobile"] for row in runs.sandbox.billed()[before:]} == {"13912340007", "13912340008"}
 
 

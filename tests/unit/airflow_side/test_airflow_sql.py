@@ -73,13 +73,15 @@ def test_it_runs_once(crm: Path, sandbox: SandboxServer, context: Any) -> None:
 
 
 @pytest.mark.usefixtures("crm")
-def test_other_parameters_add(sandbox: SandboxServer, context: Any) -> None:
-    """Parameters are part of what a query is known by."""
-    for tier in (1, 2):
-        result = operator(sql="SELECT mobile FROM customer WHERE tier = ?", parameters=[tier]).execute(
-            context
-        )
-    assert result["sent"] == 3
+def test_other_parameters(sandbox: SandboxServer, context: Any) -> None:
+    """They are part of what a query is known by; whom it finds with them is added once a person said so."""
+    sql = "SELECT mobile FROM customer WHERE tier = ?"
+    first = operator(sql=sql, parameters=[1]).execute(context)
+    with pytest.raises(AirflowFailException, match=r"changed under campaign .* are new and .* are gone"):
+        operator(sql=sql, parameters=[2]).execute(context)
+    kept = operator(sql=sql, parameters=[2], audience_change="keep").execute(context)
+    assert kept == first
+    assert operator(sql=sql, parameters=[2], audience_change="add").execute(context)["sent"] == 3
     assert billed(sandbox) == [A, B, C]
 
 

@@ -138,7 +138,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(name=NAMES, source=st.sampled_from("abc"), rows=st.lists(st.sampled_from(PEOPLE), max_size=6))
     def load(self, name: str, source: str, rows: list[str]) -> None:
         """Load an audience; the same source again changes nothing."""
-        self.campaigns[name].load(audience_from(rows), source)
+        self.campaigns[name].load(audience_from(rows), source, audience_change="add")
 
     @rule(which=st.lists(st.tuples(NAMES, st.integers(0, 1)), min_size=1, max_size=4))
     def ticks(self, which: list[tuple[str, int]]) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -22,8 +23,10 @@ from airflow_provider_caixin.ledger import (
 )
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.loads import (
+    Change,
     LoadGivenUp,
     LoadLost,
+    LoadUnwanted,
     load_audience,
     sorted_audience,
     visible_ranges,
@@ -468,3 +471,95 @@ def test_a_loader_that_slept_while_it_merged_looks_once_more(
     assert load_audience(ledger, campaign, "s", lambda: [(A, None), (B, None)], lease=60, give_up=sleeps)
     assert slept
     assert states(ledger, campaign) == {(A, "pending", None): 1, (B, "pending", None): 1}
+
+
+def change(ledger: Ledger, campaign: int, source: str, rows: Rows, *, wanted: bool = True) -> Change:
+    """Load another version of the source ``s``, and give what is different."""
+    told: list[Change] = []
+
+    def heed(found: Change) -> bool:
+        told.append(found)
+        return wanted
+
+    def is_same(name: str) -> bool:
+        return name.startswith("s/")
+
+    options: Any = {"lease": 60, "is_same": is_same, "heed": heed}
+    if wanted:
+        assert load_audience(ledger, campaign, source, lambda: rows, **options)
+    else:
+        with pytest.raises(LoadUnwanted) as refused:
+            load_audience(ledger, campaign, source, lambda: rows, **options)
+        assert refused.value.change == told[0]
+    return told[0]
+
+
+def test_a_source_that_changed_is_compared_by_its_people(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by rows, order, or what is no number; people of other sources are neither new nor gone."""
+    for name, few in (("BATCH", 2), ("_TOGETHER", 1), ("_IN_MEMORY", 1)):
+        monkeypatch.setattr(loads, name, few)
+    campaign = make(ledger)
+    other: Rows = [("13900000001", None), ("13900000002", None)]
+    load(ledger, campaign, "other/1", other)
+    load(
+        ledger,
+        campaign,
+        "s/1",
+        [(A, None), (B, "blocked_region"), (C, "frequency_cap"), (A, None), *other[:1]],
+    )
+    same: Rows = [(C, None), ("x", "invalid_number"), (B, None), (B, None), (A, None)]
+    assert change(ledger, campaign, "s/2", same) == Change(0, 0, 0)
+    assert change(ledger, campaign, "s/3", [*same, *other]) == Change(0, 0, 0)
+    assert change(ledger, campaign, "s/4", [*same, ("13900000003", None)]) == Change(1, 0, 0)
+    # B is blocked and C may be sent to tomorrow.
+    assert change(ledger, campaign, "s/5", [("13900000003", None)]) == Change(0, 3, 2)
+    assert change(ledger, campaign, "s/6", [*same, ("13900000004", None)]) == Change(1, 1, 1)
+    pending = {row for row, state, _ in states(ledger, campaign) if state == "pending"}
+    assert pending == {A, *(f"1390000000{last}" for last in range(1, 5))}
+
+
+def test_a_change_that_is_not_wanted_leaves_nothing_behind(ledger: Ledger) -> None:
+    """No row, no load that anybody waits for; who wants it loads it."""
+    campaign = make(ledger)
+    load(ledger, campaign, "s/1", [(A, None), (B, None)])
+    before = states(ledger, campaign)
+    for _ in range(2):
+        found = change(ledger, campaign, "s/2", [(B, None), (C, None), (C, None)], wanted=False)
+        assert found == Change(1, 1, 1)
+    assert states(ledger, campaign) == before
+    with ledger.reading() as connection:
+        for table, number in ((schema.load, 1), (schema.recipient, 2)):
+            assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == number
+    assert change(ledger, campaign, "s/2", [(B, None), (C, None)]) == Change(1, 1, 1)
+    assert counts(ledger, campaign)[State.PENDING] == 3
+
+
+def test_two_versions_of_a_source_at_once(ledger: Ledger) -> None:
+    """Whoever ends second is compared with the first, also when it had begun with nothing to compare with."""
+    campaign = make(ledger)
+    crash_half_way(ledger, campaign, "s/1", [(A, None), (B, None)])
+
+    def meanwhile() -> Rows:
+        with ledger.writing() as connection:
+            first = sa.update(schema.load).where(schema.load.c.source == "s/1")
+            connection.execute(first.values(done=True, owner=None))
+        return [(B, None), (C, None)]
+
+    with pytest.raises(LoadUnwanted) as refused:
+        load_audience(
+            ledger,
+            campaign,
+            "s/2",
+            meanwhile,
+            lease=60,
+            is_same=lambda name: name.startswith("s/"),
+            heed=lambda _: False,
+        )
+    assert refused.value.change == Change(1, 1, 1)
+    assert states(ledger, campaign) == {(A, "pending", None): 1, (B, "pending", None): 1}
+    with ledger.reading() as connection:
+        assert not loads.is_unfinished(connection, campaign)
+    assert load(ledger, campaign, "another", [(C, None)])
+    assert counts(ledger, campaign)[State.PENDING] == 3
