@@ -112,6 +112,6 @@ def test_the_temporary_folder_is_sqlite_s(tmp_path: Path, monkeypatch: pytest.Mo
     """Its own variable goes before the usual one, and one that leads nowhere is passed over."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path / "no"))
-    assert temporary_folder() == tmp_path
+    assert temporary_folder() == str(tmp_path)
     (tmp_path / "no").mkdir()
-    assert temporary_folder() == tmp_path / "no"
+    assert temporary_folder() == str(tmp_path / "no")
