@@ -306,7 +306,8 @@ class Run:
         self._ticks += 1
         self._tick_outcomes.clear()
         with self._ledger.writing() as connection:
-            gate = Gate.open(connection, self._account)
+            gate = Gate.of(connection, self._campaign, self._account)
+            self._account = gate.id
             row = CampaignRow.lock(connection, self._campaign)
             read_at = time.monotonic()
             now = row.active_at = self._ledger.now(connection)
