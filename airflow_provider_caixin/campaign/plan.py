@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 import pendulum
 
@@ -20,6 +20,8 @@ from airflow_provider_caixin.rules import (
     china_midnight,
     in_china,
 )
+
+_ANY_TIME: Final = SendWindow("00:00-24:00")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +122,22 @@ class Plan:
         # "close", which is refused where there is no window.
         return float(self.window.closes_at(loaded).timestamp()) if self.window else None
 
-    def opening(self, now: float) -> pendulum.DateTime | None:
+    def seconds_to_post(self, now: float) -> float:
         """
-        Say when a closed window opens; None: it is open, or will be in a moment.
+        Reckon how long until a request may leave, so that it arrives inside the window and on the same China day; 0 is now.
 
         :param now: a moment, in seconds since the epoch.
         """
-        if self.window is None or self.window.seconds_to_post(now, self.timeout) <= OPENING_GUARD:
+        return (self.window or _ANY_TIME).seconds_to_post(now, self.timeout)
+
+    def opening(self, now: float, patience: float = OPENING_GUARD) -> pendulum.DateTime | None:
+        """
+        Say when a closed window opens; None: it is open, or will be in a moment, as all-day windows are at midnight.
+
+        :param now: a moment, in seconds since the epoch.
+        :param patience: how many seconds are a moment.
+        """
+        if self.window is None or self.window.all_day or self.seconds_to_post(now) <= patience:
             return None
         return self.window.next_opening(pendulum.from_timestamp(now, tz=CHINA))
 
