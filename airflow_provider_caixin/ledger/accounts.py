@@ -17,6 +17,7 @@ from airflow_provider_caixin.ledger.schema import digest
 log = logging.getLogger(__name__)
 
 _table: Final = schema.account
+_NOTING: Final = sa.select(schema.meta.c.value).where(schema.meta.c.name == "uuid").with_for_update()
 
 
 class NoSuchAccount(LedgerError):
@@ -109,19 +110,10 @@ def resolve_account(connection: Connection, name: str, key: AccountKey | None) -
     :param key: the connection's AppKey; None: only the name counts.
     :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
     """
-    named = peek_account(connection, name)
     if key is None:
-        return named
-    owner = _owner(connection, key)
-    unnamed = name == key.unnamed
-    if owner is None and not unnamed:
-        # Ledgers of older versions know no keys, but a name that was made of this one.
-        owner = peek_account(connection, key.unnamed)
-    if owner is None:
-        return _last_of(connection, key.conn_id) if unnamed and named is None else named
-    if owner == named or (unnamed and named is None):
-        return owner
-    raise KeyOfAnotherAccount(_one_account(connection, owner, name, key, merge=named is not None))
+        return peek_account(connection, name)
+    seen = _Seen.of(connection, name, key)
+    return seen.account(connection, name, key)
 
 
 def open_account(ledger: Ledger, connection: Connection, name: str, key: AccountKey | None) -> int:
@@ -136,27 +128,28 @@ def open_account(ledger: Ledger, connection: Connection, name: str, key: Account
     """
     if key is None:
         return find_account(ledger, connection, name)
+    seen = _Seen.of(connection, name, key)
+    found = seen.account(connection, name, key)
+    if found is None or seen.owner is None or seen.last != found:
+        # Whoever has something to note does it alone: in rows that are yet to be made two would lock each other out.
+        connection.execute(_NOTING)
     lock = sa.select(_table.c.name).where(_table.c.id == sa.bindparam("key")).with_for_update()
     while True:
-        known, last = _owner(connection, key), _last_of(connection, key.conn_id)
-        found = resolve_account(connection, name, key)
+        seen = _Seen.of(connection, name, key)
+        found = seen.account(connection, name, key)
         account = find_account(ledger, connection, name) if found is None else found
         # It may have been merged into another meanwhile.
         if locked := connection.execute(lock, {"key": account}).one_or_none():
             break
-    connection.execute(
-        ledger.insert_if_absent(schema.account_key), {"hash": key.fingerprint, "account": account}
-    )
-    if _owner(connection, key) != account:
-        raise LedgerUnavailable(
-            f"The AppKey of connection {key.conn_id!r} was taken by another account this very moment."
-        )
-    mine = {"hash": digest(key.conn_id), "conn_id": key.conn_id, "account": account}
-    connection.execute(ledger.insert_if_absent(schema.account_connection), mine)
-    whose = sa.update(schema.account_connection).where(schema.account_connection.c.hash == mine["hash"])
-    connection.execute(whose.values(account=account))
-    if known is None and last is not None:
-        _tell(connection, key, last, account, locked.name, named=name != key.unnamed)
+    if seen.owner is None:
+        connection.execute(sa.insert(schema.account_key).values(hash=key.fingerprint, account=account))
+    table, mine = schema.account_connection, digest(key.conn_id)
+    if seen.last is None:
+        connection.execute(sa.insert(table).values(hash=mine, conn_id=key.conn_id, account=account))
+    elif seen.last != account:
+        connection.execute(sa.update(table).where(table.c.hash == mine).values(account=account))
+    if seen.owner is None and seen.last is not None:
+        _tell(connection, key, seen.last, account, locked.name, named=name != key.unnamed)
     return account
 
 
@@ -286,7 +279,7 @@ def separate_account(ledger: Ledger, key: AccountKey, new: str) -> None:
     """
     table = schema.account_key
     with ledger.writing() as connection:
-        owner = _owner(connection, key)
+        owner = connection.execute(sa.select(_owner(key))).scalar_one()
         if owner is None:
             raise NoSuchAccount(f"connection {key.conn_id!r}: nothing was sent with its AppKey.")
         Gate.open(connection, owner)
@@ -313,16 +306,47 @@ def _known(connection: Connection, name: str) -> int:
     return key
 
 
-def _owner(connection: Connection, key: AccountKey) -> int | None:
+def _owner(key: AccountKey) -> sa.ScalarSelect[int]:
     table = schema.account_key
-    whose = sa.select(table.c.account).where(table.c.hash == key.fingerprint)
-    return connection.execute(whose).scalar_one_or_none()
+    return sa.select(table.c.account).where(table.c.hash == key.fingerprint).scalar_subquery()
 
 
-def _last_of(connection: Connection, conn_id: str) -> int | None:
-    table = schema.account_connection
-    last = sa.select(table.c.account).where(table.c.hash == digest(conn_id))
-    return connection.execute(last).scalar_one_or_none()
+class _Seen(NamedTuple):
+    """
+    What is known of a name and an AppKey, read at one moment: accounts' keys.
+
+    :param named: the account of that name.
+    :param owner: the AppKey's.
+    :param unnamed: the one whose name was made of the AppKey.
+    :param last: the one that the connection sent by last.
+    """
+
+    named: int | None
+    owner: int | None
+    unnamed: int | None
+    last: int | None
+
+    @classmethod
+    def of(cls, connection: Connection, name: str, key: AccountKey) -> _Seen:
+        """Read it: in several statements what others do meanwhile would contradict itself."""
+        named, unnamed = (
+            sa.select(_table.c.id).where(_table.c.hash == digest(one)).scalar_subquery()
+            for one in (name, key.unnamed)
+        )
+        table = schema.account_connection
+        last = sa.select(table.c.account).where(table.c.hash == digest(key.conn_id)).scalar_subquery()
+        return cls(*connection.execute(sa.select(named, _owner(key), unnamed, last)).one())
+
+    def account(self, connection: Connection, name: str, key: AccountKey) -> int | None:
+        """Say which account that is, see :func:`resolve_account`."""
+        gives_none = name == key.unnamed and self.named is None
+        # Ledgers of older versions know no keys, but a name that was made of this one.
+        owner = self.unnamed if self.owner is None else self.owner
+        if owner is None:
+            return self.last if gives_none else self.named
+        if owner == self.named or gives_none:
+            return owner
+        raise KeyOfAnotherAccount(_one_account(connection, owner, name, key, merge=self.named is not None))
 
 
 def _one_account(connection: Connection, owner: int, name: str, key: AccountKey, *, merge: bool) -> str:

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin.ledger import Ledger, State, accounts, catalogue, schema, upkeep
+from airflow_provider_caixin.ledger import (
+    Ledger,
+    State,
+    accounts,
+    catalogue,
+    schema,
+    upkeep,
+)
 from airflow_provider_caixin.ledger.accounts import AccountKey
 from airflow_provider_caixin.ledger.gate import DAY
 
@@ -199,3 +207,36 @@ def test_two_accounts_become_one(past: Past, ledger: Ledger, days: tuple[float, 
     with ledger.reading() as connection:
         assert {one.account for one in catalogue.campaigns(connection, NOW)} == {"two"}
     assert not list(upkeep.disagreements(ledger))
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_of_two_names_at_once_one_gets_the_key(ledger: Ledger, merge: bool) -> None:
+    """The others are refused, and none fails otherwise, also while accounts are merged."""
+    opened(ledger, "another", key(2, "conn 0"))
+    opened(ledger, "more", key(3, "conn 1"))
+
+    def claim(number: int) -> str | None:
+        if number == 4 and merge:
+            accounts.merge_accounts(ledger, "more", "another")
+        name = "odd" if number % 2 else "even"
+        try:
+            with ledger.writing() as connection:
+                accounts.open_account(ledger, connection, name, key(1, f"conn {number}"))
+        except accounts.KeyOfAnotherAccount:
+            return None
+        return name
+
+    with ThreadPoolExecutor(8) as pool:
+        got = set(pool.map(claim, range(16))) - {None}
+    kept = {"another"} if merge else {"another", "more"}
+    assert len(got) == 1
+    assert set(names(ledger)) == got | kept
+
+
+@pytest.mark.parametrize("name", ["shop", None])
+def test_many_open_an_account_at_once(ledger: Ledger, name: str | None) -> None:
+    """As mapped tasks do, the first time and later."""
+    for _ in range(2):
+        with ThreadPoolExecutor(8) as pool:
+            got = list(pool.map(lambda number: opened(ledger, name, key(1, f"conn {number % 2}")), range(16)))
+        assert [*set(got)] == names(ledger)
