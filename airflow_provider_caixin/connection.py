@@ -15,6 +15,7 @@ from airflow_provider_caixin.rules import DEFAULT_RATE, GATEWAY_RATE, FrequencyC
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.juhe.client import JuheClient
+    from airflow_provider_caixin.ledger.accounts import AccountKey
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ DEFAULT_TIMEOUT: Final = 10.0
 # A claim is leased for 60 s, which has to be more than three timeouts.
 TIMEOUT_LIMIT: Final = 20.0
 NO_RULE: Final = "none"
+# What is hashed with the AppKey for the ledger's memory of it and is hashed nowhere else.
+_FINGERPRINT: Final = b"airflow-provider-caixin account key\0"
 
 _EXTRA_FIELDS: Final = (
     "timeout",
@@ -146,7 +149,7 @@ class CaixinConnection:
             port=port,
             path_suffix=setting("path_suffix", _path_suffix) or "",
             timeout=setting("timeout", _seconds) or DEFAULT_TIMEOUT,
-            account=setting("account", _name) or hashlib.sha256(app_key.encode()).hexdigest()[:16],
+            account=setting("account", _name) or _unnamed(app_key),
             messages_per_second=setting("messages_per_second", _rate) or DEFAULT_RATE,
             max_per_day=setting("max_per_day", _count, can_be_off=True),
             send_window=setting("send_window", lambda value, _: SendWindow.parse(value), can_be_off=True),
@@ -157,6 +160,13 @@ class CaixinConnection:
             ledger_conn_id=setting("ledger_conn_id", _name),
             origins=origins,
         )
+
+    def account_key(self) -> AccountKey:
+        """Say what the ledger may know of the AppKey, so that it is one account: a digest that is made for nothing else."""
+        from airflow_provider_caixin.ledger.accounts import AccountKey
+
+        fingerprint = hashlib.sha256(_FINGERPRINT + self.app_key.encode()).hexdigest()
+        return AccountKey(fingerprint, self.conn_id, _unnamed(self.app_key))
 
     def client(self, **options: Any) -> JuheClient:
         """
@@ -175,6 +185,11 @@ class CaixinConnection:
             timeout=self.timeout,
             **options,
         )
+
+
+def _unnamed(app_key: str) -> str:
+    """Name an account that was given no name."""
+    return hashlib.sha256(app_key.encode()).hexdigest()[:16]
 
 
 def regions_of(value: object, name: str = "blocked_regions") -> tuple[str, ...]:

@@ -19,9 +19,10 @@ def is_loaded(ledger: Ledger, plan: Plan) -> bool:
     :param plan: the campaign's.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
     :raises CampaignPurged: when its recipients were forgotten.
+    :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
     """
     with ledger.reading() as connection:
-        account = accounts.peek_account(connection, plan.account)
+        account = accounts.resolve_account(connection, plan.account, plan.account_key)
         key = campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
         return key is not None and CampaignRow.read(connection, key).loaded_at is not None
 

@@ -61,6 +61,7 @@ class Campaign:
     :param origin: the task that runs it; None: the command line.
     :raises CampaignPurged: when the campaign is over and its recipients were forgotten.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
+    :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
     :raises ValueError: when the lease is too short for the timeout.
     """
 
@@ -88,7 +89,7 @@ class Campaign:
         self._lease = lease
         self._senders = senders
         with ledger.writing() as connection:
-            self._account = accounts.find_account(ledger, connection, plan.account)
+            self._account = accounts.open_account(ledger, connection, plan.account, plan.account_key)
             self._key = campaigns.find_campaign(
                 ledger, connection, plan.campaign_id, self._account, plan.tpl_id, clock()
             )
@@ -309,7 +310,7 @@ class Campaign:
         """Say how long the run will take and what of it falls behind today's closing."""
         with self._ledger.reading() as connection:
             row = CampaignRow.read(connection, self._key)
-            had, looked_at = messages.had_template(connection, self._key, self._account, self.plan.tpl_id)
+            had, looked_at = messages.had_template(connection, self._key, row.account, self.plan.tpl_id)
         pending = row.counts[State.PENDING]
         seconds = pending / self.plan.rate
         log.info(
@@ -341,9 +342,10 @@ def is_new(ledger: Ledger, plan: Plan) -> bool:
     :param plan: the campaign's.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
     :raises CampaignPurged: when its recipients were forgotten.
+    :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
     """
     with ledger.reading() as connection:
-        account = accounts.peek_account(connection, plan.account)
+        account = accounts.resolve_account(connection, plan.account, plan.account_key)
         return campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id) is None
 
 

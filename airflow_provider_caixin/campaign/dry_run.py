@@ -45,12 +45,13 @@ def dry_run(
     :param tell: called with each row of the audience that the campaign does not have yet.
     :param clock: the host's clock, for the expiry.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
+    :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
     """
     counts = Counts(plan.campaign_id, plan.tpl_id)
     over: Skip | None = None
     begun_at = clock()
     with ledger.reading() as connection:
-        account = accounts.peek_account(connection, plan.account)
+        account = accounts.resolve_account(connection, plan.account, plan.account_key)
         campaign = campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
         passed, spent = 0, 0
         earlier = _Earlier(connection, campaign, account, plan.tpl_id)

@@ -13,6 +13,7 @@ How a run of a campaign can end otherwise than with everything settled.
         StoppedInSilence     and the ledger does not answer
       LedgerSilent         the ledger neither answers nor fails; to be run again
       CampaignInterrupted  gateway, channel or ledger do not work; to be run again
+        ClocksApart          the host's clock and the ledger's are too far apart
       CampaignFatal        running again helps nothing before a person acted
         FailureRatioReached  settled, but too much of it failed
         AudienceChanged      a source gives other people than before; a person says which are meant
@@ -76,6 +77,10 @@ class LedgerSilent(CampaignError):
 
     Nothing more can be read from it, not even the counts.
     """
+
+
+class ClocksApart(CampaignInterrupted):
+    """The host's clock and the ledger's are more than 30 s apart: one of them may have the wrong day or hour."""
 
 
 class CampaignFatal(CampaignError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 import pendulum
 
 from airflow_provider_caixin.audience import Classifier
+from airflow_provider_caixin.ledger.accounts import AccountKey
 from airflow_provider_caixin.rules import (
     CHINA,
     DEFAULT_RATE,
@@ -20,6 +21,8 @@ from airflow_provider_caixin.rules import (
     in_china,
 )
 
+_ANY_TIME: Final = SendWindow("00:00-24:00")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -29,6 +32,7 @@ class Plan:
     :param campaign_id: the campaign's name; the same name is the same campaign.
     :param tpl_id: the template.
     :param account: what gate and caps are counted by.
+    :param account_key: what the ledger may know of the AppKey, of which there is one account; None: the account's name decides alone.
     :param rate: messages a second of the account, above 0 and at most 300 (发送速度：300条/s); 2 % below it by
         default, because the gateway counts arrivals and arrivals jitter.
     :param window: the send window; None: any time.
@@ -64,6 +68,7 @@ class Plan:
     max_consecutive_failures: int | None = 50
     timeout: float = 10.0
     loosened: tuple[str, ...] = ()
+    account_key: AccountKey | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.campaign_id, str) or not self.campaign_id.strip():
@@ -117,13 +122,22 @@ class Plan:
         # "close", which is refused where there is no window.
         return float(self.window.closes_at(loaded).timestamp()) if self.window else None
 
-    def opening(self, now: float) -> pendulum.DateTime | None:
+    def seconds_to_post(self, now: float) -> float:
         """
-        Say when a closed window opens; None: it is open, or will be in a moment.
+        Reckon how long until a request may leave, so that it arrives inside the window and on the same China day; 0 is now.
 
         :param now: a moment, in seconds since the epoch.
         """
-        if self.window is None or self.window.seconds_to_post(now, self.timeout) <= OPENING_GUARD:
+        return (self.window or _ANY_TIME).seconds_to_post(now, self.timeout)
+
+    def opening(self, now: float, patience: float = OPENING_GUARD) -> pendulum.DateTime | None:
+        """
+        Say when a closed window opens; None: it is open, or will be in a moment, as all-day windows are at midnight.
+
+        :param now: a moment, in seconds since the epoch.
+        :param patience: how many seconds are a moment.
+        """
+        if self.window is None or self.window.all_day or self.seconds_to_post(now) <= patience:
             return None
         return self.window.next_opening(pendulum.from_timestamp(now, tz=CHINA))
 

@@ -11,11 +11,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.answers import Answer, Job, is_channel_failure, settlement
+from airflow_provider_caixin.campaign.clocks import Clocks
 from airflow_provider_caixin.campaign.counts import Outcome, Progress
 from airflow_provider_caixin.campaign.exceptions import (
     CampaignCancelled,
@@ -58,6 +60,8 @@ DOUBTS_EVERY: Final = 10.0
 MOST_LEAD: Final = 0.5
 LOOK: Final = 0.2
 ASLEEP: Final = 2.0
+# What opens in so many seconds is waited for: the two guards of midnight, and what the clocks may be apart.
+SOON: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,7 @@ class Run:
         self._account = account
         self._campaign = campaign
         self._clock = clock
+        self._clocks = Clocks(clock)
         self._lease = lease
         self._stop = stop
         self._outcomes = outcomes
@@ -306,10 +311,12 @@ class Run:
         self._ticks += 1
         self._tick_outcomes.clear()
         with self._ledger.writing() as connection:
-            gate = Gate.open(connection, self._account)
+            gate = Gate.of(connection, self._campaign, self._account)
+            self._account = gate.id
             row = CampaignRow.lock(connection, self._campaign)
             read_at = time.monotonic()
-            now = row.active_at = self._ledger.now(connection)
+            now = row.active_at = self._clocks.read(partial(self._ledger.now, connection))
+            self._end(self._clocks.ending())
             gate.begin_day(china_midnight(now))
             settlements += self._settle(connection, gate, row, answers, now)
             self._tick_outcomes[State.UNKNOWN, ""] += messages.expire_leases(connection, row, now)
@@ -362,15 +369,14 @@ class Run:
     def _may_claim(self) -> bool:
         return self._ending is None and not self._health.is_backing_off() and self._may_post()
 
-    def _may_post(self) -> bool:
-        """Look at everything that can forbid a request from one moment to the next."""
+    def _may_post(self, within: float = 0.0) -> bool:
+        """Look at everything that can forbid a request from one moment to the next, or within some seconds."""
         if self._stop.is_set() or self._ending is not None:
             return False
-        now = self._clock()
-        if self._expires is not None and now >= self._expires:
+        moments = self._clocks.moments()
+        if self._expires is not None and moments[0] >= self._expires:
             return False
-        window = self._plan.window
-        return window is None or window.seconds_to_post(now, self._plan.timeout) == 0
+        return all(self._plan.seconds_to_post(moment) <= within for moment in moments)
 
     def _claim(
         self, connection: Connection, gate: Gate, row: CampaignRow, now: float, read_at: float
@@ -483,7 +489,7 @@ class Run:
         if self._senders.out:
             return False
         pending = seen.counts[State.PENDING]
-        more = pending or (self._doubts_left and self._may_post() and not seen.volume_used)
+        more = pending or (self._doubts_left and self._may_post(SOON) and not seen.volume_used)
         if not more and not seen.counts[State.IN_FLIGHT]:
             # Nothing is left to do or to be run again, whatever would have ended the run.
             if not isinstance(self._ending, CampaignCancelled | CampaignFatal):
@@ -508,16 +514,14 @@ class Run:
         return self._ending is not None
 
     def _look_at_window(self) -> None:
-        window = self._plan.window
-        if window is None:
-            return
-        now = self._clock()
-        wait = window.seconds_to_post(now, self._plan.timeout)
-        if self._expires is not None and now + wait >= self._expires:
+        plan, (host, ledger) = self._plan, self._clocks.moments()
+        wait = max(plan.seconds_to_post(host), plan.seconds_to_post(ledger))
+        if self._expires is not None and host + wait >= self._expires:
             # Nobody needs to wait a night for that.
             self._skip_rest(Skip.EXPIRED)
-        elif opens_at := self._plan.opening(now):
-            sentence = f"The send window {window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}."
+        # An opening that has passed by the host's clock is no moment to come back at: the ledger's is waited for here.
+        elif opens_at := plan.opening(host) or plan.opening(ledger, SOON):
+            sentence = f"The send window {plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}."
             self._end(OutsideWindow(sentence, opens_at))
 
     def _skip_rest(self, reason: Skip) -> None:

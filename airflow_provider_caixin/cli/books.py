@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from datetime import datetime
 from typing import Any
 
 from airflow_provider_caixin.cli.output import moment, show, show_one
-from airflow_provider_caixin.cli.places import account_of, open_book
+from airflow_provider_caixin.cli.places import account_of, open_book, peek_settings
 from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say
 from airflow_provider_caixin.ledger import Ledger, traffic, upkeep
 from airflow_provider_caixin.ledger import accounts as ledger_accounts
@@ -39,9 +40,9 @@ def show_account(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    name = account_of(args)
+    wanted = account_of(args)
     with open_book(args) as ledger, ledger.reading() as connection:
-        now = ledger.now(connection)
+        name, now = wanted.name_in(ledger), ledger.now(connection)
         found = next((one for one in ledger_accounts.accounts(connection) if one.name == name), None)
     if found is None:
         raise _no_account(name)
@@ -55,9 +56,10 @@ def pause_account(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    name = account_of(args)
+    wanted = account_of(args)
     with open_book(args, make=not args.account) as ledger:
         _refuse_unknown(ledger, args)
+        name = wanted.name_in(ledger)
         ledger_accounts.pause_account(ledger, name)
     say(f"Account {name!r} is paused: all its campaigns stop, and none starts.")
     return Exit.DONE
@@ -69,9 +71,10 @@ def resume_account(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    name = account_of(args)
+    wanted = account_of(args)
     with open_book(args) as ledger:
         _refuse_unknown(ledger, args)
+        name = wanted.name_in(ledger)
         ledger_accounts.pause_account(ledger, name, paused=False)
     say(f"Account {name!r} goes on.")
     return Exit.DONE
@@ -79,19 +82,65 @@ def resume_account(args: argparse.Namespace) -> Exit:
 
 def rename_account(args: argparse.Namespace) -> Exit:
     """
-    Rename an account.
+    Rename an account, or merge it into the one that has the name.
 
     :param args: the command's.
     """
-    name, new = account_of(args), args.new.strip()
+    wanted, new = account_of(args), _new_name(args)
+    merged: Account | None = None
+    with open_book(args) as ledger:
+        name = wanted.name_in(ledger)
+        if name == new:
+            raise Refused(f"Account {name!r} has that name already: expected another one.")
+        with ledger.reading() as connection:
+            both = all(ledger_accounts.peek_account(connection, one) is not None for one in (name, new))
+        if both:
+            confirm(
+                f"There is an account {new!r} already. Merge {name!r} into it, with its campaigns, caps and count of the day? That "
+                "cannot be undone.",
+                yes=args.yes,
+            )
+            merged = ledger_accounts.merge_accounts(ledger, name, new)
+        else:
+            ledger_accounts.rename_account(ledger, name, new)
+    say(f"Account {name!r} is {new!r} now: put it into the extra account of all its connections.")
+    if merged is not None and merged.paused:
+        say(f"It is paused, as one of the two was: account resume --account {shlex.quote(new)}")
+    if merged is not None and merged.max_per_day is not None:
+        say(
+            f"It may send {merged.max_per_day:,} messages in a China day, the lower of the limits that were set."
+        )
+    return Exit.DONE
+
+
+def separate_account(args: argparse.Namespace) -> Exit:
+    """
+    Give a connection's AppKey an account of its own.
+
+    :param args: the command's.
+    """
+    settings, new = peek_settings(args), _new_name(args)
+    if settings is None:
+        raise Refused("Whose AppKey? Name its connection with --conn-id.")
+    key = settings.account_key()
+    with open_book(args) as ledger:
+        with ledger.reading() as connection:
+            name = ledger_accounts.name_in_force(connection, settings.account, key)
+        confirm(
+            f"Is the AppKey of connection {key.conn_id!r} that of another account of Juhe's than {name!r} is? As account "
+            f"{new!r} it has caps, volume and a rate of its own; what it has sent so far stays with {name!r}.",
+            yes=args.yes,
+        )
+        ledger_accounts.separate_account(ledger, key, new)
+    say(f'The AppKey has an account of its own: put "account": "{new}" into the extra of its connections.')
+    return Exit.DONE
+
+
+def _new_name(args: argparse.Namespace) -> str:
+    new = str(args.new).strip()
     if not new:
         raise Refused("The new name is empty: expected a name.")
-    with open_book(args) as ledger:
-        ledger_accounts.rename_account(ledger, name, new)
-    say(
-        f"Account {name!r} is {new!r} now: put it into the extra account of all its connections before they send."
-    )
-    return Exit.DONE
+    return new
 
 
 def limit_account(args: argparse.Namespace) -> Exit:
@@ -100,12 +149,13 @@ def limit_account(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    name, text = account_of(args), args.limit.strip().lower()
+    wanted, text = account_of(args), args.limit.strip().lower()
     if text != "none" and not (text.isascii() and text.isdigit()):
         raise Refused(f"{args.limit!r}: expected a whole number from 0, or none.")
     limit = None if text == "none" else int(text)
     with open_book(args, make=not args.account) as ledger:
         _refuse_unknown(ledger, args)
+        name = wanted.name_in(ledger)
         ledger_accounts.limit_account(ledger, name, limit)
     what = "what its connections say" if limit is None else f"{limit:,} messages"
     say(f"Account {name!r} may send {what} in a China day.")

@@ -271,9 +271,15 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             Command("resume", "let them go on", "books:resume_account", (_ACCOUNT, *_PLACE)),
             Command(
                 "rename",
-                "give an account another name; its history goes along",
+                "give an account another name, history and all, or merge it into the one of that name",
                 "books:rename_account",
-                (Option("new", metavar="NEW_NAME", help="the name to take"), _ACCOUNT, *_PLACE),
+                (Option("new", metavar="NEW_NAME", help="the name to take"), _ACCOUNT, _YES, *_PLACE),
+            ),
+            Command(
+                "separate",
+                "give a connection's AppKey an account of its own",
+                "books:separate_account",
+                (Option("new", metavar="NEW_NAME", help="the new account's name"), _YES, *_PLACE),
             ),
             Command(
                 "limit",

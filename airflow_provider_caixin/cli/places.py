@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_caixin.cli.shell import Exit, Refused, say, usage
 from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, default_ledger
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_caixin.connection import CaixinConnection
     from airflow_provider_caixin.hooks.caixin import CaixinHook
     from airflow_provider_caixin.ledger import Ledger
+    from airflow_provider_caixin.ledger.accounts import AccountKey
     from airflow_provider_caixin.ledger.catalogue import Summary
 
 
@@ -78,20 +79,43 @@ def peek_settings(args: argparse.Namespace) -> CaixinConnection | None:
         return None
 
 
-def account_of(args: argparse.Namespace) -> str:
+class Wanted(NamedTuple):
+    """
+    The account that a command is about.
+
+    :param name: its name, as a person or a connection says.
+    :param key: the connection's AppKey; None: a person named the account.
+    """
+
+    name: str
+    key: AccountKey | None
+
+    def name_in(self, ledger: Ledger) -> str:
+        """
+        Say what a ledger calls it: a connection with a new AppKey goes on with its account.
+
+        :param ledger: the ledger.
+        """
+        from airflow_provider_caixin.ledger.accounts import name_in_force
+
+        with ledger.reading() as connection:
+            return name_in_force(connection, self.name, self.key)
+
+
+def account_of(args: argparse.Namespace) -> Wanted:
     """
     Say which account is meant.
 
     :param args: the command's.
     """
     if args.account:
-        return str(args.account)
+        return Wanted(str(args.account), None)
     settings = peek_settings(args)
     if settings is None:
         raise Refused(
             f"Which account? There is no connection {DEFAULT_CONN_ID!r}: add --account or --conn-id."
         )
-    return settings.account
+    return Wanted(settings.account, settings.account_key())
 
 
 def known_campaign(connection: Connection, campaign_id: str) -> Summary:

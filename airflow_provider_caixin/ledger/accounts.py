@@ -1,17 +1,23 @@
-"""Accounts in the ledger: found, paused, limited, renamed."""
+"""Accounts in the ledger: found, claimed by their AppKeys, paused, limited, renamed, merged."""
 
 from __future__ import annotations
 
+import logging
+import shlex
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
-from airflow_provider_caixin.ledger.database import Ledger, LedgerError
+from airflow_provider_caixin.ledger.database import Ledger, LedgerError, LedgerUnavailable
+from airflow_provider_caixin.ledger.gate import Gate
 from airflow_provider_caixin.ledger.schema import digest
 
+log = logging.getLogger(__name__)
+
 _table: Final = schema.account
+_NOTING: Final = sa.select(schema.meta.c.value).where(schema.meta.c.name == "uuid").with_for_update()
 
 
 class NoSuchAccount(LedgerError):
@@ -20,6 +26,28 @@ class NoSuchAccount(LedgerError):
 
 class AccountExists(LedgerError):
     """An account of that name is there already."""
+
+
+class KeyOfAnotherAccount(LedgerError):
+    """The AppKey has sent under another account's name: one AppKey is one account."""
+
+
+class OnlyKey(LedgerError):
+    """The account has one AppKey, which cannot be taken from it."""
+
+
+class AccountKey(NamedTuple):
+    """
+    What the ledger knows of a connection's AppKey, which is never the key itself.
+
+    :param fingerprint: a digest of the key, as hexadecimal digits.
+    :param conn_id: the connection's id.
+    :param unnamed: what an account of this key is called whose connections give it no name.
+    """
+
+    fingerprint: str
+    conn_id: str
+    unnamed: str
 
 
 class Account(NamedTuple):
@@ -70,6 +98,78 @@ def peek_account(connection: Connection, name: str) -> int | None:
     return connection.execute(key).scalar_one_or_none()
 
 
+def resolve_account(connection: Connection, name: str, key: AccountKey | None) -> int | None:
+    """
+    Find the key of the account that a connection sends by, without making or noting anything; None: it is not there yet.
+
+    A name that the connection gives has to be that of its AppKey's account. Without one the account is the AppKey's, and a
+    new AppKey goes on with the account that the connection sent by so far.
+
+    :param connection: any transaction.
+    :param name: the account's name, as the connection says.
+    :param key: the connection's AppKey; None: only the name counts.
+    :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
+    """
+    if key is None:
+        return peek_account(connection, name)
+    seen = _Seen.of(connection, name, key)
+    return seen.account(connection, name, key)
+
+
+def open_account(ledger: Ledger, connection: Connection, name: str, key: AccountKey | None) -> int:
+    """
+    Find the key of the account that a connection is about to send by, making it when there is none, and note whose the AppKey is.
+
+    :param ledger: the ledger.
+    :param connection: a writing transaction.
+    :param name: the account's name, as the connection says.
+    :param key: the connection's AppKey; None: only the name counts, and nothing is noted.
+    :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
+    """
+    if key is None:
+        return find_account(ledger, connection, name)
+    seen = _Seen.of(connection, name, key)
+    found = seen.account(connection, name, key)
+    if found is None or seen.owner is None or seen.last != found:
+        # Whoever has something to note does it alone: in rows that are yet to be made two would lock each other out.
+        connection.execute(_NOTING)
+    lock = sa.select(_table.c.name).where(_table.c.id == sa.bindparam("key")).with_for_update()
+    while True:
+        seen = _Seen.of(connection, name, key)
+        found = seen.account(connection, name, key)
+        account = find_account(ledger, connection, name) if found is None else found
+        # It may have been merged into another meanwhile.
+        if locked := connection.execute(lock, {"key": account}).one_or_none():
+            break
+    if seen.owner is None:
+        connection.execute(sa.insert(schema.account_key).values(hash=key.fingerprint, account=account))
+    table, mine = schema.account_connection, digest(key.conn_id)
+    if seen.last is None:
+        connection.execute(sa.insert(table).values(hash=mine, conn_id=key.conn_id, account=account))
+    elif seen.last != account:
+        connection.execute(sa.update(table).where(table.c.hash == mine).values(account=account))
+    if seen.owner is None and seen.last is not None:
+        _tell(connection, key, seen.last, account, locked.name, named=name != key.unnamed)
+    return account
+
+
+def name_in_force(connection: Connection, name: str, key: AccountKey | None) -> str:
+    """
+    Say what the account is called that a connection sends by, or would.
+
+    :param connection: any transaction.
+    :param name: the account's name, as the connection says.
+    :param key: the connection's AppKey; None: only the name counts.
+    :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
+    """
+    found = resolve_account(connection, name, key)
+    return name if found is None else _name_of(connection, found)
+
+
+def _name_of(connection: Connection, account: int) -> str:
+    return str(connection.execute(sa.select(_table.c.name).where(_table.c.id == account)).scalar_one())
+
+
 def accounts(connection: Connection) -> list[Account]:
     """
     Give all accounts in the order of their names.
@@ -114,26 +214,181 @@ def limit_account(ledger: Ledger, name: str, max_per_day: int | None) -> None:
 
 def rename_account(ledger: Ledger, name: str, new: str) -> None:
     """
-    Give an account another name; its campaigns, caps and rate go along.
-
-    An account without a name of its own is called by a hash of its AppKey, so that a new key is a new account until it is renamed.
+    Give an account another name; its campaigns, caps, rate and AppKeys go along.
 
     :param ledger: the ledger.
     :param name: the account's name.
     :param new: the name to take.
     :raises NoSuchAccount: when there is none of the old name.
-    :raises AccountExists: when there is one of the new name: two histories cannot become one.
+    :raises AccountExists: when there is one of the new name; :func:`merge_accounts` makes the two one.
     """
     with ledger.writing() as connection:
-        key = peek_account(connection, name)
-        if key is None:
-            raise NoSuchAccount(
-                f"account {name!r}: this ledger has no such account; check the name and the ledger."
-            )
+        key = _known(connection, name)
         if peek_account(connection, new) is not None:
-            raise AccountExists(
-                f"account {new!r} is there already, with campaigns of its own: give the connection's extra "
-                f'"account" the value {name!r} instead.'
-            )
+            raise AccountExists(f"account {new!r} is there already: merge the two, or take another name.")
         change = sa.update(_table).where(_table.c.id == key)
         connection.execute(change.values(name=new, hash=digest(new)))
+
+
+def merge_accounts(ledger: Ledger, name: str, into: str) -> Account:
+    """
+    Merge an account into another, also while their campaigns run: campaigns, AppKeys, caps and the day's count become one.
+
+    Of rate, limits and pause the stricter one holds.
+
+    :param ledger: the ledger.
+    :param name: the account that is no more afterwards.
+    :param into: the one that stays.
+    :return: the latter, as it is now.
+    :raises NoSuchAccount: when there is none of either name.
+    :raises ValueError: when both are one.
+    """
+    if name == into:
+        raise ValueError(f"account {name!r} cannot be merged into itself.")
+    with ledger.writing() as connection:
+        both = sorted(_known(connection, one) for one in (name, into))
+        lock = sa.select(_table.c.id).where(_table.c.id.in_(both)).order_by(_table.c.id).with_for_update()
+        connection.execute(lock).all()
+        # Others may have renamed or merged them before the locks were there.
+        old, kept = _known(connection, name), _known(connection, into)
+        if sorted((old, kept)) != both:
+            raise LedgerUnavailable(f"Accounts {name!r} and {into!r} were renamed this very moment.")
+        gate = Gate.open(connection, kept)
+        gate.absorb(Gate.open(connection, old))
+        gate.save(connection)
+        switches = {"paused": gate.paused, "max_per_day": gate.max_per_day}
+        connection.execute(sa.update(_table).where(_table.c.id == kept).values(switches))
+        for table in (schema.account_key, schema.account_connection, schema.campaign):
+            connection.execute(sa.update(table).where(table.c.account == old).values(account=kept))
+        connection.execute(sa.delete(_table).where(_table.c.id == old))
+        return next(one for one in accounts(connection) if one.id == kept)
+
+
+def separate_account(ledger: Ledger, key: AccountKey, new: str) -> None:
+    """
+    Give an AppKey an account of its own: what went on with its connection's account is another account of Juhe's.
+
+    What it has sent so far stays with the account that it leaves.
+
+    :param ledger: the ledger.
+    :param key: the connection's AppKey.
+    :param new: the new account's name.
+    :raises NoSuchAccount: when nothing was sent with this AppKey.
+    :raises AccountExists: when there is an account of the new name.
+    :raises OnlyKey: when the account has no other AppKey: it would begin anew.
+    """
+    table = schema.account_key
+    with ledger.writing() as connection:
+        owner = connection.execute(sa.select(_owner(key))).scalar_one()
+        if owner is None:
+            raise NoSuchAccount(f"connection {key.conn_id!r}: nothing was sent with its AppKey.")
+        Gate.open(connection, owner)
+        if peek_account(connection, new) is not None:
+            raise AccountExists(f"account {new!r} is there already: expected a new name.")
+        others = sa.select(table.c.hash).where(table.c.account == owner, table.c.hash != key.fingerprint)
+        if connection.execute(others).first() is None:
+            raise OnlyKey(
+                f"account {_name_of(connection, owner)!r} has no AppKey but that of connection {key.conn_id!r}, and one AppKey "
+                "is one account. Rename it instead."
+            )
+        account = find_account(ledger, connection, new)
+        connection.execute(sa.update(table).where(table.c.hash == key.fingerprint).values(account=account))
+        mine = schema.account_connection.c.hash == digest(key.conn_id)
+        connection.execute(sa.update(schema.account_connection).where(mine).values(account=account))
+
+
+def _known(connection: Connection, name: str) -> int:
+    key = peek_account(connection, name)
+    if key is None:
+        raise NoSuchAccount(
+            f"account {name!r}: this ledger has no such account; check the name and the ledger."
+        )
+    return key
+
+
+def _owner(key: AccountKey) -> sa.ScalarSelect[int]:
+    table = schema.account_key
+    return sa.select(table.c.account).where(table.c.hash == key.fingerprint).scalar_subquery()
+
+
+class _Seen(NamedTuple):
+    """
+    What is known of a name and an AppKey, read at one moment: accounts' keys.
+
+    :param named: the account of that name.
+    :param owner: the AppKey's.
+    :param unnamed: the one whose name was made of the AppKey.
+    :param last: the one that the connection sent by last.
+    """
+
+    named: int | None
+    owner: int | None
+    unnamed: int | None
+    last: int | None
+
+    @classmethod
+    def of(cls, connection: Connection, name: str, key: AccountKey) -> _Seen:
+        """Read it: in several statements what others do meanwhile would contradict itself."""
+        named, unnamed = (
+            sa.select(_table.c.id).where(_table.c.hash == digest(one)).scalar_subquery()
+            for one in (name, key.unnamed)
+        )
+        table = schema.account_connection
+        last = sa.select(table.c.account).where(table.c.hash == digest(key.conn_id)).scalar_subquery()
+        return cls(*connection.execute(sa.select(named, _owner(key), unnamed, last)).one())
+
+    def account(self, connection: Connection, name: str, key: AccountKey) -> int | None:
+        """Say which account that is, see :func:`resolve_account`."""
+        gives_none = name == key.unnamed and self.named is None
+        # Ledgers of older versions know no keys, but a name that was made of this one.
+        owner = self.unnamed if self.owner is None else self.owner
+        if owner is None:
+            return self.last if gives_none else self.named
+        if owner == self.named or gives_none:
+            return owner
+        raise KeyOfAnotherAccount(_one_account(connection, owner, name, key, merge=self.named is not None))
+
+
+def _one_account(connection: Connection, owner: int, name: str, key: AccountKey, *, merge: bool) -> str:
+    """Say why a name is refused, and the ways out."""
+    theirs = _name_of(connection, owner)
+    if merge and name == key.unnamed:
+        ways = f"Merge the two: {_rename(name, theirs)}"
+    elif merge:
+        ways = f"Merge the two: {_rename(theirs, name)}"
+    else:
+        ways = (
+            f'Put "account": "{theirs}" into the extra of connection {key.conn_id!r}, or give the account the new name: '
+            f"{_rename(theirs, name)}"
+        )
+    return (
+        f"account {name!r}: the AppKey of connection {key.conn_id!r} belongs to account {theirs!r} of this ledger, and one AppKey "
+        f"is one account: rate, caps and volume are counted once. {ways}"
+    )
+
+
+def _rename(name: str, new: str) -> str:
+    return f"airflow caixin account rename {shlex.quote(new)} --account {shlex.quote(name)}"
+
+
+def _tell(
+    connection: Connection, key: AccountKey, last: int, account: int, name: str, *, named: bool
+) -> None:
+    """Tell of an AppKey that is new to the ledger, on a connection that has sent before."""
+    if account != last:
+        log.warning(
+            "Connection %r has a new AppKey and sent by account %r so far; by account %r it has other caps and another rate. If "
+            "both are one account of Juhe's, merge them: %s",
+            *(key.conn_id, _name_of(connection, last), name),
+            _rename(_name_of(connection, last), name),
+        )
+    elif named:
+        log.info("Connection %r has a new AppKey; account %r goes on.", key.conn_id, name)
+    else:
+        log.warning(
+            "Connection %r has a new AppKey and gives its account no name; account %r, by which it sent so far, goes on with its "
+            'campaigns, caps and volume. Put "account": "%s" into the extra of every connection with this AppKey, so that it '
+            "stays so. If it is another account of Juhe's, separate it: %s",
+            *(key.conn_id, name, name),
+            f"airflow caixin account separate NAME --conn-id {shlex.quote(key.conn_id)}",
+        )

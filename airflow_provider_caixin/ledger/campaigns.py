@@ -192,7 +192,8 @@ def peek_campaign(connection: Connection, campaign_id: str, account: int | None,
     if found.tpl_id != tpl_id:
         other = f"template {found.tpl_id}, not {tpl_id}"
     elif found.account != account:
-        other = "another account"
+        name = sa.select(schema.account.c.name).where(schema.account.c.id == found.account)
+        other = f"another account, {connection.execute(name).scalar_one()!r}"
     else:
         return int(found.id)
     raise CampaignMismatch(

@@ -130,8 +130,7 @@ def resolve(
     resolved = 0
     for start in range(0, len(ids), BATCH):
         with ledger.writing() as connection:
-            owner = CampaignRow.read(connection, campaign).account
-            gate, row = Gate.open(connection, owner), CampaignRow.lock(connection, campaign)
+            gate, row = Gate.of(connection, campaign), CampaignRow.lock(connection, campaign)
             row.refuse_if_purged()
             if outcome == "pending":
                 row.refuse_if_over("leave its doubts, or count them as sent")

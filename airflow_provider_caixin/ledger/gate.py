@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger.schema import account
+from airflow_provider_caixin.ledger.schema import account, campaign
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ SPEED_UP_BY: Final = 1.25
 DAY: Final = 86_400.0
 
 _LOCK: Final = sa.select(account).where(account.c.id == sa.bindparam("key")).with_for_update()
+_WHOSE: Final = sa.select(campaign.c.account).where(campaign.c.id == sa.bindparam("key"))
 _SAVE: Final = (
     sa.update(account)
     .where(account.c.id == sa.bindparam("key"))
@@ -39,7 +40,7 @@ class Gate:
     """
     An account's gate row, locked for the length of one transaction.
 
-    Only :meth:`open` makes one and only :meth:`save` writes it back; in between it is plain arithmetic.
+    Only :meth:`open` and :meth:`of` make one and only :meth:`save` writes it back; in between it is plain arithmetic.
     """
 
     id: int
@@ -63,8 +64,26 @@ class Gate:
         :param connection: a writing transaction.
         :param key: the account's surrogate key.
         """
-        row = connection.execute(_LOCK, {"key": key}).one()._mapping
-        return cls(**{name: row[name] for name in cls.__slots__})
+        return cls._of(connection.execute(_LOCK, {"key": key}).one())
+
+    @classmethod
+    def of(cls, connection: Connection, campaign: int, account: int | None = None) -> Gate:
+        """
+        Lock the row of a campaign's account, also of one that was merged into another a moment ago.
+
+        :param connection: a writing transaction.
+        :param campaign: the campaign's surrogate key.
+        :param account: the account's, where it is known; the campaign's row says it otherwise.
+        """
+        while True:
+            key = account or connection.execute(_WHOSE, {"key": campaign}).scalar_one()
+            if found := connection.execute(_LOCK, {"key": key}).one_or_none():
+                return cls._of(found)
+            account = None
+
+    @classmethod
+    def _of(cls, row: sa.Row[Any]) -> Gate:
+        return cls(**{name: row._mapping[name] for name in cls.__slots__})
 
     def save(self, connection: Connection) -> None:
         """
@@ -74,6 +93,26 @@ class Gate:
         """
         values: dict[str, Any] = {f"new_{name}": getattr(self, name) for name in self.__slots__}
         connection.execute(_SAVE, {"key": self.id, **values})
+
+    def absorb(self, other: Gate) -> None:
+        """
+        Take in what another account of the same AppKey has used up: of each the stricter.
+
+        :param other: the other one's row, locked, too; of its day's messages those of the later day count.
+        """
+        self.next_slot = max(self.next_slot, other.next_slot)
+        self.reach = max((self.reach, other.reach), key=lambda reach: reach or 0.0)
+        if other.pace < self.pace:
+            self.pace, self.paced_at, self.slowest_since = other.pace, other.paced_at, other.slowest_since
+        self.failures = max(self.failures, other.failures)
+        self.last_sent_at = max((self.last_sent_at, other.last_sent_at), key=lambda moment: moment or 0.0)
+        if other.day > self.day:
+            self.day, self.day_count = other.day, other.day_count
+        elif other.day == self.day:
+            self.day_count += other.day_count
+        self.paused = self.paused or other.paused
+        limits = [limit for limit in (self.max_per_day, other.max_per_day) if limit is not None]
+        self.max_per_day = min(limits, default=None)
 
     def rate(self, configured: float) -> float:
         """

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 RAW_TEXT_LENGTH: Final = 64
 REASON_LENGTH: Final = 200
 # As long as Airflow lets names of Dags, runs and tasks be.
@@ -100,6 +100,26 @@ account = sa.Table(
     sa.Column("paused", sa.Boolean, nullable=False, default=False),
     # What a person set while campaigns run; it holds instead of the connections' own.
     sa.Column("max_per_day", sa.BigInteger),
+    **_MYSQL,
+)
+
+# Whose an AppKey is: one key is one account.
+account_key = sa.Table(
+    "caixin_account_key",
+    metadata,
+    # Its fingerprint, from which nobody gets the key.
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("account", _Id, sa.ForeignKey("caixin_account.id"), nullable=False),
+    **_MYSQL,
+)
+
+# The account that a connection last sent by: with a new AppKey it goes on.
+account_connection = sa.Table(
+    "caixin_account_connection",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("conn_id", sa.Text, nullable=False),
+    sa.Column("account", _Id, sa.ForeignKey("caixin_account.id"), nullable=False),
     **_MYSQL,
 )
 
@@ -227,6 +247,6 @@ def digest(text: str) -> str:
     """
     Give the key under which a name of any length is found.
 
-    :param text: a campaign id, an account or a source.
+    :param text: a campaign id, an account, a connection or a source.
     """
     return hashlib.sha256(text.encode()).hexdigest()

@@ -32,6 +32,12 @@ def _keep_reach(connection: Connection) -> None:
     _add(connection, schema.account, "reach")
 
 
+def _keep_keys(connection: Connection) -> None:
+    """Version 5: whose an AppKey is, and which account a connection sent by."""
+    schema.account_key.create(connection, checkfirst=True)
+    schema.account_connection.create(connection, checkfirst=True)
+
+
 def _add(connection: Connection, table: sa.Table, *names: str) -> None:
     present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
     for name in names:
@@ -46,4 +52,5 @@ STEPS: Final[dict[int, Callable[[Connection], None]]] = {
     2: _index_messages_of_people,
     3: _keep_traffic,
     4: _keep_reach,
+    5: _keep_keys,
 }

@@ -237,7 +237,7 @@ def restored(ledger: Ledger, midnight: float) -> Restored:
 
 def _doubt(ledger: Ledger, campaign: int, midnight: float, *, held_back: bool) -> int:
     with ledger.writing() as connection:
-        gate = Gate.open(connection, CampaignRow.read(connection, campaign).account)
+        gate = Gate.of(connection, campaign)
         row = CampaignRow.lock(connection, campaign)
         now = ledger.now(connection)
         gate.begin_day(midnight)

@@ -63,7 +63,7 @@ class SendWindow:
 
     @property
     def all_day(self) -> bool:
-        """Whether the window never closes, so that midnight is no closing to guard against."""
+        """Whether the window never closes: at midnight, which is guarded like any closing, it opens again."""
         return self._closes - self._opens == DAY
 
     def contains(self, moment: datetime) -> bool:
@@ -100,13 +100,12 @@ class SendWindow:
         Reckon how long until a request may leave, with a margin on both sides of the window; 0 is now.
 
         Hosts' clocks differ, so nothing leaves in the first 2 s; the gateway may take a whole ``timeout`` to
-        accept, so nothing leaves in the last ``timeout`` + 5 s. Plain arithmetic, because every request asks.
+        accept, so nothing leaves in the last ``timeout`` + 5 s. That holds for midnight, too, where a day's caps and volume end.
+        Plain arithmetic, because every request asks.
 
         :param now: when the request would be written, in seconds since the epoch.
         :param timeout: seconds that an answer may take.
         """
-        if self.all_day:
-            return 0.0
         into = seconds_of_day(now)
         first, last = self._opens + OPENING_GUARD, self._closes - CLOSING_GUARD - timeout
         if first <= into <= last:
@@ -119,8 +118,6 @@ class SendWindow:
 
         :param timeout: seconds that an answer may take.
         """
-        if self.all_day:
-            return float(DAY)
         return max(0.0, self._closes - self._opens - OPENING_GUARD - CLOSING_GUARD - timeout)
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Final
 
 from airflow_provider_caixin.rules.window import DAY
@@ -13,6 +14,7 @@ from airflow_provider_caixin.rules.window import DAY
 CHINA: Final = 8 * 3600
 OPENING_GUARD: Final = 2.0
 CLOSING_GUARD: Final = 5.0
+MOST_APART: Final = 30.0
 
 # The gateway's answers after which a recipient is asked for again; 99014: HTTP 429.
 AGAIN: Final = frozenset({10011, 10012, 10020, 236300, 236305, 99014})
@@ -48,7 +50,7 @@ class Evidence:
     :param overlapping: how many requests arrived for a number that had one in the air, where no two may be.
     :param clocks: gives the host's clock (seconds since the epoch) at a moment, by process; more than one
         value where it was stepped just then.
-    :param ledger_clocks: the same of the clock that caps go by.
+    :param ledger_clocks: the same of the ledger's clock, which caps go by.
     :param rate: messages a second.
     :param timeout: seconds that an answer may take.
     :param cap: messages a day to one person.
@@ -166,19 +168,30 @@ def no_second_above_the_rate(of: Evidence) -> Iterator[str]:
 
 
 def nothing_outside_the_window(of: Evidence) -> Iterator[str]:
-    """Nothing in the first 2 s, nothing later than the timeout and 5 s before the closing, by the sender's own clock."""
+    """Nothing in the first 2 s, nothing later than the timeout and 5 s before the closing, by the sender's clock and by the ledger's."""
     if of.window is None:
         return
     opens, closes = of.window
     first, last = opens + OPENING_GUARD, closes - CLOSING_GUARD - of.timeout + LAST_LOOK
-    for key, moment, _ in of.left:
-        clocks = [(clock + CHINA) % DAY for clock in of.clocks(key, moment)]
+    for (key, moment, _), read in product(of.left, (of.clocks, of.ledger_clocks)):
+        clocks = [(clock + CHINA) % DAY for clock in read(key, moment)]
         if not any(first <= clock <= last for clock in clocks):
             yield f"{key} sent at {clocks}, {first}-{last} was allowed"
-    for request in of.requests:
-        clocks = [(clock + CHINA) % DAY for clock in of.clocks(request["key"], request["moment"])]
+    for request, read in product(of.requests, (of.clocks, of.ledger_clocks)):
+        clocks = [(clock + CHINA) % DAY for clock in read(request["key"], request["moment"])]
         if not any(first <= clock <= closes - CLOSING_GUARD for clock in clocks):
             yield f"{request} arrived at {clocks}"
+
+
+def nothing_by_clocks_far_apart(of: Evidence) -> Iterator[str]:
+    """No request leaves a host whose clock is more than 30 s off the ledger's."""
+    for key, moment, _ in of.left:
+        apart = min(
+            abs(host - ledger)
+            for host, ledger in product(of.clocks(key, moment), of.ledger_clocks(key, moment))
+        )
+        if apart > MOST_APART:
+            yield f"{key} sent at {moment}, with clocks {apart:.1f} s apart"
 
 
 def no_cap_broken(of: Evidence) -> Iterator[str]:
@@ -264,6 +277,7 @@ INVARIANTS: Final = (
     never_two_in_the_air,
     no_second_above_the_rate,
     nothing_outside_the_window,
+    nothing_by_clocks_far_apart,
     no_cap_broken,
     no_budget_broken,
     the_counts_are_the_rows,

@@ -135,8 +135,8 @@ class Round:
         # Processes on one file are on one host; a database server has hosts around it.
         hosts = 1 if isinstance(database, Sqlite) else 2
         self.clocks = [Clock(folder / f"clock-{number}") for number in range(hosts)]
-        for clock in self.clocks:
-            clock.go_to(self.midnight + 13 * 3600)
+        self.ledger_clock = self.clocks[0] if hosts == 1 else Clock(folder / "clock-ledger")
+        self.all_go_to(13 * 3600)
         self.gateway = SandboxServer(
             process=True,
             record=folder / "record.jsonl",
@@ -200,6 +200,16 @@ class Round:
         """
         posts = [post for post in self.posts if campaign in (None, post.campaign)]
         return [post.worker for post in posts if post.worker is not None and post.worker.is_sending]
+
+    def all_go_to(self, seconds: float) -> None:
+        """
+        Set the ledger's clock, and the hosts' as far from it as they are.
+
+        :param seconds: since the midnight in China before the round.
+        """
+        step = self.midnight + seconds - time.time() - self.ledger_clock.offset
+        for clock in {*self.clocks, self.ledger_clock}:
+            clock.step(step)
 
     def wake(self) -> None:
         """Let whoever waits for the quota or the window look again."""
@@ -350,6 +360,7 @@ class Round:
             "source": f"post {post.number}",
             "lease": script.lease,
             "clock": str(post.clock.file),
+            "ledger_clock": str(self.ledger_clock.file) if len(self.clocks) > 1 else None,
             "posts": str(self.folder / "posts"),
             "busy_delays": [0.3, 0.6, 0.9],
         }
@@ -382,8 +393,8 @@ class Round:
         def clocks(key: str, moment: float) -> set[float]:
             return {epoch + moment + offset for offset in posts[key].clock.offsets(moment, STEP_SEEN)}
 
-        def machine(_: str, moment: float) -> set[float]:
-            return {epoch + moment}
+        def ledger_clocks(_: str, moment: float) -> set[float]:
+            return {epoch + moment + offset for offset in self.ledger_clock.offsets(moment, STEP_SEEN)}
 
         templates = TEMPLATES[: self.script.campaigns]
         rows, counts = {}, {}
@@ -418,7 +429,7 @@ class Round:
             if self.script.campaigns == 1 or self.script.cap
             else 0,
             clocks=clocks,
-            ledger_clocks=clocks if isinstance(self.database, Sqlite) else machine,
+            ledger_clocks=ledger_clocks,
             rate=self.script.rate,
             timeout=self.script.timeout,
             cap=self.script.cap,
@@ -473,6 +484,7 @@ SCENARIOS: Final[dict[str, Callable[[int], Script]]] = {
     "closing": _scenario("postgresql", "closing", campaigns=2, workers=1, people=500, cap=1, window=True),
     "forgetful": _scenario("forgetful", "crash", "crash", workers=1, people=500, rate=200.0),
     "failover": _scenario("replicated", "fail_over"),
+    "apart": _scenario("mysql", "apart", people=600, window=True),
     "full-disk": _scenario("disk", "full_disk", "full_disk"),
     # By hand; CI has each of their faults on one of the databases.
     "long-full-disk": _scenario("disk", "long_full_disk", "kill"),

@@ -32,7 +32,19 @@ def marked(database: str) -> list[pytest.MarkDecorator]:
     "name",
     [
         pytest.param(name, marks=marked(SCENARIOS[name](1).database))
-        for name in ("workers", "answers", "quota", "restarts", "forgetful", "failover", "clocks", "closing")
+        for name in (
+            *(
+                "workers",
+                "answers",
+                "quota",
+                "restarts",
+                "forgetful",
+                "failover",
+                "clocks",
+                "closing",
+                "apart",
+            ),
+        )
     ],
 )
 def test_a_kind_of_fault(name: str, tmp_path: Path) -> None:

@@ -95,6 +95,17 @@ def before_nine(facts: dict[str, Any]) -> None:
     facts["clocks"] = lambda *_: {NOON - 3 * 3600 + 1}
 
 
+def by_the_ledger_too_late(facts: dict[str, Any]) -> None:
+    """Send while the ledger's clock says that the window is closed."""
+    facts["clocks"] = lambda _, moment: {NOON + 6 * 3600 - 30 + moment / 10}
+    facts["ledger_clocks"] = lambda _, moment: {NOON + 6 * 3600 - 6 + moment / 10}
+
+
+def a_host_that_is_off(facts: dict[str, Any]) -> None:
+    """Send from a host whose clock is 40 s slow."""
+    facts["clocks"] = lambda _, moment: {NOON - 40 + moment}
+
+
 def nearly_six(facts: dict[str, Any]) -> None:
     """Send when the answer may come after the closing."""
     facts["clocks"] = lambda *_: {NOON + 6 * 3600 - 5.3}
@@ -137,6 +148,8 @@ BREAKS: dict[Callable[[dict[str, Any]], None], str] = {
     unaccounted_burst: "no_second_above_the_rate",
     before_nine: "nothing_outside_the_window",
     nearly_six: "nothing_outside_the_window",
+    by_the_ledger_too_late: "nothing_outside_the_window",
+    a_host_that_is_off: "nothing_by_clocks_far_apart",
     twice_a_day: "no_cap_broken",
     over_budget: "no_budget_broken",
     miscounted: "the_counts_are_the_rows",

@@ -283,21 +283,41 @@ def closing(this: Round, _: Random) -> Waits:
     """Go back to the opening, then on to the closing, and open a night later by the clock, seconds later for us."""
     while not this.sending():
         yield SOON
-    for clock in this.clocks:
-        clock.go_to(this.midnight + 9 * 3600 + 0.1)
+    this.all_go_to(9 * 3600 + 0.1)
     yield 3.0
-    for clock in this.clocks:
-        clock.go_to(this.midnight + 18 * 3600 - 10)
+    this.all_go_to(18 * 3600 - 10)
     while not all(post.rests for post in this.posts):
         yield SOON
     assert {post.ended for post in this.posts} == {"OutsideWindow"}
     before = this.requests
-    for clock in this.clocks:
-        clock.go_to(this.midnight + (24 + 9) * 3600 - 1.5)
+    this.all_go_to((24 + 9) * 3600 - 1.5)
     this.wake()
     while this.requests == before:
         yield SOON
     this.happened("closing", f"{before} requests before it")
+
+
+def apart(this: Round, _: Random) -> Waits:
+    """Set the hosts' clocks off, go to the closing and over a night; one host is 40 s off at the opening, until somebody sets it."""
+    one, other = this.clocks
+    one.step(1.0)
+    other.step(-5.0)
+    while not this.complained("are 5.0 s apart"):
+        yield SOON
+    this.all_go_to(18 * 3600 - 9)
+    while not all(post.rests for post in this.posts):
+        yield SOON
+    assert {post.ended for post in this.posts} == {"OutsideWindow"}
+    before = this.requests
+    other.step(-35.0)
+    this.all_go_to((24 + 9) * 3600 - 1.5)
+    this.wake()
+    while any(post.ended != "ClocksApart" for post in this.posts if post.clock is other):
+        yield SOON
+    other.step(35.0)
+    while this.requests == before:
+        yield SOON
+    this.happened("apart", f"{before} requests before the closing")
 
 
 _GUSTS: Final[dict[str, tuple[int, float]]] = {
@@ -342,9 +362,12 @@ FAULTS: Final[dict[str, Fault]] = {
     "long_full_disk": full_disk("long_full_disk", 1.2),
     "clock_step": clock_step,
     "closing": closing,
+    "apart": apart,
 }
 """Every fault by its name."""
 
 OF_SERVERS: Final = frozenset({"restart", "crash", "cut"})
-ARRANGED: Final = frozenset({"zombies", "full_disk", "long_full_disk", "closing", "fail_over", "read_only"})
+ARRANGED: Final = frozenset(
+    {"zombies", "full_disk", "long_full_disk", "closing", "apart", "fail_over", "read_only"}
+)
 """These need a round made for them, so chance does not draw them."""

@@ -29,11 +29,13 @@ def gateway() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def make(gateway: SandboxServer, ledger: Ledger) -> Iterator[Make]:
-    """Make loaded campaigns on each ledger in turn; the plan's fields are keywords."""
+    """Make loaded campaigns on each ledger in turn; the plan's fields are keywords. A clock is the host's and the ledger's."""
     clients: list[JuheClient] = []
 
     def made(numbers: list[str] | None = None, *, key: str = KEY, clock: Any = None, **plan: Any) -> Campaign:
         opened = plan.pop("ledger", ledger)
+        if ledger_clock := plan.pop("ledger_clock", clock):
+            opened.now = lambda _: ledger_clock()  # the servers' clocks are their own
         port = plan.pop("port", gateway.port)
         timeout, lease = plan.pop("timeout", TIMEOUT), plan.pop("lease", LEASE)
         client = JuheClient(key, host=gateway.host, port=port, schema="http", timeout=timeout)

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, CampaignError, Plan, answers
 from airflow_provider_caixin.juhe import JuheClient
@@ -49,16 +51,42 @@ class Witness(JuheClient):
         return super().send(tpl_id, mobile, last_look=look)
 
 
-def follow_clock(file: str) -> None:
+def offset_in(file: str) -> Callable[[], float]:
     """
-    Add the seconds that a file holds to this process's wall clock, as a step of the host's clock would.
+    Read how many seconds a clock is off, as often as somebody asks.
 
     :param file: eight bytes, a double, which others may change at any time.
     """
     with Path(file).open("rb") as opened:
         seconds = mmap.mmap(opened.fileno(), 8, access=mmap.ACCESS_READ)
-    real = time.time
-    time.time = lambda: real() + float(struct.unpack_from("d", seconds)[0])
+    return lambda: float(struct.unpack_from("d", seconds)[0])
+
+
+def follow_clock(file: str) -> None:
+    """
+    Let this process's wall clock be off, as a step of the host's clock would.
+
+    :param file: by how much.
+    """
+    real, offset = time.time, offset_in(file)
+    time.time = lambda: real() + offset()
+
+
+class OtherClock(Ledger):
+    """
+    A ledger on a database server whose clock is off.
+
+    :param url: its address.
+    :param file: by how many seconds.
+    """
+
+    def __init__(self, url: str, file: str) -> None:
+        self._offset = offset_in(file)
+        super().__init__(url)
+
+    def now(self, connection: Connection) -> float:
+        """Read the clock that slots and leases go by."""
+        return super().now(connection) + self._offset()
 
 
 def say(line: str) -> None:
@@ -91,7 +119,8 @@ def main() -> int:
     )
     try:
         # The clock as it is now: a default of these is the one of their import.
-        ledger = Ledger(order["ledger"], time.time)
+        url, other = order["ledger"], order.get("ledger_clock")
+        ledger = OtherClock(url, other) if other else Ledger(url, time.time)
         campaign = Campaign(Plan(**plan), ledger, client, lease=order["lease"], clock=time.time)
         campaign.load(FileAudience(Path(order["file"])), order.get("source", "file"), stop.is_set)
         say("loaded")

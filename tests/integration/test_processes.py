@@ -53,6 +53,8 @@ def start(ledger_url: URL, gateway: SandboxServer, audience: Path) -> Iterator[S
             "file": str(audience),
             "lease": lease,
             "clock": clock and str(clock.file),
+            # A file's clock is the host's.
+            "ledger_clock": clock and ledger_url.get_backend_name() != "sqlite" and str(clock.file),
         }
         root = str(Path(__file__).parents[2])
         environment = {**os.environ, "PYTHONPATH": root}

@@ -11,10 +11,12 @@ from typing import Final
 import sqlalchemy as sa
 from airflow.models.connection import Connection
 from airflow.utils.session import create_session
+from sqlalchemy.engine import Connection as LedgerConnection
 
 from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
 from airflow_provider_caixin.connection import CaixinConnection
 from airflow_provider_caixin.hooks.caixin import CaixinHook
+from airflow_provider_caixin.ledger.accounts import KeyOfAnotherAccount, name_in_force
 
 KEPT_FOR: Final = 5.0
 _VARIABLE: Final = "AIRFLOW_CONN_"
@@ -64,6 +66,20 @@ def connection(conn_id: str) -> Known | None:
     """
     listed = next((one for one in connections() if one.id == conn_id), None)
     return listed or _look_at(conn_id, None)
+
+
+def account_of(connection: LedgerConnection, settings: CaixinConnection) -> str:
+    """
+    Say what a ledger calls a connection's account: one with a new AppKey goes on with its account.
+
+    :param connection: a transaction of the ledger.
+    :param settings: the connection.
+    """
+    try:
+        return name_in_force(connection, settings.account, settings.account_key())
+    except KeyOfAnotherAccount:
+        # It sends nothing before somebody has acted; its tasks say what is to be done.
+        return settings.account
 
 
 def forget() -> None:

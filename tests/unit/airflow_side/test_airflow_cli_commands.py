@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ import sqlalchemy as sa
 from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, StoppedInSilence
 from airflow_provider_caixin.cli import main, sending
-from airflow_provider_caixin.ledger import Ledger, schema, upkeep
+from airflow_provider_caixin.ledger import Ledger, accounts, schema, upkeep
 from airflow_provider_caixin.ledgers import embedded_path
 from airflow_provider_caixin.operators.arguments import object_path
 from airflow_provider_caixin.rules import CHINA
@@ -684,6 +685,55 @@ def test_accounts(run: Run, to_sandbox: Callable[..., None]) -> None:
     assert run("account", "show", "-o", "json").json["messages_today"] == 3
     assert run("send", "--tpl-id", "65535", C, "-y", "--campaign-id", "d").status == 0
     assert len(run("campaigns", "--account", "shop", "-o", "json").json) == 2
+
+
+@pytest.mark.usefixtures("sent")
+def test_accounts_of_one_key(run: Run, to_sandbox: Callable[..., None]) -> None:
+    """A second name sends nothing and the answer says how they become one; a merge asks first."""
+    [account] = run("account", "list", "-o", "json").json
+    name = account["account"]
+    to_sandbox(account="shop", frequency_cap="none")
+    refused = run("send", "--tpl-id", "65535", C, "-y", "--campaign-id", "d")
+    assert refused.status == 1
+    assert "one AppKey is one account" in refused.err
+    assert f"airflow caixin account rename shop --account {name}" in refused.err
+    assert run("account", "pause", "--account", name).status == 0
+    with closing(Ledger.sqlite(embedded_path())) as ledger:
+        accounts.limit_account(ledger, "shop", 4)
+    assert run("account", "rename", "shop", "--account", name).status == 5
+    merged = run("account", "rename", "shop", "--account", name, "-y")
+    assert merged.status == 0
+    assert "It is paused" in merged.err
+    assert "4 messages in a China day" in merged.err
+    assert [one["account"] for one in run("account", "list", "-o", "json").json] == ["shop"]
+    assert run("account", "rename", "shop").status == 2
+    assert run("account", "resume").status == 0
+    assert run("send", "--tpl-id", "65535", C, "-y", "--campaign-id", "d").status == 0
+    assert run("account", "show", "-o", "json").json["messages_today"] == 4
+
+
+@pytest.mark.usefixtures("sent")
+def test_an_account_with_a_new_key(run: Run, sandbox: SandboxServer, connect: Callable[..., None]) -> None:
+    """Its connection's commands find it before and after the first campaign with the new key, which may be separated."""
+    [account] = run("account", "list", "-o", "json").json
+    connect(
+        password="another-unit-test-key",
+        host=sandbox.host,
+        port=sandbox.port,
+        schema="http",
+        extra={"send_window": "none", "frequency_cap": "none"},
+    )
+    assert run("account", "separate", "brand", "-y").status == 2
+    assert run("account", "show", "-o", "json").json == account
+    sent = run("send", "--tpl-id", "65535", C, "-y", "--campaign-id", "d")
+    assert sent.status == 0
+    assert "has a new AppKey and gives its account no name" in sent.err
+    assert run("account", "show", "-o", "json").json["messages_today"] == 4
+    assert run("account", "separate", " ", "-y").status == 2
+    assert run("account", "separate", "brand").status == 5
+    assert run("account", "separate", "brand", "-y").status == 0
+    assert run("account", "show", "-o", "json").json["account"] == "brand"
+    assert run("account", "separate", "another", "-y").status == 1
 
 
 def test_a_first_campaign_can_be_paused_before(run: Run) -> None:

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_caixin.configuration import read_flag
 from airflow_provider_caixin.ledgers import open_ledger
+from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.operators.arguments import read_expiry
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
@@ -220,6 +221,27 @@ def test_another_template_under_the_id(context: Any) -> None:
     operator(mobiles=[A], campaign_id="spring").execute(context)
     with pytest.raises(AirflowFailException, match="'spring' belongs to a campaign with template 65535"):
         operator(mobiles=[B], campaign_id="spring", tpl_id=65536).execute(context)
+
+
+def test_another_account_for_the_same_key(
+    sandbox: SandboxServer, context: Any, connect: Callable[..., None]
+) -> None:
+    """Sends nothing and is not tried again, whoever sends; a connection without an account sends by the key's."""
+    gateway = {"host": sandbox.host, "port": sandbox.port, "schema": "http"}
+    connect("brand", **gateway, extra={"account": "brand", "send_window": "none"})
+    connect("plain", **gateway, extra={"send_window": "none"})
+    operator(mobiles=[A, B], campaign_id="first", caixin_conn_id="brand").execute(context)
+    connect("shop", **gateway, extra={"account": "shop", "send_window": "none", "frequency_cap": "none"})
+    for one in (
+        operator(mobiles=[A], caixin_conn_id="shop").execute,
+        operator(mobiles=[A], caixin_conn_id="shop", dry_run=True).execute,
+        CaixinNotifier(tpl_id=65536, mobiles=A, caixin_conn_id="shop").notify,
+    ):
+        with pytest.raises(AirflowFailException, match=r"account 'shop'.* belongs to account 'brand'"):
+            one(context)
+    result = operator(mobiles=[A, B], campaign_id="second", caixin_conn_id="plain").execute(context)
+    assert result["skipped"] == {"frequency_cap": 2}
+    assert billed(sandbox) == [A, B]
 
 
 def test_the_cap_holds_across_campaigns(context: Any) -> None:

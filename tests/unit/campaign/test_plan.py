@@ -80,6 +80,30 @@ def test_what_is_used_up_today_comes_back_on_another_day(
         )
 
 
+@pytest.mark.parametrize(
+    ("window", "moment", "wait", "opens"),
+    [
+        (None, "23:59:45", 0, None),
+        (None, "23:59:50", 12, None),
+        ("00:00-24:00", "23:59:50", 12, None),
+        ("00:00-24:00", "00:00:01", 1, None),
+        ("00:00-18:00", "23:59:59.5", 2.5, "00:00"),
+        ("09:00-24:00", "23:59:46", 9 * 3600 + 16, "09:00"),
+        ("09:00-18:00", "18:00:00", 15 * 3600 + 2, "09:00"),
+    ],
+)
+def test_what_leaves_arrives_inside_the_window_and_on_the_same_day(
+    window: str | None, moment: str, wait: float, opens: str | None
+) -> None:
+    """Whatever the window; where it opens again at midnight a run waits, and does not end."""
+    one = plan(window=SendWindow(window) if window else None)
+    now = pendulum.parse(f"2026-11-23 {moment}", tz=CHINA).timestamp()  # type: ignore[union-attr]  # a moment
+    assert one.seconds_to_post(now) == pytest.approx(wait, abs=1e-6)
+    found = one.opening(now)
+    assert (found and f"{found:%H:%M}") == opens
+    assert one.opening(now, patience=wait) is None
+
+
 def test_counts_add_up() -> None:
     """Every recipient is counted once, in-flight ones as pending, codes as text, reasons in a fixed order."""
     counts = Counts("c", 65535)

@@ -1,10 +1,24 @@
 from __future__ import annotations
 
-import pytest
+import logging
+from concurrent.futures import ThreadPoolExecutor
 
-from airflow_provider_caixin.ledger import Ledger, accounts
+import pytest
+import sqlalchemy as sa
+
+from airflow_provider_caixin.ledger import (
+    Ledger,
+    State,
+    accounts,
+    catalogue,
+    schema,
+    upkeep,
+)
+from airflow_provider_caixin.ledger.accounts import AccountKey
+from airflow_provider_caixin.ledger.gate import DAY
 
 from .conftest import Past
+from .test_gate import NOW
 
 
 def test_a_person_pauses_limits_and_renames(past: Past, ledger: Ledger) -> None:
@@ -26,12 +40,203 @@ def test_a_person_pauses_limits_and_renames(past: Past, ledger: Ledger) -> None:
 
 
 def test_what_cannot_be_is_refused(past: Past, ledger: Ledger) -> None:
-    """Two histories do not become one."""
+    """Nothing is changed then."""
     past.campaign("campaign", account="one")
     past.campaign("other", account="two")
     with pytest.raises(accounts.NoSuchAccount, match=r"'none'.*no such account"):
         accounts.rename_account(ledger, "none", "three")
-    with pytest.raises(accounts.AccountExists, match=r"'two' is there already.*'one' instead"):
+    with pytest.raises(accounts.AccountExists, match=r"'two' is there already: merge the two"):
         accounts.rename_account(ledger, "one", "two")
+    with pytest.raises(accounts.NoSuchAccount, match=r"'none'.*no such account"):
+        accounts.merge_accounts(ledger, "one", "none")
+    with pytest.raises(ValueError, match="'one' cannot be merged into itself"):
+        accounts.merge_accounts(ledger, "one", "one")
     with pytest.raises(ValueError, match="max_per_day -1: expected a whole number from 0"):
         accounts.limit_account(ledger, "one", -1)
+
+
+# ------------------------------------------------------------------ one AppKey is one account
+
+
+def key(number: int, conn_id: str = "caixin_default") -> AccountKey:
+    """Give what the ledger knows of an AppKey on a connection."""
+    return AccountKey(f"{number:064}", conn_id, f"{number:016}")
+
+
+def opened(ledger: Ledger, name: str | None, owner: AccountKey) -> str:
+    """Open an account to send by; None: the connection gives it no name. Return what it is called."""
+    name = name or owner.unnamed
+    with ledger.writing() as connection:
+        account = accounts.open_account(ledger, connection, name, owner)
+    with ledger.reading() as connection:
+        assert accounts.resolve_account(connection, name, owner) == account
+        return accounts.name_in_force(connection, name, owner)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Give what was warned of."""
+    return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+def names(ledger: Ledger) -> list[str]:
+    """Give the names of all accounts."""
+    with ledger.reading() as connection:
+        return [one.name for one in accounts.accounts(connection)]
+
+
+@pytest.mark.parametrize("first", ["shop", None])
+def test_a_key_under_another_name_is_refused(ledger: Ledger, first: str | None) -> None:
+    """The sentence says whose it is and both ways out; nothing is made. Renamed, the account goes by the new name."""
+    old = opened(ledger, first, key(1, "one"))
+    with ledger.writing() as connection, pytest.raises(accounts.KeyOfAnotherAccount) as refused:
+        accounts.open_account(ledger, connection, "brand", key(1, "two"))
+    assert str(refused.value) == (
+        f"account 'brand': the AppKey of connection 'two' belongs to account '{old}' of this ledger, and one AppKey is one "
+        f'account: rate, caps and volume are counted once. Put "account": "{old}" into the extra of connection \'two\', or give '
+        f"the account the new name: airflow caixin account rename brand --account {old}"
+    )
+    assert names(ledger) == [old]
+    accounts.rename_account(ledger, old, "brand")
+    assert opened(ledger, "brand", key(1, "two")) == "brand"
+
+
+def test_a_connection_that_gives_no_name_sends_by_its_key_s_account(ledger: Ledger) -> None:
+    """Also after a new name was given."""
+    assert opened(ledger, "shop", key(1, "one")) == "shop"
+    assert opened(ledger, None, key(1, "two")) == "shop"
+    accounts.rename_account(ledger, "shop", "store")
+    assert opened(ledger, None, key(1, "two")) == "store"
+    assert names(ledger) == ["store"]
+
+
+def test_two_names_of_an_older_ledger_are_merged_before_anything_is_sent(past: Past, ledger: Ledger) -> None:
+    """It knows no keys, but one account's name is made of the key."""
+    past.campaign("by default", account=key(1).unnamed)
+    past.campaign("by name", account="shop")
+    with ledger.reading() as connection, pytest.raises(accounts.KeyOfAnotherAccount) as refused:
+        accounts.resolve_account(connection, "shop", key(1))
+    assert str(refused.value).endswith(
+        f"Merge the two: airflow caixin account rename shop --account {key(1).unnamed}"
+    )
+    accounts.merge_accounts(ledger, key(1).unnamed, "shop")
+    assert opened(ledger, "shop", key(1)) == opened(ledger, None, key(1)) == "shop"
+
+
+def test_an_account_that_the_key_s_own_name_stands_for_is_not_left_behind(past: Past, ledger: Ledger) -> None:
+    """Where both were used before, one connection is refused until they are one."""
+    past.campaign("by default", account=key(1).unnamed)
+    with ledger.writing() as connection:
+        shop = accounts.find_account(ledger, connection, "shop")
+        connection.execute(sa.insert(schema.account_key).values(hash=key(1).fingerprint, account=shop))
+    with ledger.reading() as connection, pytest.raises(accounts.KeyOfAnotherAccount) as refused:
+        accounts.resolve_account(connection, key(1).unnamed, key(1))
+    assert str(refused.value).endswith(
+        f"Merge the two: airflow caixin account rename shop --account {key(1).unnamed}"
+    )
+
+
+def test_a_new_key_without_a_name_does_not_begin_anew(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The account goes on, the log says once how to keep it, and the new key is nobody else's."""
+    old = opened(ledger, None, key(1))
+    with ledger.reading() as connection:
+        assert accounts.name_in_force(connection, key(2).unnamed, key(2)) == old
+    assert not warnings(caplog)
+    assert opened(ledger, None, key(2)) == opened(ledger, None, key(2)) == old
+    [warning] = warnings(caplog)
+    assert "'caixin_default' has a new AppKey" in warning
+    assert f'"account": "{old}" into the extra' in warning
+    assert "account separate NAME --conn-id caixin_default" in warning
+    assert opened(ledger, old, key(2)) == opened(ledger, None, key(1, "other")) == old
+    # Another connection with the new key, which has never sent before.
+    assert opened(ledger, None, key(2, "third")) == old
+    with ledger.writing() as connection, pytest.raises(accounts.KeyOfAnotherAccount):
+        accounts.open_account(ledger, connection, "brand", key(2))
+    assert names(ledger) == [old]
+
+
+def test_a_new_key_of_a_named_account_is_no_news(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    """A new name for it is: its caps are others then."""
+    opened(ledger, "shop", key(1))
+    opened(ledger, "shop", key(2))
+    assert not warnings(caplog)
+    opened(ledger, "brand", key(3))
+    [warning] = warnings(caplog)
+    assert "sent by account 'shop' so far; by account 'brand' it has other caps" in warning
+    assert "account rename brand --account shop" in warning
+
+
+def test_accounts_that_both_sent_stay_two(ledger: Ledger) -> None:
+    """A connection that is given the key of another known account sends by that one."""
+    one, two = opened(ledger, None, key(1, "one")), opened(ledger, None, key(2, "two"))
+    assert opened(ledger, None, key(2, "one")) == two
+    assert opened(ledger, None, key(1, "two")) == one
+
+
+def test_a_key_that_was_another_s_is_separated(ledger: Ledger) -> None:
+    """Not an account's only one, which would begin anew; the old one's key stays."""
+    old = opened(ledger, None, key(1))
+    with pytest.raises(accounts.OnlyKey, match="no AppKey but that of connection 'caixin_default'"):
+        accounts.separate_account(ledger, key(1), "brand")
+    with pytest.raises(accounts.NoSuchAccount, match="'new': nothing was sent with its AppKey"):
+        accounts.separate_account(ledger, key(3, "new"), "brand")
+    assert opened(ledger, None, key(2)) == old
+    with pytest.raises(accounts.AccountExists, match="is there already"):
+        accounts.separate_account(ledger, key(2), old)
+    accounts.separate_account(ledger, key(2), "brand")
+    assert opened(ledger, "brand", key(2)) == "brand"
+    assert opened(ledger, None, key(1)) == old
+
+
+@pytest.mark.parametrize("days", [(NOW, NOW), (NOW, NOW + DAY), (NOW + DAY, NOW)])
+def test_two_accounts_become_one(past: Past, ledger: Ledger, days: tuple[float, float]) -> None:
+    """Campaigns, caps, keys and the day's count; of limits and pause the stricter."""
+    opened(ledger, "one", key(1, "first"))
+    opened(ledger, "two", key(2, "second"))
+    for name, day in zip(("one", "two"), days, strict=True):
+        campaign = past.campaign(f"campaign of {name}", "13912345678", "13912345679", account=name)
+        past.sent(campaign, {"13912345678": State.SENT, "13912345679": State.UNKNOWN}, day)
+    accounts.limit_account(ledger, "one", 5)
+    accounts.pause_account(ledger, "one")
+    merged = accounts.merge_accounts(ledger, "one", "two")
+    assert names(ledger) == ["two"]
+    assert (merged.name, merged.paused, merged.max_per_day) == ("two", True, 5)
+    assert merged.day_count == (4 if days[0] == days[1] else 2)
+    assert opened(ledger, "two", key(1, "first")) == opened(ledger, None, key(2, "second")) == "two"
+    with ledger.reading() as connection:
+        assert {one.account for one in catalogue.campaigns(connection, NOW)} == {"two"}
+    assert not list(upkeep.disagreements(ledger))
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_of_two_names_at_once_one_gets_the_key(ledger: Ledger, merge: bool) -> None:
+    """The others are refused, and none fails otherwise, also while accounts are merged."""
+    opened(ledger, "another", key(2, "conn 0"))
+    opened(ledger, "more", key(3, "conn 1"))
+
+    def claim(number: int) -> str | None:
+        if number == 4 and merge:
+            accounts.merge_accounts(ledger, "more", "another")
+        name = "odd" if number % 2 else "even"
+        try:
+            with ledger.writing() as connection:
+                accounts.open_account(ledger, connection, name, key(1, f"conn {number}"))
+        except accounts.KeyOfAnotherAccount:
+            return None
+        return name
+
+    with ThreadPoolExecutor(8) as pool:
+        got = set(pool.map(claim, range(16))) - {None}
+    kept = {"another"} if merge else {"another", "more"}
+    assert len(got) == 1
+    assert set(names(ledger)) == got | kept
+
+
+@pytest.mark.parametrize("name", ["shop", None])
+def test_many_open_an_account_at_once(ledger: Ledger, name: str | None) -> None:
+    """As mapped tasks do, the first time and later."""
+    for _ in range(2):
+        with ThreadPoolExecutor(8) as pool:
+            got = list(pool.map(lambda number: opened(ledger, name, key(1, f"conn {number % 2}")), range(16)))
+        assert [*set(got)] == names(ledger)

@@ -62,6 +62,8 @@ def make_old(ledger: Ledger) -> None:
     schema.messages_of_people.drop(ledger.engine)
     schema.tally.drop(ledger.engine)
     schema.traffic.drop(ledger.engine)
+    schema.account_key.drop(ledger.engine)
+    schema.account_connection.drop(ledger.engine)
     added = ("active_at", "dag_id", "run_id", "task_id", "map_index", "rate", "loosened", "purged_at")
     with ledger.writing() as connection:
         for name in ("max_per_day", "reach"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -160,3 +161,26 @@ def test_no_slot_lies_behind_the_day_that_is_counted() -> None:
     assert row.slots(late + 0.3, 100.0, 0.0, 0.05, 99) == []
     row.begin_day(NOW + DAY)
     assert row.slots(NOW + DAY, 100.0, 0.0, 0.05, 99)[0] == NOW + DAY
+
+
+def test_of_two_gates_the_stricter_one_holds() -> None:
+    """What one of them has is not lost where the other has nothing."""
+    one = gate(
+        next_slot=NOW + 1, reach=0.1, pace=0.5, paced_at=NOW, slowest_since=NOW - 9, failures=3, day_count=5
+    )
+    other = gate(next_slot=NOW, last_sent_at=NOW - 1, day_count=7, paused=True, max_per_day=100)
+    for kept, gone in ((one, other), (other, one)):
+        both = replace(kept)
+        both.absorb(gone)
+        assert (both.next_slot, both.reach, both.pace, both.paced_at) == (NOW + 1, 0.1, 0.5, NOW)
+        assert (both.slowest_since, both.failures, both.last_sent_at) == (NOW - 9, 3, NOW - 1)
+        assert (both.day_count, both.paused, both.max_per_day) == (12, True, 100)
+
+
+@given(st.sampled_from([0, 1, 2]), st.sampled_from([0, 1, 2]))
+def test_of_two_days_the_later_one_counts(one: int, other: int) -> None:
+    """The earlier one is over."""
+    row = gate(day=MIDNIGHT + one * DAY, day_count=5)
+    row.absorb(gate(day=MIDNIGHT + other * DAY, day_count=7))
+    assert row.day == MIDNIGHT + max(one, other) * DAY
+    assert row.day_count == (12 if one == other else 5 if one > other else 7)

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from airflow.api_fastapi.app import get_auth_manager
 
+from airflow_provider_caixin.ledger import accounts
+from airflow_provider_caixin.ledger.accounts import AccountKey
+
 from .conftest import HIDDEN, HOSTILE, KEY, A, Browser, C, Connect, D, Told
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -163,3 +166,20 @@ def test_an_account_of_the_same_name_in_another_ledger(
     accounts = {one["name"]: one["may_edit"] for one in somebody.get("/overview")["accounts"]}
     assert accounts["account"] is True
     somebody.post("/accounts/pause", {"account": "account", "paused": True})
+
+
+def test_an_account_whose_connection_has_a_new_key(
+    browser: Callable[..., Browser], told: Told, connect: Connect
+) -> None:
+    """Is the one that it had: it is stopped under that name, and no other one is made."""
+    ledger = told.past.ledger
+    old = AccountKey("0" * 64, "mine", "account of the old key")
+    with ledger.writing() as connection:
+        accounts.open_account(ledger, connection, old.unnamed, old)
+    connect("mine", password="a-new-key", extra={})
+    admin = browser("admin")
+    shown = {one["name"]: one["connections"] for one in admin.get("/overview")["accounts"]}
+    assert shown == {"account": ["caixin_default"], "account of the old key": ["mine"], "other": []}
+    admin.post("/accounts/pause", {"account": old.unnamed, "paused": True})
+    with ledger.reading() as connection:
+        assert {one.name: one.paused for one in accounts.accounts(connection)}[old.unnamed]

@@ -70,13 +70,16 @@ def test_nothing_leaves_at_the_edges_of_the_window(moment: str, wait: float) -> 
     assert OFFICE.seconds_to_post(china(moment).timestamp(), TIMEOUT) == wait
 
 
-def test_an_all_day_window_never_waits() -> None:
-    """Midnight is no closing when the window opens at the same moment."""
+@pytest.mark.parametrize(
+    ("moment", "wait"),
+    [("23:59:45", 0), ("23:59:46", 16), ("23:59:58", 4), ("00:00:00", 2), ("00:00:02", 0), ("12:00:00", 0)],
+)
+def test_nothing_leaves_that_may_arrive_on_another_day(moment: str, wait: float) -> None:
+    """An all-day window waits some seconds at midnight, which is a closing like any other."""
     window = SendWindow("00:00-24:00")
     assert window.all_day
-    assert window.seconds_to_post(china("2026-11-23 00:00:00").timestamp(), TIMEOUT) == 0
-    assert window.seconds_to_post(china("2026-11-23 23:59:59").timestamp(), TIMEOUT) == 0
-    assert window.usable_seconds(TIMEOUT) == 86_400
+    assert window.seconds_to_post(china(f"2026-11-23 {moment}").timestamp(), TIMEOUT) == wait
+    assert window.usable_seconds(TIMEOUT) == 86_400 - 2 - 15
 
 
 @pytest.mark.parametrize(

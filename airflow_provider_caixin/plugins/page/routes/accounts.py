@@ -11,7 +11,7 @@ from airflow_provider_caixin.ledger import Ledger, accounts
 from airflow_provider_caixin.plugins.page import audit
 from airflow_provider_caixin.plugins.page.books import Book, BookDep, is_of
 from airflow_provider_caixin.plugins.page.bounded import bounded
-from airflow_provider_caixin.plugins.page.connections import connections
+from airflow_provider_caixin.plugins.page.connections import account_of, connections
 from airflow_provider_caixin.plugins.page.headers import same_origin
 from airflow_provider_caixin.plugins.page.problems import Problem
 from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
@@ -61,13 +61,16 @@ def limit(rights: RightsDep, book: BookDep, word: Limit) -> dict[str, int | None
 
 def _ledger_of(rights: Rights, book: Book, name: str) -> Ledger:
     """Open the ledger for somebody who may change an account of it."""
-    its = [
-        one for one in connections() if one.settings and one.settings.account == name and is_of(one, book.id)
-    ]
+    ledger = book.open()
+    with ledger.reading() as connection:
+        its = [
+            one
+            for one in connections()
+            if one.settings and is_of(one, book.id) and account_of(connection, one.settings) == name
+        ]
     rights.demand(
         rights.of_account(its), "change this account: it takes the permission to edit one of its connections"
     )
-    ledger = book.open()
     with ledger.reading() as connection:
         if not its and accounts.peek_account(connection, name) is None:
             raise Problem(404, "not_found", "This ledger has no such account, and no connection names it.")

@@ -16,7 +16,7 @@ from airflow_provider_caixin.ledger.catalogue import Status
 from airflow_provider_caixin.plugins.page.books import BookDep, is_of
 from airflow_provider_caixin.plugins.page.bounded import bounded
 from airflow_provider_caixin.plugins.page.campaigns import Sight
-from airflow_provider_caixin.plugins.page.connections import Known, connections
+from airflow_provider_caixin.plugins.page.connections import Known, account_of, connections
 from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
 from airflow_provider_caixin.rules import SendWindow
 from airflow_provider_caixin.rules.window import DAY, seconds_of_day
@@ -81,7 +81,7 @@ def _accounts(
     theirs: dict[str, list[Known]] = {}
     for known in connections():
         if known.settings is not None and is_of(known, ledger_id):
-            theirs.setdefault(known.settings.account, []).append(known)
+            theirs.setdefault(account_of(connection, known.settings), []).append(known)
     readable = {
         name: [known.id for known in some if rights.of_connection("GET", known)]
         for name, some in theirs.items()
