@@ -253,7 +253,8 @@ class LedgerMachine(RuleBasedStateMachine):
         campaign = self.campaigns[name]
         held = {one.job.id for one in self.requests}
         with self.ledger.reading() as connection:
-            found = [one.id for one in doubts.doubts(connection, campaign._key) if one.id not in held]
+            now = self.ledger.now(connection)
+            found = [one.id for one in doubts.doubts(connection, campaign._key, now) if one.id not in held]
         if found:
             chosen = data.draw(st.sampled_from(found))
             assert doubts.resolve(self.ledger, campaign._key, [chosen, chosen], outcome) == 1
