@@ -272,8 +272,8 @@ def test_an_answer_that_comes_after_all_counts(ledger: Ledger, key: int) -> None
     with ledger.writing() as connection:
         gate = Gate.open(connection, CampaignRow.read(connection, key).account)
         row = CampaignRow.lock(connection, key)
-        rows = connection.execute(sa.select(schema.recipient.c.id).where(schema.recipient.c.number == DEAD))
-        messages.settle(connection, gate, row, [Settlement(rows.scalars().first(), "claim", State.SENT)])
+        (dead,) = doubts.find(connection, key, [DEAD], NOW)
+        messages.settle(connection, gate, row, [Settlement(dead, "claim", State.SENT)])
         row.save(connection)
     with ledger.reading() as connection:
         assert DEAD not in [one.number for one in doubts.doubts(connection, key, NOW)]
