@@ -85,7 +85,7 @@ class Script:
 
 @dataclass
 class Post:
-    """A worker's place in a campaign: there is always one at it until it has ended well."""
+    """A worker's place in a campaign: there is always one at it until it has ended well, or the place is deserted."""
 
     campaign: int
     number: int
@@ -96,6 +96,7 @@ class Post:
     rests: bool = False
     ended: str = ""
     done: bool = False
+    deserted: bool = False
 
 
 @dataclass
@@ -200,6 +201,27 @@ class Round:
         posts = [post for post in self.posts if campaign in (None, post.campaign)]
         return [post.worker for post in posts if post.worker is not None and post.worker.is_sending]
 
+    def desert(self) -> list[Worker]:
+        """Start nobody again, so that no run ends well, and give the workers that still run."""
+        self._results.clear()
+        for post in self.posts:
+            post.deserted = True
+        return [post.worker for post in self.posts if post.worker is not None]
+
+    def bury(self) -> None:
+        """Let the round end without those whose places are deserted."""
+        for post in self.posts:
+            post.done |= post.deserted
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger, with the clock that the senders of its host have."""
+        opened = Ledger(self.database.url, lambda: time.time() + self.clocks[0].offset)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
     def wake(self) -> None:
         """Let whoever waits for the quota or the window look again."""
         for post in self.posts:
@@ -302,7 +324,7 @@ class Round:
         """Start who is due, and see how those ended who did."""
         for post in self.posts:
             worker = post.worker
-            if post.done or (worker is not None and worker.status is None):
+            if post.done or post.deserted or (worker is not None and worker.status is None):
                 continue
             if worker is None:
                 if now >= post.due:
@@ -470,10 +492,13 @@ SCENARIOS: Final[dict[str, Callable[[int], Script]]] = {
     "restarts": _scenario("postgresql", "restart", "kill", "crash"),
     "clocks": _scenario("sqlite", "clock_step", "kill", "clock_step", campaigns=2, workers=1, cap=1, people=400, window=True),
     "closing": _scenario("postgresql", "closing", campaigns=2, workers=1, people=500, cap=1, window=True),
+    "deserted": _scenario("sqlite", "lost_answers", "deserted"),
     "full-disk": _scenario("disk", "full_disk", "full_disk"),
     # By hand; CI has each of their faults on one of the databases.
     "long-full-disk": _scenario("disk", "long_full_disk", "kill"),
     "frozen": _scenario("postgresql", "freeze", "zombies", "long_freeze", workers=3, people=1_000),
+    "deserted-mysql": _scenario("mysql", "lost_answers", "deserted"),
+    "deserted-postgresql": _scenario("postgresql", "lost_answers", "deserted"),
     "restarts-mysql": _scenario("mysql", "restart", "crash", "kill", "cut", "zombies", workers=3, people=1_000),
 }  # fmt: skip
 """Rounds for one kind of fault each, by name; they take a seed."""

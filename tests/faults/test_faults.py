@@ -32,7 +32,7 @@ def marked(database: str) -> list[pytest.MarkDecorator]:
     "name",
     [
         pytest.param(name, marks=marked(SCENARIOS[name](1).database))
-        for name in ("workers", "answers", "quota", "restarts", "clocks", "closing")
+        for name in ("workers", "answers", "quota", "restarts", "clocks", "closing", "deserted")
     ],
 )
 def test_a_kind_of_fault(name: str, tmp_path: Path) -> None:
