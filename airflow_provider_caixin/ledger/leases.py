@@ -28,8 +28,8 @@ def has_ended(due: float, now: float) -> bool:
 
 
 def _ended(now: Moment) -> sa.ColumnElement[bool]:
-    """Say what :func:`has_ended` says, in the database's words."""
-    return sa.or_(_table.c.due < now, _table.c.due > now + FAR_AHEAD)
+    """Say what :func:`has_ended` says, in the database's words: no OR, for each side of which SQLite would look through an index."""
+    return ~_table.c.due.between(now, now + FAR_AHEAD)
 
 
 def ran_out(now: Moment) -> sa.ColumnElement[bool]:

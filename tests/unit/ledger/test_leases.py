@@ -167,6 +167,24 @@ def test_every_view_says_what_a_run_would_write(
     assert before["usage by template"] == [traffic.Usage("65535", 1, 6)]
 
 
+@IN_A_FILE
+def test_no_view_reads_all_recipients_for_it(ledger: Ledger, key: int) -> None:
+    """SQLite knows no sizes and takes its plan from the words alone."""
+    steps: list[str] = []
+
+    def explain(connection: Connection, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if not statement.startswith("EXPLAIN"):
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            steps.extend(row[-1] for row in plan)
+
+    sa.event.listen(ledger._readers, "before_cursor_execute", explain)
+    with ledger.reading() as connection:
+        for view in VIEWS.values():
+            view(connection, key, NOW)
+    assert [step for step in steps if step.startswith("SCAN caixin_recipient")] == []
+    assert any("caixin_recipient_claim (campaign=? AND state=?)" in step for step in steps)
+
+
 def test_a_check_finds_nothing_to_mend(key: int, ledger: Ledger, written: Callable[[], None]) -> None:
     """Neither before it is written nor after it; and a count that is wrong is told by the states as they are now."""
     assert list(upkeep.disagreements(ledger)) == []
