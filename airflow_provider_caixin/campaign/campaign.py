@@ -258,7 +258,7 @@ class Campaign:
         """Count the campaign's recipients by what became of them so far."""
         counts = Counts(self.plan.campaign_id, self.plan.tpl_id)
         with self._ledger.reading() as connection:
-            counts.add(tallies.tally(connection, self._key))
+            counts.add(tallies.tally(connection, self._key, self._ledger.now(connection)))
             if counts.total == counts.sent == 1:
                 counts.sid = messages.sid_of_only(connection, self._key)
         return counts
@@ -293,7 +293,7 @@ class Campaign:
         :param file: open for text with ``newline=""``.
         """
         with self._ledger.reading() as connection:
-            write_report(file, messages.report(connection, self._key))
+            write_report(file, messages.report(connection, self._key, self._ledger.now(connection)))
 
     # ------------------------------------------------------------------ the start of a run
 

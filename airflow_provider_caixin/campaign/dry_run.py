@@ -158,8 +158,10 @@ def _existing(
 ) -> tuple[int, int]:
     """Count what the campaign has already; return how many of it would be sent and how many count to the budget."""
     before = Counts(plan.campaign_id, plan.tpl_id)
-    before.add(tallies.tally(connection, row.id))
-    again, in_the_air = looked_at_again(row, plan), row.counts[State.IN_FLIGHT]
+    lines = tallies.tally(connection, row.id, ledger.now(connection))
+    before.add(lines)
+    again = looked_at_again(row, plan)
+    in_the_air = sum(number for state, _, _, number in lines if state == State.IN_FLIGHT)
     counts.rejected = before.rejected
     counts.unknown = before.unknown
     counts.skipped = Counter(

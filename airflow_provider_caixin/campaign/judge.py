@@ -10,9 +10,9 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.ledger import messages
+from airflow_provider_caixin.ledger import leases, messages
 from airflow_provider_caixin.ledger.messages import Drawn, Message
-from airflow_provider_caixin.ledger.schema import FAR_AHEAD, Skip, State
+from airflow_provider_caixin.ledger.schema import Skip, State
 
 RULES: Final = (
     Skip.NOT_CHINA_MOBILE,
@@ -86,8 +86,7 @@ def _moments(others: Iterable[Message], now: float) -> tuple[list[float], list[f
     settled: list[float] = []
     in_the_air: list[float] = []
     for message in others:
-        # A lease that ran out is as good as unknown, also where no run of its campaign has written so yet.
-        flies = message.state == State.IN_FLIGHT and now <= message.due <= now + FAR_AHEAD
+        flies = message.state == State.IN_FLIGHT and not leases.has_ended(message.due, now)
         (in_the_air if flies else settled).append(message.sent_at)
         # Of one that was not sent a second time after all both say the same.
         if message.doubt_at is not None and message.doubt_at != message.sent_at:

@@ -69,6 +69,7 @@ def _reopen(ledger: Ledger, campaign: int, ids: list[int], reasons: Sequence[Ski
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, campaign)
         row.refuse_if_purged()
+        messages.expire_leases(connection, row, ledger.now(connection))
         reopened = messages.reopen_skipped(connection, ids, reasons)
         row.move(State.SKIPPED, State.PENDING, reopened)
         row.save(connection)

@@ -179,7 +179,8 @@ def usage(args: argparse.Namespace) -> Exit:
             account = ledger_accounts.peek_account(connection, args.account)
             if account is None:
                 raise _no_account(args.account)
-        rows = traffic.usage(connection, args.by, start_of(first), start_of(last) + DAY, account=account)
+        span, now = (start_of(first), start_of(last) + DAY), ledger.now(connection)
+        rows = traffic.usage(connection, args.by, *span, now, account=account)
     named: list[dict[str, Any]] = [
         {args.by: row.name, "billed": row.billed, "possibly_billed": row.possibly} for row in rows
     ]

@@ -46,7 +46,8 @@ def show_campaign(args: argparse.Namespace) -> Exit:
     :param args: the command's.
     """
     with open_book(args) as ledger, Busy("Counting the recipients"), ledger.reading() as connection:
-        one, now = known_campaign(connection, args.campaign_id), ledger.now(connection)
+        now = ledger.now(connection)
+        one = known_campaign(connection, args.campaign_id, now)
         skipped, rejected = tallies.outcomes(connection, one.key)
     record = {
         **_line(one, now),
@@ -131,7 +132,7 @@ def retry(args: argparse.Namespace) -> Exit:
     """
     with open_book(args) as ledger, Busy("Making them pending again"):
         with ledger.reading() as connection:
-            one = known_campaign(connection, args.campaign_id)
+            one = known_campaign(connection, args.campaign_id, ledger.now(connection))
         again = controls.retry_rejected(ledger, one.campaign_id, args.code)
     if not again:
         say(f"Nobody of campaign {one.campaign_id!r} was rejected with {args.code}.")
@@ -154,14 +155,15 @@ def report(args: argparse.Namespace) -> Exit:
             yield row
 
     with open_book(args) as ledger, Busy("Writing the report") as busy, ledger.reading() as connection:
-        one = known_campaign(connection, args.campaign_id)
+        now = ledger.now(connection)
+        one = known_campaign(connection, args.campaign_id, now)
         if one.purged_at is not None:
             raise Refused(
                 "The campaign's recipients were forgotten (ledger purge); campaign show has the counts.",
                 Exit.FAILED,
             )
         state = State(args.state) if args.state else None
-        rows = messages.report(connection, one.key, state=state, reason=args.reason)
+        rows = messages.report(connection, one.key, now, state=state, reason=args.reason)
         with csv_file(args.file) as file:
             file.writelines(report_pieces(counted(busy.count(rows, "recipients written"))))
     if args.file:
@@ -174,7 +176,8 @@ def _open(args: argparse.Namespace, what: str) -> Iterator[tuple[Ledger, Summary
     """Give a campaign that is not over."""
     with open_book(args) as ledger:
         with ledger.reading() as connection:
-            one, now = known_campaign(connection, args.campaign_id), ledger.now(connection)
+            now = ledger.now(connection)
+            one = known_campaign(connection, args.campaign_id, now)
         if one.is_over:
             raise Refused(f"The campaign is over ({one.status(now)}) and cannot be {what}.", Exit.FAILED)
         yield ledger, one

@@ -22,8 +22,8 @@ def list_doubts(args: argparse.Namespace) -> Exit:
     :param args: the command's.
     """
     with open_book(args) as ledger, Busy("Reading the doubts"), ledger.reading() as connection:
+        now = ledger.now(connection)
         if args.campaign_id is None:
-            now = ledger.now(connection)
             found = catalogue.campaigns(connection, now, in_doubt=True, most=args.most + 1)
             rows: list[dict[str, Any]] = [
                 {
@@ -31,12 +31,12 @@ def list_doubts(args: argparse.Namespace) -> Exit:
                     "status": one.status(now).value,
                     "tpl_id": one.tpl_id,
                     "unknown": one.unknown,
-                    "oldest": moment(doubts.oldest(connection, one.key)),
+                    "oldest": moment(doubts.oldest(connection, one.key, now)),
                 }
                 for one in found
             ]
         else:
-            key = known_campaign(connection, args.campaign_id).key
+            key = known_campaign(connection, args.campaign_id, now).key
             rows = [
                 {
                     "mobile": one.number if args.full else mask(one.number),
@@ -45,7 +45,7 @@ def list_doubts(args: argparse.Namespace) -> Exit:
                     "reason": one.reason,
                     "sent_twice": one.twice,
                 }
-                for one in doubts.doubts(connection, key, most=args.most + 1)
+                for one in doubts.doubts(connection, key, now, most=args.most + 1)
             ]
     show(rows[: args.most], args.output)
     if len(rows) > args.most:
@@ -64,8 +64,9 @@ def resolve(args: argparse.Namespace) -> Exit:
     numbers = [number_of(one) for one in args.numbers]
     with open_book(args) as ledger, Busy("Looking for the doubts"):
         with ledger.reading() as connection:
-            key, seen_at = known_campaign(connection, args.campaign_id).key, ledger.now(connection)
-        ids = list(dict.fromkeys(_ids(ledger, key, args, numbers)))
+            seen_at = ledger.now(connection)
+            key = known_campaign(connection, args.campaign_id, seen_at).key
+        ids = list(dict.fromkeys(_ids(ledger, key, args, numbers, seen_at)))
     if not ids:
         say(f"None of them is in doubt in campaign {args.campaign_id!r}.")
         return Exit.NOTHING
@@ -81,15 +82,15 @@ def resolve(args: argparse.Namespace) -> Exit:
     return Exit.DONE
 
 
-def _ids(ledger: Ledger, key: int, args: argparse.Namespace, numbers: list[str]) -> Iterator[int]:
+def _ids(ledger: Ledger, key: int, args: argparse.Namespace, numbers: list[str], now: float) -> Iterator[int]:
     with ledger.reading() as connection:
         if args.all:
             after = 0
-            while found := doubts.doubts(connection, key, after=after):
+            while found := doubts.doubts(connection, key, now, after=after):
                 yield from (one.id for one in found)
                 after = found[-1].id
             return
         listed: Iterator[str] = iter(numbers)
         if args.file:
             listed = numbers_of(FileAudience(object_path(args.file), argument="--file"))
-        yield from doubts.find(connection, key, listed)
+        yield from doubts.find(connection, key, listed, now)

@@ -25,7 +25,7 @@ def show_number(args: argparse.Namespace) -> Exit:
     number = number_of(args.number)
     with open_book(args) as ledger, Busy("Looking for the number"), ledger.reading() as connection:
         listed = suppressions.find(connection, number)
-        history = people.history(connection, number)
+        history = people.history(connection, number, ledger.now(connection))
     messages = [
         {
             "at": moment(one.at),

@@ -118,17 +118,18 @@ def account_of(args: argparse.Namespace) -> Wanted:
     return Wanted(settings.account, settings.account_key())
 
 
-def known_campaign(connection: Connection, campaign_id: str) -> Summary:
+def known_campaign(connection: Connection, campaign_id: str, now: float) -> Summary:
     """
     Give a campaign.
 
     :param connection: any transaction.
     :param campaign_id: its id.
+    :param now: the ledger's clock.
     :raises NoSuchCampaign: when the ledger has none of this id.
     """
     from airflow_provider_caixin.ledger import campaigns, catalogue
 
-    found = catalogue.campaign(connection, campaigns.known_campaign(connection, campaign_id))
+    found = catalogue.campaign(connection, campaigns.known_campaign(connection, campaign_id), now)
     assert found is not None  # noqa: S101  # its key was found in this very transaction
     return found
 

@@ -417,16 +417,15 @@ def _known(
     prefix = _of_file(plan.tpl_id, audience)
     earlier = prefix + audience.fingerprint[:8]
     with ledger.reading() as connection:
-        if catalogue.find(connection, plan.campaign_id):
+        now = ledger.now(connection)
+        if catalogue.find(connection, plan.campaign_id, now):
             return plan, None
-        if catalogue.find(connection, earlier):
+        if catalogue.find(connection, earlier, now):
             say(
                 f"Campaign {earlier!r} has this file's time and size: it goes on under that name, which an earlier version gave it."
             )
             return replace(plan, campaign_id=earlier), None
-        unfinished = catalogue.campaigns(
-            connection, ledger.now(connection), search=prefix, status=_UNFINISHED, most=1_000
-        )
+        unfinished = catalogue.campaigns(connection, now, search=prefix, status=_UNFINISHED, most=1_000)
     beside = [
         _Beside(one, is_by_time=len(kind[1]) == 8)
         for one in unfinished

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger import leases, schema
 from airflow_provider_caixin.ledger.schema import State
 
 # A run that sends, or waits for an answer, has a tick every quarter of a second; a ledger may be silent for a few.
@@ -38,7 +38,7 @@ class Status(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Summary:
     """
-    A campaign as it stands, by its row alone.
+    A campaign as it stands, with its counts as of now.
 
     :param key: the campaign's key.
     :param account: the account's name.
@@ -137,7 +137,7 @@ def campaigns(
     :param before: the key of the last one that is known already.
     :param most: how many at the most.
     """
-    statement = _summaries().order_by(_table.c.id.desc()).limit(most)
+    statement = _summaries(now).order_by(_table.c.id.desc()).limit(most)
     if search:
         named = _table.c.campaign_id.contains(search, autoescape=True)
         statement = statement.where(
@@ -147,7 +147,8 @@ def campaigns(
         among = {status} if isinstance(status, Status) else status
         statement = statement.where(sa.or_(*(_stands(now)[one] for one in sorted(among))))
     if in_doubt:
-        statement = statement.where(_table.c.unknown > 0, _table.c.purged_at.is_(None))
+        some = _table.c.unknown + leases.run_out_of_each(now) > 0
+        statement = statement.where(some, _table.c.purged_at.is_(None))
     if account is not None:
         statement = statement.where(_account.c.name == account)
     if dag_ids is not None:
@@ -157,25 +158,28 @@ def campaigns(
     return [Summary(**row._mapping) for row in connection.execute(statement)]
 
 
-def campaign(connection: Connection, key: int) -> Summary | None:
+def campaign(connection: Connection, key: int, now: float) -> Summary | None:
     """
     Give one campaign; None: there is none.
 
     :param connection: any transaction.
     :param key: the campaign's key.
+    :param now: the ledger's clock.
     """
-    row = connection.execute(_summaries().where(_table.c.id == key)).one_or_none()
+    row = connection.execute(_summaries(now).where(_table.c.id == key)).one_or_none()
     return Summary(**row._mapping) if row else None
 
 
-def find(connection: Connection, campaign_id: str) -> Summary | None:
+def find(connection: Connection, campaign_id: str, now: float) -> Summary | None:
     """
     Give the campaign of a name; None: there is none.
 
     :param connection: any transaction.
     :param campaign_id: the campaign's name.
+    :param now: the ledger's clock.
     """
-    row = connection.execute(_summaries().where(_table.c.hash == schema.digest(campaign_id))).one_or_none()
+    named = _summaries(now).where(_table.c.hash == schema.digest(campaign_id))
+    row = connection.execute(named).one_or_none()
     return Summary(**row._mapping) if row else None
 
 
@@ -227,12 +231,15 @@ def of_dags(dag_ids: AbstractSet[str], *, without_dag: bool) -> sa.ColumnElement
     return sa.or_(among, _table.c.dag_id.is_(None)) if without_dag else among
 
 
-def _summaries() -> sa.Select[tuple[object, ...]]:
+def _summaries(now: float) -> sa.Select[tuple[object, ...]]:
+    late = leases.run_out_of_each(now)
     others = {
         "key": _table.c.id,
         "account": _account.c.name,
         "account_paused": _account.c.paused,
         "loading_until": _loading_until(),
+        "in_flight": _table.c.in_flight - late,
+        "unknown": _table.c.unknown + late,
     }
     columns = [
         (others[one.name] if one.name in others else _table.c[one.name]).label(one.name)
@@ -250,7 +257,8 @@ def _stands(now: float) -> dict[Status, sa.ColumnElement[bool]]:
     """Say of each status what :meth:`Summary.status` says, in the database's words."""
     purged, loaded = _table.c.purged_at.is_not(None), _table.c.loaded_at.is_not(None)
     loading = sa.func.coalesce(_loading_until(), 0.0).between(now, now + schema.FAR_AHEAD)
-    done = sa.and_(loaded, _table.c.pending + _table.c.in_flight == 0, ~loading)
+    left = _table.c.pending + _table.c.in_flight - leases.run_out_of_each(now)
+    done = sa.and_(loaded, left == 0, ~loading)
     open_ = sa.and_(~purged, ~_table.c.cancelled, ~done)
     paused = sa.or_(_table.c.paused, _account.c.paused)
     active = sa.func.coalesce(_table.c.active_at, 0.0) > now - ACTIVE_FOR

@@ -52,6 +52,7 @@ def retry_rejected(ledger: Ledger, campaign_id: str, code: int) -> int:
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, known_campaign(connection, campaign_id))
         row.refuse_if_over("a new campaign can send to them")
+        messages.expire_leases(connection, row, ledger.now(connection))
         again = messages.reopen_rejected(connection, row.id, code)
         row.move(State.REJECTED, State.PENDING, again)
         row.save(connection)

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger import schema, traffic
+from airflow_provider_caixin.ledger import leases, messages, schema, traffic
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.database import Ledger
 from airflow_provider_caixin.ledger.gate import Gate
@@ -50,56 +50,66 @@ class Doubt(NamedTuple):
 
 
 def doubts(
-    connection: Connection, campaign: int, *, after: int = 0, before: float | None = None, most: int = BATCH
+    connection: Connection,
+    campaign: int,
+    now: float,
+    *,
+    after: int = 0,
+    before: float | None = None,
+    most: int = BATCH,
 ) -> list[Doubt]:
     """
     Give recipients in doubt of a campaign, by their keys.
 
     :param connection: any transaction.
     :param campaign: the campaign's key.
+    :param now: the ledger's clock.
     :param after: the key of the last one that is known already.
     :param before: only those whose request left before this moment.
     :param most: how many at the most.
     """
+    told = {"reason": leases.reason_as_of(now)}
     statement = (
-        sa.select(*(_table.c[name] for name in Doubt._fields))
-        .where(_table.c.campaign == campaign, _table.c.state == State.UNKNOWN.value, _table.c.id > after)
+        sa.select(*(told.get(name, _table.c[name]) for name in Doubt._fields))
+        .where(_table.c.campaign == campaign, leases.is_in(State.UNKNOWN, now), _table.c.id > after)
         .where(visible(connection, campaign))
         .order_by(_table.c.id)
         .limit(most)
     )
     if before is not None:
         statement = statement.where(_table.c.sent_at < before)
-    return [Doubt(*row) for row in connection.execute(statement)]
+    return [Doubt._make(row) for row in connection.execute(statement)]
 
 
-def oldest(connection: Connection, campaign: int) -> float | None:
+def oldest(connection: Connection, campaign: int, now: float) -> float | None:
     """
     Say when the oldest request left that is in doubt; None: there is none.
 
     :param connection: any transaction.
     :param campaign: the campaign's key.
+    :param now: the ledger's clock.
     """
     moment = sa.select(sa.func.min(_table.c.sent_at))
-    found = moment.where(_table.c.campaign == campaign, _table.c.state == State.UNKNOWN.value)
+    found = moment.where(_table.c.campaign == campaign, leases.is_in(State.UNKNOWN, now))
     oldest_at: float | None = connection.execute(found.where(visible(connection, campaign))).scalar_one()
     return oldest_at
 
 
-def find(connection: Connection, campaign: int, numbers: Iterable[str]) -> Iterator[int]:
+def find(connection: Connection, campaign: int, numbers: Iterable[str], now: float) -> Iterator[int]:
     """
     Stream the keys of those recipients in doubt whose numbers are given.
 
     :param connection: any transaction.
     :param campaign: the campaign's key.
     :param numbers: normalised numbers.
+    :param now: the ledger's clock.
     """
     rest = iter(numbers)
     while batch := list(islice(rest, BATCH)):
         statement = sa.select(_table.c.id).where(
             _table.c.campaign == campaign,
             _table.c.number.in_(batch),
-            _table.c.state == State.UNKNOWN.value,
+            leases.is_in(State.UNKNOWN, now),
             visible(connection, campaign),
         )
         yield from connection.execute(statement).scalars().all()
@@ -134,10 +144,11 @@ def resolve(
             row.refuse_if_purged()
             if outcome == "pending":
                 row.refuse_if_over("leave its doubts, or count them as sent")
+            now = ledger.now(connection)
+            messages.expire_leases(connection, row, now)
             held = _held(connection, campaign, ids[start : start + BATCH])
             if before is not None:
                 # A moment that is still to come is one of a clock that was wrong.
-                now = ledger.now(connection)
                 held = [one for one in held if not before < one.sent_at <= now]
             _resolve(connection, gate, row, held, State(outcome))
             resolved += len(held)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger import schema, traffic
+from airflow_provider_caixin.ledger import leases, schema, traffic
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.database import Ledger
 from airflow_provider_caixin.ledger.gate import Gate
@@ -28,6 +28,8 @@ LOOK_SECONDS: Final = 5.0
 
 _table: Final = schema.recipient
 _ids: Final[sa.BindParameter[list[int]]] = sa.bindparam("ids", expanding=True)
+# Was, may have been or may yet be.
+_BILLED: Final = (State.SENT.value, State.UNKNOWN.value, State.IN_FLIGHT.value)
 
 _DRAW_DELAYED: Final = (
     sa.select(_table.c.id, _table.c.number, _table.c.busy)
@@ -54,8 +56,8 @@ _DRAW_DOUBTS: Final = (
 )
 _EXPIRED: Final = (
     sa.select(_table.c.id, _table.c.sent_at)
-    .where(_table.c.campaign == sa.bindparam("campaign"), _table.c.state == State.IN_FLIGHT.value)
-    .where(sa.or_(_table.c.due < sa.bindparam("now"), _table.c.due > sa.bindparam("far")))
+    .where(_table.c.campaign == sa.bindparam("campaign"))
+    .where(leases.ran_out(sa.bindparam("now", type_=sa.Double)))
 )
 _HELD: Final = sa.select(
     _table.c.id, _table.c.state, _table.c.claim, _table.c.sent_at, _table.c.doubt_at
@@ -71,7 +73,7 @@ _HISTORY: Final = (
             sa.select(schema.campaign.c.id).where(schema.campaign.c.account == sa.bindparam("account"))
         )
     )
-    .where(_table.c.state.in_([State.SENT.value, State.UNKNOWN.value, State.IN_FLIGHT.value]))
+    .where(_table.c.state.in_(_BILLED))
 )
 _SUPPRESSED: Final = sa.select(schema.suppression.c.number).where(
     schema.suppression.c.number.in_(sa.bindparam("numbers", expanding=True))
@@ -312,11 +314,10 @@ def expire_leases(connection: Connection, campaign: CampaignRow, now: float) -> 
     :param now: the ledger's clock.
     :return: how many.
     """
-    values = {"campaign": campaign.id, "now": now, "far": now + FAR_AHEAD}
-    expired = connection.execute(_EXPIRED, values).all()
+    expired = connection.execute(_EXPIRED, {"campaign": campaign.id, "now": now}).all()
     if expired:
         ids = [one.id for one in expired]
-        mark(connection, ids, State.UNKNOWN, "no answer was recorded before the lease ran out")
+        mark(connection, ids, State.UNKNOWN, leases.NO_ANSWER)
         campaign.move(State.IN_FLIGHT, State.UNKNOWN, len(ids))
         minutes = Counter((minute_of(one.sent_at), State.UNKNOWN) for one in expired)
         traffic.add(connection, campaign.id, minutes)
@@ -367,6 +368,7 @@ def skip_batch(ledger: Ledger, campaign: int, reason: Skip) -> int:
     """
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, campaign)
+        expire_leases(connection, row, ledger.now(connection))
         pending = (_table.c.state == State.PENDING.value, visible(connection, campaign))
         statement = sa.select(_table.c.id).where(_table.c.campaign == campaign, *pending).limit(BATCH)
         ids = list(connection.execute(statement).scalars())
@@ -483,7 +485,9 @@ def campaigns_with_template(
     """
     table = schema.campaign
     found = sa.select(table.c.id).where(
-        table.c.account == account, table.c.tpl_id == tpl_id, table.c.sent + table.c.unknown > 0
+        table.c.account == account,
+        table.c.tpl_id == tpl_id,
+        table.c.sent + table.c.unknown + table.c.in_flight > 0,
     )
     return [key for key in connection.execute(found).scalars() if key != campaign]
 
@@ -496,7 +500,7 @@ def who_got_it(connection: Connection, campaigns: Sequence[int], numbers: Sequen
     :param campaigns: the campaigns' keys.
     :param numbers: normalised numbers.
     """
-    billed = _table.c.state.in_([State.SENT.value, State.UNKNOWN.value])
+    billed = _table.c.state.in_(_BILLED)
     found = sa.select(_table.c.number).where(
         _table.c.number.in_(list(numbers)), _table.c.campaign.in_(list(campaigns)), billed
     )
@@ -519,7 +523,7 @@ def _had_template(
     had = sa.exists().where(
         other.c.number == batch.c.number,
         other.c.campaign.in_(others),
-        other.c.state.in_([State.SENT.value, State.UNKNOWN.value]),
+        other.c.state.in_(_BILLED),
     )
     columns = (sa.func.count(sa.case((had, 1))), sa.func.count(), sa.func.max(batch.c.position))
     found, rows, position = connection.execute(sa.select(*columns).select_from(batch)).one()
@@ -538,20 +542,27 @@ class ReportRow(NamedTuple):
 
 
 def report(
-    connection: Connection, campaign: int, *, state: State | None = None, reason: str | None = None
+    connection: Connection,
+    campaign: int,
+    now: float,
+    *,
+    state: State | None = None,
+    reason: str | None = None,
 ) -> Iterator[ReportRow]:
     """
     Stream a campaign's recipients in the order of their audience.
 
     :param connection: a reading transaction.
     :param campaign: the campaign's key.
+    :param now: the ledger's clock.
     :param state: only those in this state.
     :param reason: only those with this skip reason, or this text or code of the gateway.
     """
+    text = leases.reason_as_of(now)
     columns = (
         _table.c.number,
-        _table.c.state,
-        _table.c.reason,
+        leases.state_as_of(now),
+        text,
         _table.c.code,
         _table.c.sid,
         _table.c.sent_at,
@@ -563,9 +574,9 @@ def report(
         .execution_options(yield_per=BATCH)
     )
     if state is not None:
-        statement = statement.where(_table.c.state == state.value)
+        statement = statement.where(leases.is_in(state, now))
     if reason is not None:
-        said = _table.c.reason == reason
+        said = text == reason
         is_code = reason.isascii() and reason.isdigit() and len(reason) < 10
         statement = statement.where(sa.or_(said, _table.c.code == int(reason)) if is_code else said)
     for row in connection.execute(statement):

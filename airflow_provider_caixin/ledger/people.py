@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger import leases, schema
 from airflow_provider_caixin.ledger.catalogue import of_dags
 from airflow_provider_caixin.ledger.loads import hidden
 
@@ -40,6 +40,7 @@ class Entry(NamedTuple):
 def history(
     connection: Connection,
     number: str,
+    now: float,
     *,
     dag_ids: AbstractSet[str] | None = None,
     without_dag: bool = False,
@@ -50,6 +51,7 @@ def history(
 
     :param connection: any transaction.
     :param number: a normalised number.
+    :param now: the ledger's clock.
     :param dag_ids: in campaigns of these Dags only; None: in all.
     :param without_dag: with ``dag_ids``: also in those of the command line.
     :param most: how many at the most.
@@ -60,7 +62,9 @@ def history(
         "campaign_id": _owner.c.campaign_id,
         "dag_id": _owner.c.dag_id,
         "tpl_id": _owner.c.tpl_id,
-        **{name: _table.c[name] for name in ("state", "reason", "code", "sid", "sent_at")},
+        "state": leases.state_as_of(now),
+        "reason": leases.reason_as_of(now),
+        **{name: _table.c[name] for name in ("code", "sid", "sent_at")},
     }
     statement = (
         sa.select(at, *(columns[name] for name in Entry._fields[1:]))

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger import leases, schema
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.ledger.database import Ledger, LedgerUnavailable
 from airflow_provider_caixin.ledger.loads import visible
@@ -20,16 +20,17 @@ Line = tuple[str, str | None, int | None, int]
 """State, reason (of skipped ones), code (of rejected ones), number."""
 
 
-def tally(connection: Connection, campaign: int) -> list[Line]:
+def tally(connection: Connection, campaign: int, now: float) -> list[Line]:
     """
     Count a campaign's recipients by state, skip reason and code, or give the count that was kept.
 
     :param connection: any transaction.
     :param campaign: the campaign's key.
+    :param now: the ledger's clock.
     """
     row = CampaignRow.read(connection, campaign)
     kept = _kept(connection, row)
-    return _count(connection, campaign) if kept is None else kept
+    return count(connection, campaign, now) if kept is None else kept
 
 
 def outcomes(connection: Connection, campaign: int) -> tuple[dict[str, int], dict[int | None, int]]:
@@ -61,13 +62,17 @@ def keep(ledger: Ledger, campaign: int) -> None:
     """
     Count a campaign that rests and keep that; one that moves meanwhile is left as it is, and so is a ledger that is busy.
 
+    Nor is one kept that has somebody in flight, who turns unknown without anybody writing it.
+
     :param ledger: the ledger.
     :param campaign: the campaign's key.
     """
     with suppress(LedgerUnavailable):
         with ledger.reading() as connection:
             before = CampaignRow.read(connection, campaign)
-            counted = _count(connection, campaign)
+            if before.counts[State.IN_FLIGHT]:
+                return
+            counted = count(connection, campaign, ledger.now(connection))
         with ledger.writing() as connection:
             row = CampaignRow.lock(connection, campaign)
             if row == before and row.purged_at is None:
@@ -94,19 +99,27 @@ def store(connection: Connection, row: CampaignRow, lines: list[Line], now: floa
     connection.execute(mark.values(tallied=now))
 
 
-def _count(connection: Connection, campaign: int) -> list[Line]:
+def count(connection: Connection, campaign: int, now: float) -> list[Line]:
+    """
+    Count a campaign's recipients by state, skip reason and code.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    :param now: the ledger's clock.
+    """
     # PostgreSQL takes an expression in GROUP BY for the selected one only when both hold no parameter.
     skipped, rejected = (
         sa.literal(state.value, literal_execute=True) for state in (State.SKIPPED, State.REJECTED)
     )
+    state = leases.state_as_of(now).label("state_now")
     reason = sa.case((_table.c.state == skipped, _table.c.reason)).label("skip_reason")
     code = sa.case((_table.c.state == rejected, _table.c.code)).label("reject_code")
     # By their names: MySQL in its default mode takes no expression for the same one.
-    names: list[sa.ColumnElement[Any]] = [sa.literal_column(label.name) for label in (reason, code)]
+    labels: list[sa.Label[Any]] = [state, reason, code]
     statement = (
-        sa.select(_table.c.state, reason, code, sa.func.count())
+        sa.select(*labels, sa.func.count())
         .where(_table.c.campaign == campaign, visible(connection, campaign))
-        .group_by(_table.c.state, *names)
+        .group_by(*(sa.literal_column(label.name) for label in labels))
     )
     return [tuple(row) for row in connection.execute(statement)]
 

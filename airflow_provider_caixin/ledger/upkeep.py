@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger import messages, schema, tallies, traffic
+from airflow_provider_caixin.ledger import leases, messages, schema, tallies, traffic
 from airflow_provider_caixin.ledger.campaigns import AS_RESTORED, CampaignRow
 from airflow_provider_caixin.ledger.database import Ledger
 from airflow_provider_caixin.ledger.gate import Gate
@@ -105,10 +105,14 @@ def disagreements(ledger: Ledger) -> Iterator[str]:
         known = connection.execute(keys.order_by(_campaign.c.id)).all()
     for key, name in known:
         with ledger.writing() as connection:
-            row = CampaignRow.lock(connection, key)
-            counted = count_states(connection, key)
-            charted = _outcomes(connection, key)
-            requests = _requests(connection, key)
+            row, now = CampaignRow.lock(connection, key), ledger.now(connection)
+            # As of now, which nobody may have written yet; nor does this.
+            row.move(State.IN_FLIGHT, State.UNKNOWN, leases.run_out(connection, key, now))
+            counted: Counter[str] = Counter()
+            for state_now, _, _, number in tallies.count(connection, key, now):
+                counted[state_now] += number
+            charted = _outcomes(connection, key, now)
+            requests = _requests(connection, key, now)
         for state in State:
             if counted[state] != row.counts[state]:
                 yield f"campaign {name!r}: its row says {row.counts[state]} {state}, and {counted[state]} recipients are."
@@ -136,15 +140,15 @@ def purgeable(ledger: Ledger, before: float) -> list[Candidate]:
     columns = (_campaign.c.id, _campaign.c.campaign_id, *(_campaign.c[state.value] for state in State))
     statement = sa.select(*columns, *(sign.label(f"sign_{n}") for n, sign in enumerate(signs)))
     with ledger.reading() as connection:
-        rows = connection.execute(
-            statement.where(over, _campaign.c.purged_at.is_(None)).order_by(_campaign.c.id)
-        ).all()
+        late = leases.run_out_of_each(ledger.now(connection)).label("late")
+        over_now = statement.add_columns(late).where(over, _campaign.c.purged_at.is_(None))
+        rows = connection.execute(over_now.order_by(_campaign.c.id)).all()
     found = []
     for row in rows:
         ended_at = max(float(getattr(row, f"sign_{n}") or 0.0) for n in range(len(signs)))
         if ended_at < before:
             total = sum(getattr(row, state.value) for state in State)
-            found.append(Candidate(row.id, row.campaign_id, ended_at, total, row.unknown))
+            found.append(Candidate(row.id, row.campaign_id, ended_at, total, row.unknown + row.late))
     return found
 
 
@@ -177,7 +181,7 @@ def purge(ledger: Ledger, before: float) -> Iterator[Candidate]:
             # Nor what has gone on and ended again since the look without a lock.
             if max(row.created_at, row.loaded_at or 0.0, row.active_at or 0.0) >= before:
                 continue
-            tallies.store(connection, row, tallies.tally(connection, row.id), now)
+            tallies.store(connection, row, tallies.tally(connection, row.id, now), now)
             purged = sa.update(_campaign).where(_campaign.c.id == row.id)
             connection.execute(purged.values(purged_at=now))
         yield candidate
@@ -280,21 +284,20 @@ def _forget(ledger: Ledger, campaign: int) -> int:
     return len(ids)
 
 
-def _outcomes(connection: Connection, campaign: int) -> dict[State, int]:
+def _outcomes(connection: Connection, campaign: int, now: float) -> dict[State, int]:
     counts = dict.fromkeys(State, 0)
-    for minute in traffic.minutes(connection, campaign):
+    for minute in traffic.minutes(connection, campaign, now):
         counts[State.SENT] += minute.sent
         counts[State.UNKNOWN] += minute.unknown
     return counts
 
 
-def _requests(connection: Connection, campaign: int) -> dict[State, int]:
+def _requests(connection: Connection, campaign: int, now: float) -> dict[State, int]:
     """Count the requests that recipients stand for; one in doubt that was sent once more stands for two."""
     doubted = sa.and_(_recipient.c.doubt_at.is_not(None), _recipient.c.doubt_at != _recipient.c.sent_at)
     statement = sa.select(
         sa.func.count(sa.case((_recipient.c.state == State.SENT.value, 1))),
-        sa.func.count(sa.case((_recipient.c.state == State.UNKNOWN.value, 1)))
-        + sa.func.count(sa.case((doubted, 1))),
+        sa.func.count(sa.case((leases.is_in(State.UNKNOWN, now), 1))) + sa.func.count(sa.case((doubted, 1))),
     ).where(_recipient.c.campaign == campaign)
     sent, unknown = connection.execute(statement).one()
     return {State.SENT: sent, State.UNKNOWN: unknown}

@@ -114,7 +114,7 @@ def shop(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
 
 def campaigns_of(ledger: Any, number: str) -> list[Any]:
     """Give the campaigns that a number was in."""
-    return list(people.history(ledger, number))
+    return list(people.history(ledger, number, datetime.now(CHINA).timestamp()))
 
 
 @pytest.fixture

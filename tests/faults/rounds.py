@@ -86,7 +86,7 @@ class Script:
 
 @dataclass
 class Post:
-    """A worker's place in a campaign: there is always one at it until it has ended well."""
+    """A worker's place in a campaign: there is always one at it until it has ended well, or the place is deserted."""
 
     campaign: int
     number: int
@@ -97,6 +97,7 @@ class Post:
     rests: bool = False
     ended: str = ""
     done: bool = False
+    deserted: bool = False
 
 
 @dataclass
@@ -211,6 +212,27 @@ class Round:
         for clock in {*self.clocks, self.ledger_clock}:
             clock.step(step)
 
+    def desert(self) -> list[Worker]:
+        """Start nobody again, so that no run ends well, and give the workers that still run."""
+        self._results.clear()
+        for post in self.posts:
+            post.deserted = True
+        return [post.worker for post in self.posts if post.worker is not None]
+
+    def bury(self) -> None:
+        """Let the round end without those whose places are deserted."""
+        for post in self.posts:
+            post.done |= post.deserted
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger, with the clock that the senders of its host have."""
+        opened = Ledger(self.database.url, lambda: time.time() + self.ledger_clock.offset)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
     def wake(self) -> None:
         """Let whoever waits for the quota or the window look again."""
         for post in self.posts:
@@ -313,7 +335,7 @@ class Round:
         """Start who is due, and see how those ended who did."""
         for post in self.posts:
             worker = post.worker
-            if post.done or (worker is not None and worker.status is None):
+            if post.done or post.deserted or (worker is not None and worker.status is None):
                 continue
             if worker is None:
                 if now >= post.due:
@@ -485,12 +507,15 @@ SCENARIOS: Final[dict[str, Callable[[int], Script]]] = {
     "forgetful": _scenario("forgetful", "crash", "crash", workers=1, people=500, rate=200.0),
     "failover": _scenario("replicated", "fail_over"),
     "apart": _scenario("mysql", "apart", people=600, window=True),
+    "deserted": _scenario("sqlite", "lost_answers", "deserted"),
     "full-disk": _scenario("disk", "full_disk", "full_disk"),
     # By hand; CI has each of their faults on one of the databases.
     "long-full-disk": _scenario("disk", "long_full_disk", "kill"),
     "frozen": _scenario("postgresql", "freeze", "zombies", "long_freeze", workers=3, people=1_000),
     # MariaDB waits with its read_only for open transactions, and these for it: seconds.
     "read-only": _scenario("mysql", "read_only", lease=8.0),
+    "deserted-mysql": _scenario("mysql", "lost_answers", "deserted"),
+    "deserted-postgresql": _scenario("postgresql", "lost_answers", "deserted"),
     "restarts-mysql": _scenario("mysql", "restart", "crash", "kill", "cut", "zombies", workers=3, people=1_000),
 }  # fmt: skip
 """Rounds for one kind of fault each, by name; they take a seed."""

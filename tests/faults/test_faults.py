@@ -33,17 +33,8 @@ def marked(database: str) -> list[pytest.MarkDecorator]:
     [
         pytest.param(name, marks=marked(SCENARIOS[name](1).database))
         for name in (
-            *(
-                "workers",
-                "answers",
-                "quota",
-                "restarts",
-                "forgetful",
-                "failover",
-                "clocks",
-                "closing",
-                "apart",
-            ),
+            *("workers", "answers", "quota", "restarts", "forgetful", "failover"),
+            *("clocks", "closing", "apart", "deserted"),
         )
     ],
 )

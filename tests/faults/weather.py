@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.engine import URL
 
+from airflow_provider_caixin.ledger import controls
 from tests.faults.databases import MariaDB, Replicated, Server, SmallDisk
+from tests.faults.views import in_flight, unknown_by_view
 
 if TYPE_CHECKING:
     from tests.faults.rounds import Round
@@ -38,6 +40,34 @@ def kill(this: Round, chance: Random) -> Waits:
         yield SOON
     assert worker.status == -signal.SIGKILL
     this.happened("kill", worker.name, upheavals=1)
+
+
+def deserted(this: Round, _: Random) -> Waits:
+    """Kill all workers with SIGKILL and let nobody come after them: whom they had in the air is unknown in each view, and stays so."""
+    while len(this.sending()) < this.script.workers:
+        yield SOON
+    workers = this.desert()
+    for worker in workers:
+        worker.process.send_signal(signal.SIGKILL)
+    while any(worker.status is None for worker in workers):
+        yield SOON
+    with this.ledger() as ledger:
+        before, dead = unknown_by_view(ledger, "campaign 0"), in_flight(ledger, "campaign 0")
+        yield this.script.lease
+        # Nobody is sent to once more in this round, so that requests and recipients are as many.
+        right = dead + before["list of doubts"]
+        seen = unknown_by_view(ledger, "campaign 0")
+        assert set(seen.values()) == {right}, f"{dead} were in the air, {before} were unknown, {seen} are"
+        assert in_flight(ledger, "campaign 0") == dead, "somebody has written them all the same"
+        controls.cancel_campaign(ledger, "campaign 0")
+        seen = unknown_by_view(ledger, "campaign 0")
+        assert set(seen.values()) == {right}, f"{right} were unknown, {seen} are in the cancelled campaign"
+        assert "purge" in seen, "the cancelled campaign is over"
+        assert in_flight(ledger, "campaign 0") == 0, "the cancel did not write them"
+    this.happened(
+        "deserted", f"{dead} in the air of {len(workers)} workers", if_=dead > 0, upheavals=len(workers)
+    )
+    this.bury()
 
 
 def stop(this: Round, chance: Random) -> Waits:
@@ -348,6 +378,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "maintenance": maintenance,
     "gateway_gone": gateway_gone,
     "kill": kill,
+    "deserted": deserted,
     "stop": stop,
     "freeze": freeze,
     "long_freeze": long_freeze,
@@ -368,6 +399,6 @@ FAULTS: Final[dict[str, Fault]] = {
 
 OF_SERVERS: Final = frozenset({"restart", "crash", "cut"})
 ARRANGED: Final = frozenset(
-    {"zombies", "full_disk", "long_full_disk", "closing", "apart", "fail_over", "read_only"}
+    {"zombies", "full_disk", "long_full_disk", "closing", "apart", "deserted", "fail_over", "read_only"}
 )
 """These need a round made for them, so chance does not draw them."""

@@ -833,6 +833,11 @@ def test_a_dry_run_while_messages_are_in_the_air(make: Make, ledger: Ledger) -> 
     counts = dry_run(campaign.plan, ledger, audience_from(people(3)))
     assert (counts.would_send, counts.total) == (1, 3)
     assert counts.skipped == {"duplicate": 1, "over_budget": 1}
+    with ledger.writing() as connection:
+        connection.execute(in_the_air.values(due=ledger.now(connection) - 1))
+    counts = dry_run(campaign.plan, ledger, audience_from(people(3)))
+    assert (counts.would_send, counts.unknown, counts.total) == (1, 1, 3), "its sender died"
+    assert counts.skipped == {"duplicate": 0, "over_budget": 1}
 
 
 def test_a_loaded_audience_without_end_is_no_hindrance(make: Make) -> None:

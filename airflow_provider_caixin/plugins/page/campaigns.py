@@ -52,7 +52,7 @@ class Sight:
         :param key: the campaign's key.
         :raises Problem: when there is none.
         """
-        return self._checked(catalogue.campaign(connection, key))
+        return self._checked(catalogue.campaign(connection, key, self.now))
 
     def find(self, connection: Connection, campaign_id: str) -> Summary:
         """
@@ -62,7 +62,7 @@ class Sight:
         :param campaign_id: the campaign's name.
         :raises Problem: when there is none.
         """
-        return self._checked(catalogue.find(connection, campaign_id))
+        return self._checked(catalogue.find(connection, campaign_id, self.now))
 
     def _checked(self, found: Summary | None) -> Summary:
         if found is None or not self.seen.has(found.dag_id):
@@ -85,7 +85,7 @@ class Sight:
         :param campaigns: the campaigns.
         """
         running = [one.key for one in campaigns if one.status(self.now) is Status.RUNNING]
-        minutes = traffic.recent(connection, running, self.now - _LOOK_BACK) if running else {}
+        minutes = traffic.recent(connection, running, self.now - _LOOK_BACK, self.now) if running else {}
         return [self._shown(one, minutes.get(one.key, {})) for one in campaigns]
 
     def _shown(self, one: Summary, minutes: Mapping[int, int]) -> dict[str, Any]:

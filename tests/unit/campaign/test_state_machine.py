@@ -29,8 +29,10 @@ from airflow_provider_caixin.ledger import (
     Skip,
     State,
     accounts,
+    catalogue,
     controls,
     doubts,
+    leases,
     schema,
     suppressions,
     upkeep,
@@ -253,7 +255,8 @@ class LedgerMachine(RuleBasedStateMachine):
         campaign = self.campaigns[name]
         held = {one.job.id for one in self.requests}
         with self.ledger.reading() as connection:
-            found = [one.id for one in doubts.doubts(connection, campaign._key) if one.id not in held]
+            now = self.ledger.now(connection)
+            found = [one.id for one in doubts.doubts(connection, campaign._key, now) if one.id not in held]
         if found:
             chosen = data.draw(st.sampled_from(found))
             assert doubts.resolve(self.ledger, campaign._key, [chosen, chosen], outcome) == 1
@@ -310,6 +313,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for campaign in self.campaigns.values():
                 row = CampaignRow.read(connection, campaign._key)
                 assert row.counts == count_states(connection, campaign._key)
+                self.unknown_is_visible(connection, campaign, list(people.values()))
                 if campaign.plan.max_messages is not None:
                     possibly_billed = (State.SENT, State.UNKNOWN, State.IN_FLIGHT)
                     assert sum(row.counts[state] for state in possibly_billed) <= BUDGET
@@ -324,6 +328,19 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         assert not days or max(days.values()) == 1, "more than one message a day"
         assert max(Counter(day for _, day in days).values(), default=0) <= VOLUME
+
+    def unknown_is_visible(self, connection: sa.Connection, campaign: Campaign, people: list[Person]) -> None:
+        """Check that whoever is in doubt is listed and counted, whether or not a transaction has written so."""
+        now = self.ledger.now(connection)
+        ours = [one for one in people if one.campaign == campaign.plan.campaign_id]
+        late = sum(one.state == State.IN_FLIGHT and leases.has_ended(one.due, now) for one in ours)
+        if not late:
+            # Then it is what the row counts.
+            return
+        unknown = late + sum(one.state == State.UNKNOWN for one in ours)
+        shown = catalogue.campaign(connection, campaign._key, now)
+        assert shown is not None
+        assert shown.unknown == len(doubts.doubts(connection, campaign._key, now)) == unknown
 
 
 # Without the phase that explains a failure: it traces every line, and the classifier has a million.

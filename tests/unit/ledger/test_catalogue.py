@@ -80,8 +80,8 @@ def test_campaigns_are_found_and_come_in_pages(past: Past, ledger: Ledger) -> No
         assert ids(dag_ids={"dag_1"}) == ["summerX1%", "summer_3", "summer_1"]
         assert ids(dag_ids=set(), without_dag=False) == []
         assert ids(before=last, most=2) == ["summer_4", "summer_3"]
-        one = catalogue.campaign(connection, last)
-        assert catalogue.campaign(connection, 999_999) is None
+        one = catalogue.campaign(connection, last, 0.0)
+        assert catalogue.campaign(connection, 999_999, 0.0) is None
     assert one is not None
     assert (one.total, one.left, one.skipped, one.rate) == (3, 2, 1, 100.0)
     assert (one.dag_id, one.loosened) == (None, "a rule\nanother")
@@ -103,6 +103,6 @@ def test_what_the_page_asks_of_all_campaigns(past: Past, ledger: Ledger) -> None
         assert [one.key for one in catalogue.campaigns(connection, 0.0, in_doubt=True)] == [doubtful]
         both = catalogue.campaigns(connection, 7_000.0, status={Status.DONE, Status.WAITING})
         assert [one.campaign_id for one in both] == ["two", "one"]
-        found = catalogue.find(connection, "two")
-        assert found == catalogue.campaign(connection, doubtful)
-        assert catalogue.find(connection, "TWO") is None
+        found = catalogue.find(connection, "two", 0.0)
+        assert found == catalogue.campaign(connection, doubtful, 0.0)
+        assert catalogue.find(connection, "TWO", 0.0) is None

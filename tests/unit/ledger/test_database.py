@@ -217,7 +217,7 @@ def test_strict_servers(ledger: Ledger) -> None:
         row = {"campaign": campaign, "occurrence": 1, "state": State.SKIPPED, "reason": Skip.DUPLICATE}
         values = [{**row, "number": str(13_900_000_000 + place), "position": place} for place in range(3)]
         connection.execute(sa.insert(schema.recipient), values)
-        assert tallies.tally(connection, campaign) == [("skipped", "duplicate", None, 3)]
+        assert tallies.tally(connection, campaign, 0.0) == [("skipped", "duplicate", None, 3)]
 
 
 @pytest.mark.parametrize("ledger_url", [pytest.param("mysql", marks=pytest.mark.service)], indirect=True)

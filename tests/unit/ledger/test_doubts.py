@@ -32,21 +32,21 @@ def test_a_person_settles_what_nobody_knows(
     key = past.campaign("campaign", *PEOPLE)
     past.sent(key, dict.fromkeys(PEOPLE[:5], State.UNKNOWN), NOW)
     with ledger.reading() as connection:
-        listed = doubts.doubts(connection, key, most=3)
+        listed = doubts.doubts(connection, key, NOW, most=3)
         assert [one.number for one in listed] == PEOPLE[:3]
-        assert [one.number for one in doubts.doubts(connection, key, after=listed[-1].id)] == PEOPLE[3:5]
-        assert doubts.oldest(connection, key) == NOW
-        chosen = list(doubts.find(connection, key, [*PEOPLE[:3], PEOPLE[5], "13911111111"]))
+        assert [one.number for one in doubts.doubts(connection, key, NOW, after=listed[-1].id)] == PEOPLE[3:5]
+        assert doubts.oldest(connection, key, NOW) == NOW
+        chosen = list(doubts.find(connection, key, [*PEOPLE[:3], PEOPLE[5], "13911111111"], NOW))
     assert chosen == [one.id for one in listed]
     assert doubts.resolve(ledger, key, chosen, "sent") == 3
     assert doubts.resolve(ledger, key, chosen, "pending") == 0
     with ledger.reading() as connection:
-        rest = [one.id for one in doubts.doubts(connection, key)]
+        rest = [one.id for one in doubts.doubts(connection, key, NOW)]
     assert doubts.resolve(ledger, key, [*rest[:1], chosen[0]], "pending") == 1
     assert past.counts(key) == {"sent": 3, "pending": 2, "unknown": 1}
     assert past.day_count() == 4
     with ledger.reading() as connection:
-        assert traffic.minutes(connection, key) == [traffic.Minute(int(NOW // 60), 3, 0, 1)]
+        assert traffic.minutes(connection, key, NOW) == [traffic.Minute(int(NOW // 60), 3, 0, 1)]
     late(ledger, key, rest[0])
     assert past.counts(key) == {"sent": 3, "pending": 2, "unknown": 1}
     assert list(upkeep.disagreements(ledger)) == []
@@ -67,7 +67,7 @@ def test_a_word_about_an_earlier_request(past: Past, ledger: Ledger) -> None:
     past.sent(key, {PEOPLE[0]: State.UNKNOWN}, NOW - 5)
     past.sent(key, {PEOPLE[1]: State.UNKNOWN}, NOW + 9_999)
     with ledger.reading() as connection:
-        once, ahead = (one.id for one in doubts.doubts(connection, key))
+        once, ahead = (one.id for one in doubts.doubts(connection, key, NOW))
     assert doubts.resolve(ledger, key, [once], "pending", before=NOW - 6) == 0
     assert doubts.resolve(ledger, key, [once], "pending", before=NOW - 5) == 1
     assert doubts.resolve(ledger, key, [ahead], "sent", before=NOW - 6) == 1
@@ -78,8 +78,8 @@ def test_a_doubt_of_another_campaign_is_left_alone(past: Past, ledger: Ledger) -
     key, other = past.campaign("campaign", *PEOPLE), past.campaign("other", *PEOPLE)
     past.sent(key, {PEOPLE[0]: State.UNKNOWN}, NOW)
     with ledger.reading() as connection:
-        ids = [one.id for one in doubts.doubts(connection, key)]
-        assert doubts.oldest(connection, other) is None
+        ids = [one.id for one in doubts.doubts(connection, key, NOW)]
+        assert doubts.oldest(connection, other, NOW) is None
     assert doubts.resolve(ledger, other, ids, "sent") == 0
     assert past.counts(key)["unknown"] == 1
     with ledger.reading() as connection, pytest.raises(campaigns.NoSuchCampaign):
@@ -92,7 +92,7 @@ def test_a_cancelled_campaign_sends_to_nobody_again(past: Past, ledger: Ledger) 
     past.sent(key, dict.fromkeys(PEOPLE[:2], State.UNKNOWN), NOW)
     controls.cancel_campaign(ledger, "campaign")
     with ledger.reading() as connection:
-        ids = [one.id for one in doubts.doubts(connection, key)]
+        ids = [one.id for one in doubts.doubts(connection, key, NOW)]
     with pytest.raises(CancelledForGood, match="leave its doubts, or count them as sent"):
         doubts.resolve(ledger, key, ids, "pending")
     with pytest.raises(CancelledForGood, match="a new campaign can send to them"):

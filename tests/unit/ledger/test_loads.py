@@ -50,7 +50,9 @@ def load(ledger: Ledger, campaign: int, source: str, rows: Iterable[tuple[str, s
 def states(ledger: Ledger, campaign: int) -> Counter[tuple[str, str, str | None]]:
     """Count what a campaign's runs can see: number, state, reason."""
     with ledger.reading() as connection:
-        return Counter((row.mobile, row.state, row.reason) for row in messages.report(connection, campaign))
+        return Counter(
+            (row.mobile, row.state, row.reason) for row in messages.report(connection, campaign, 0.0)
+        )
 
 
 def counts(ledger: Ledger, campaign: int) -> dict[State, int]:
@@ -82,7 +84,13 @@ def test_the_report_has_the_audience_s_order(ledger: Ledger) -> None:
     load(ledger, campaign, "s", [(C, None), (A, None), ("x", "invalid_number"), (B, None)])
     load(ledger, campaign, "t", [("13800000000", None)])
     with ledger.reading() as connection:
-        assert [row.mobile for row in messages.report(connection, campaign)] == [C, A, "x", B, "13800000000"]
+        assert [row.mobile for row in messages.report(connection, campaign, 0.0)] == [
+            C,
+            A,
+            "x",
+            B,
+            "13800000000",
+        ]
 
 
 def test_the_same_audience_adds_nothing_and_another_who_is_new(ledger: Ledger) -> None:

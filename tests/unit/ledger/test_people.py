@@ -18,7 +18,7 @@ def test_every_message_to_a_person(past: Past, ledger: Ledger) -> None:
         past.sent(key, {A: State.SENT, B: State.REJECTED}, NOW + index * DAY)
     past.campaign("not yet", A)
     with ledger.reading() as connection:
-        found = people.history(connection, A)
+        found = people.history(connection, A, NOW)
         assert [one.campaign_id for one in found] == ["not yet", "campaign 1", "campaign 0"]
         assert [one.sent_at for one in found] == [None, NOW + DAY, NOW]
         assert (found[1].tpl_id, found[1].state, found[1].sid, found[1].dag_id) == (
@@ -27,12 +27,14 @@ def test_every_message_to_a_person(past: Past, ledger: Ledger) -> None:
             "sid",
             "summer",
         )
-        assert [one.campaign_id for one in people.history(connection, A, dag_ids={"spring"})] == [
+        assert [one.campaign_id for one in people.history(connection, A, NOW, dag_ids={"spring"})] == [
             "campaign 0"
         ]
-        assert len(people.history(connection, A, most=1)) == 1
-        assert [(one.state, one.code) for one in people.history(connection, B)] == [("rejected", 236306)] * 2
-        assert people.history(connection, "13900000000") == []
+        assert len(people.history(connection, A, NOW, most=1)) == 1
+        assert [(one.state, one.code) for one in people.history(connection, B, NOW)] == [
+            ("rejected", 236306)
+        ] * 2
+        assert people.history(connection, "13900000000", NOW) == []
 
 
 @pytest.mark.parametrize("many", [1, 14, 500])

@@ -37,7 +37,8 @@ def read(ledger: Ledger, key: int) -> dict[tuple[str, str | None, int | None], i
     """Give a campaign's tally."""
     with ledger.reading() as connection:
         return {
-            (state, reason, code): number for state, reason, code, number in tallies.tally(connection, key)
+            (state, reason, code): number
+            for state, reason, code, number in tallies.tally(connection, key, NOW)
         }
 
 
@@ -85,13 +86,13 @@ def test_a_campaign_that_moves_is_left_as_it_is(
     """A tick between the count and its keeping: nothing is kept that was true before it."""
     counted = read(ledger, kept)
 
-    def meanwhile(_connection: sa.Connection, _campaign: int) -> list[tallies.Line]:
+    def meanwhile(_connection: sa.Connection, _campaign: int, _now: float) -> list[tallies.Line]:
         with ledger.writing() as other:
             other.execute(sa.update(schema.campaign).values(active_at=NOW))
         return [("sent", None, None, 6)]
 
     with monkeypatch.context() as patch:
-        patch.setattr(tallies, "_count", meanwhile)
+        patch.setattr(tallies, "count", meanwhile)
         tallies.keep(ledger, kept)
     assert read(ledger, kept) == counted
 

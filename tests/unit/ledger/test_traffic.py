@@ -26,7 +26,10 @@ def test_requests_by_minute(past: Past, ledger: Ledger) -> None:
     past.sent(key, {PEOPLE[3]: State.UNKNOWN, PEOPLE[4]: State.PENDING}, MORNING)
     first = int(EVENING // 60)
     with ledger.reading() as connection:
-        assert traffic.minutes(connection, key) == [Minute(first, 1, 1, 0), Minute(first + 1, 0, 0, 1)]
+        assert traffic.minutes(connection, key, MORNING) == [
+            Minute(first, 1, 1, 0),
+            Minute(first + 1, 0, 0, 1),
+        ]
 
 
 def test_usage(past: Past, ledger: Ledger) -> None:
@@ -36,7 +39,7 @@ def test_usage(past: Past, ledger: Ledger) -> None:
     past.sent(spring, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.UNKNOWN}, EVENING)
     past.sent(spring, {PEOPLE[3]: State.SENT}, MORNING)
     past.sent(summer, dict.fromkeys(PEOPLE[:5], State.SENT), MORNING)
-    span = (EVENING - 59, MORNING + 60)
+    span = (EVENING - 59, MORNING + 60, MORNING)
     with ledger.reading() as connection:
         other = accounts.peek_account(connection, "other")
         assert traffic.usage(connection, "day", *span) == [
@@ -46,7 +49,7 @@ def test_usage(past: Past, ledger: Ledger) -> None:
         assert traffic.usage(connection, "template", *span) == [Usage("2", 5, 0), Usage("1", 2, 1)]
         assert traffic.usage(connection, "campaign", *span) == [Usage("夏", 5, 0), Usage("spring", 2, 1)]
         assert traffic.usage(connection, "dag", *span) == [Usage(None, 5, 0), Usage("dag", 2, 1)]
-        assert traffic.usage(connection, "day", span[0], MORNING) == [Usage("2026-11-24", 1, 1)]
+        assert traffic.usage(connection, "day", span[0], MORNING, MORNING) == [Usage("2026-11-24", 1, 1)]
         assert traffic.usage(connection, "day", *span, account=other) == [Usage("2026-11-25", 5, 0)]
         assert traffic.usage(connection, "template", *span, dag_ids={"dag"}) == [Usage("1", 2, 1)]
         assert traffic.usage(connection, "template", *span, dag_ids=set()) == []
@@ -76,7 +79,7 @@ def test_a_doubt_that_is_sent_once_more(past: Past, ledger: Ledger, last: State)
         State.PENDING: [],
     }
     with ledger.reading() as connection:
-        assert traffic.minutes(connection, key) == [Minute(first, 0, 0, 1), *second[last]]
+        assert traffic.minutes(connection, key, MORNING) == [Minute(first, 0, 0, 1), *second[last]]
     assert past.counts(key) == ({"sent": 1} if last is State.SENT else {"unknown": 1})
     assert list(upkeep.disagreements(ledger)) == []
 
@@ -88,10 +91,10 @@ def test_a_ledger_without_minutes_counts_them(past: Past, ledger: Ledger) -> Non
     past.sent(key, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.UNKNOWN}, EVENING)
     past.sent(key, {PEOPLE[3]: State.SENT, PEOPLE[4]: State.IN_FLIGHT}, MORNING)
     with ledger.writing() as connection:
-        kept = traffic.minutes(connection, key)
+        kept = traffic.minutes(connection, key, MORNING)
         connection.execute(traffic._table.delete())
         traffic.recount(connection)
-        assert traffic.minutes(connection, key) == kept
+        assert traffic.minutes(connection, key, MORNING) == kept
     assert len(kept) == 2
 
 
@@ -99,7 +102,7 @@ def test_a_chart_has_no_more_points_than_asked_for(past: Past, ledger: Ledger) -
     """However long a campaign took: wider points that begin on the clock, and the same sums."""
     key, other = past.campaign("long", "13912345678"), past.campaign("other", "13912345679")
     with ledger.reading() as connection:
-        assert traffic.chart(connection, key) == (1, [])
+        assert traffic.chart(connection, key, MORNING) == (1, [])
     first = 29_000_003
     rows = [
         {"campaign": one, "minute": first + minute, "sent": 3, "rejected": 2, "unknown": 1}
@@ -110,7 +113,7 @@ def test_a_chart_has_no_more_points_than_asked_for(past: Past, ledger: Ledger) -
         connection.execute(sa.insert(schema.traffic), rows)
     with ledger.reading() as connection:
         for most, width in ((5_000, 1), (1_502, 2), (1_500, 5), (300, 15), (4, 1440), (3, 2880)):
-            found, points = traffic.chart(connection, key, most)
+            found, points = traffic.chart(connection, key, MORNING, most)
             assert found == width
             assert len(points) <= most
             assert all(point.minute % width == 0 for point in points)
@@ -130,10 +133,13 @@ def test_the_latest_requests_and_the_oldest_doubt(past: Past, ledger: Ledger) ->
     past.sent(first, {"13912345679": State.REJECTED}, 6_070.0)
     past.sent(second, {"13912345678": State.SENT}, 6_070.0)
     with ledger.reading() as connection:
-        assert traffic.recent(connection, [first, second], 6_060.0) == {first: {101: 1}, second: {101: 1}}
-        assert traffic.recent(connection, [first], 0.0) == {first: {100: 1, 101: 1}}
-        assert traffic.recent(connection, [], 0.0) == {}
-        assert traffic.in_doubt_since(connection, [first, second]) == {first: 6_000.0}
+        assert traffic.recent(connection, [first, second], 6_060.0, 7_000.0) == {
+            first: {101: 1},
+            second: {101: 1},
+        }
+        assert traffic.recent(connection, [first], 0.0, 7_000.0) == {first: {100: 1, 101: 1}}
+        assert traffic.recent(connection, [], 0.0, 7_000.0) == {}
+        assert traffic.in_doubt_since(connection, [first, second], 7_000.0) == {first: 6_000.0}
 
 
 def test_usage_of_some_dags(past: Past, ledger: Ledger) -> None:
@@ -145,11 +151,11 @@ def test_usage_of_some_dags(past: Past, ledger: Ledger) -> None:
 
         def names(*dags: str, without_dag: bool) -> set[str | None]:
             found = traffic.usage(
-                connection, "campaign", 0.0, 7_000.0, dag_ids=set(dags), without_dag=without_dag
+                connection, "campaign", 0.0, 7_000.0, 7_000.0, dag_ids=set(dags), without_dag=without_dag
             )
             return {row.name for row in found}
 
         assert names("one", without_dag=False) == {"a"}
         assert names("one", "two", without_dag=True) == {"a", "b", "c"}
         assert names(without_dag=False) == set()
-        assert traffic.usage(connection, "template", 0.0, 7_000.0) == [traffic.Usage("65535", 6, 0)]
+        assert traffic.usage(connection, "template", 0.0, 7_000.0, 7_000.0) == [traffic.Usage("65535", 6, 0)]

@@ -86,7 +86,7 @@ def test_people_of_old_campaigns_are_forgotten(
     assert list(upkeep.purge(ledger, NOW - 8 * DAY)) == [candidate]
     assert list(upkeep.purge(ledger, NOW - 8 * DAY)) == []
     with ledger.reading() as connection:
-        assert {one.campaign_id for one in people.history(connection, PEOPLE[1])} == {
+        assert {one.campaign_id for one in people.history(connection, PEOPLE[1], NOW)} == {
             "open",
             "late",
             "recent",
@@ -95,8 +95,8 @@ def test_people_of_old_campaigns_are_forgotten(
         # What an audience of a single number is called gives it away, as there are not so many.
         loaded = set(connection.execute(sa.select(schema.load.c.campaign)).scalars())
         assert loaded == {open_, recent, late}
-        assert sum(minute.sent for minute in traffic.minutes(connection, old)) == 5
-        summary = catalogue.campaign(connection, old)
+        assert sum(minute.sent for minute in traffic.minutes(connection, old, NOW)) == 5
+        summary = catalogue.campaign(connection, old, NOW)
         assert summary is not None
         assert summary.status(NOW) is catalogue.Status.PURGED
         with pytest.raises(CampaignPurged, match=r"'old'.*its own campaign_id"):
@@ -110,7 +110,7 @@ def test_people_of_old_campaigns_are_forgotten(
 def tally(ledger: Ledger, campaign: int) -> set[tuple[str, str | None, int | None, int]]:
     """Count a campaign by state, reason and code."""
     with ledger.reading() as connection:
-        return set(tallies.tally(connection, campaign))
+        return set(tallies.tally(connection, campaign, NOW))
 
 
 def test_a_ledger_from_a_backup_doubts_what_it_would_send(
@@ -128,9 +128,9 @@ def test_a_ledger_from_a_backup_doubts_what_it_would_send(
     assert (found.recipients, found.campaigns, found.paused) == (8, ["open", "loading"], ["loading"])
     assert past.counts(open_) == {"sent": 1, "unknown": 7}
     with ledger.reading() as connection:
-        (latest, *_) = people.history(connection, PEOPLE[7])
+        (latest, *_) = people.history(connection, PEOPLE[7], NOW)
         assert abs((latest.sent_at or 0) - ledger.now(connection)) < 60
-        summary = catalogue.campaign(connection, loading)
+        summary = catalogue.campaign(connection, loading, NOW)
         assert summary is not None
         assert summary.paused
     assert latest.reason == upkeep.RESTORED
@@ -159,7 +159,7 @@ def test_of_the_forgotten_nobody_is_sent_to_again(past: Past, ledger: Ledger) ->
     key = past.campaign("campaign", *PEOPLE[:2])
     past.sent(key, {PEOPLE[0]: State.UNKNOWN, PEOPLE[1]: State.REJECTED}, OLD)
     with ledger.reading() as connection:
-        ids = [one.id for one in doubts.doubts(connection, key)]
+        ids = [one.id for one in doubts.doubts(connection, key, NOW)]
     with ledger.writing() as connection:
         connection.execute(sa.update(schema.campaign).values(purged_at=NOW))
     with pytest.raises(CampaignPurged):
@@ -183,7 +183,7 @@ def test_whom_a_rule_held_back_is_doubted_too(past: Past, ledger: Ledger) -> Non
     assert (past.day_count(), past.day_count("other")) == (5, 1)
     assert upkeep.restored(ledger, MIDNIGHT).recipients == 0
     with ledger.reading() as connection:
-        ids = [one.id for one in doubts.doubts(connection, key)]
+        ids = [one.id for one in doubts.doubts(connection, key, NOW)]
     assert doubts.resolve(ledger, key, ids, "pending") == 5
     assert past.day_count() == 0
     assert list(upkeep.disagreements(ledger)) == []
@@ -199,16 +199,16 @@ def test_doubts_of_a_load_that_was_not_complete_are_nobodys(past: Past, ledger: 
     assert doubts.resolve(ledger, key, ids, "pending") == 0
     with ledger.reading() as connection:
         later = ledger.now(connection) + DAY
-        assert doubts.oldest(connection, key) is None
-        assert list(doubts.find(connection, key, PEOPLE)) == []
+        assert doubts.oldest(connection, key, NOW) is None
+        assert list(doubts.find(connection, key, PEOPLE, NOW)) == []
         assert messages.draw_doubts(connection, key, later, later, 9) == []
-        assert people.history(connection, PEOPLE[0]) == []
+        assert people.history(connection, PEOPLE[0], NOW) == []
     assert load_audience(ledger, key, "source", lambda: [(PEOPLE[0], None), (PEOPLE[2], None)], lease=60)
     assert past.counts(key) == {"unknown": 1, "pending": 1}
     with ledger.reading() as connection:
-        assert [one.number for one in doubts.doubts(connection, key)] == PEOPLE[:1]
-        assert len(people.history(connection, PEOPLE[0])) == 1
-        assert people.history(connection, PEOPLE[1]) == []
+        assert [one.number for one in doubts.doubts(connection, key, NOW)] == PEOPLE[:1]
+        assert len(people.history(connection, PEOPLE[0], NOW)) == 1
+        assert people.history(connection, PEOPLE[1], NOW) == []
 
 
 def test_what_went_on_since_the_look_is_not_forgotten(

@@ -295,7 +295,7 @@ def test_how_the_rate_is_reckoned(
     from airflow_provider_caixin.ledger import catalogue
 
     with home_ledger.reading() as connection:
-        one = catalogue.campaign(connection, told.keys[HOSTILE])
+        one = catalogue.campaign(connection, told.keys[HOSTILE], told.now)
     assert one is not None
     one = replace(one, loaded_at=600.0 + loaded)
     assert lately(minutes, 600.0 + into, one) == pytest.approx(rate)

@@ -116,7 +116,7 @@ def campaign(rights: RightsDep, book: BookDep, key: Key) -> dict[str, Any]:
         sight = Sight.of(ledger, connection, rights)
         one = sight.campaign(connection, key)
         shown = sight.shown(connection, [one])[0]
-        width, points = traffic.chart(connection, key)
+        width, points = traffic.chart(connection, key, sight.now)
     counted = tally(ledger, one, one.status(sight.now))
     return {
         **shown,
@@ -138,9 +138,10 @@ def list_doubts(
     """Give a page of a campaign's recipients in doubt."""
     ledger = book.open()
     with ledger.reading() as connection:
-        Sight.of(ledger, connection, rights).campaign(connection, key)
-        now = ledger.now(connection)
-        found = doubts.doubts(connection, key, after=after, most=most + 1)
+        sight = Sight.of(ledger, connection, rights)
+        sight.campaign(connection, key)
+        now = sight.now
+        found = doubts.doubts(connection, key, now, after=after, most=most + 1)
     return {
         "as_of": now,
         "doubts": [
@@ -174,8 +175,8 @@ def resolve(rights: RightsDep, book: BookDep, key: Key, word: Resolution) -> dic
         else:
             resolved = _resolve_all(ledger, key, word.outcome, word.as_of)
         with ledger.reading() as connection:
-            now = catalogue.campaign(connection, key)
-    return {"resolved": resolved, "left": now.unknown if now else 0}
+            left = catalogue.campaign(connection, key, ledger.now(connection))
+    return {"resolved": resolved, "left": left.unknown if left else 0}
 
 
 @router.post("/{key}/pause", dependencies=_CHANGES)
@@ -275,7 +276,8 @@ def _resolve_all(ledger: Ledger, key: int, outcome: Literal["sent", "pending"], 
             as_of = ledger.now(connection)
     while time.monotonic() < until:
         with ledger.reading() as connection:
-            ids = [one.id for one in doubts.doubts(connection, key, after=after, before=as_of)]
+            now = ledger.now(connection)
+            ids = [one.id for one in doubts.doubts(connection, key, now, after=after, before=as_of)]
         if not ids:
             break
         resolved += doubts.resolve(ledger, key, ids, outcome, before=as_of)
@@ -285,7 +287,8 @@ def _resolve_all(ledger: Ledger, key: int, outcome: Literal["sent", "pending"], 
 
 def _pieces(ledger: Ledger, key: int, state: State | None, reason: str | None) -> Iterator[str]:
     with ledger.reading() as connection:
-        yield from report_pieces(messages.report(connection, key, state=state, reason=reason))
+        now = ledger.now(connection)
+        yield from report_pieces(messages.report(connection, key, now, state=state, reason=reason))
 
 
 def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:

@@ -43,8 +43,8 @@ def overview(rights: RightsDep, book: BookDep) -> dict[str, Any]:
         ours = _Ours(dag_ids=sight.seen.ids, without_dag=sight.seen.others)
         at_work = catalogue.campaigns(connection, sight.now, status=_AT_WORK, most=MOST, **ours)
         in_doubt = catalogue.campaigns(connection, sight.now, in_doubt=True, most=MOST, **ours)
-        since = traffic.in_doubt_since(connection, [one.key for one in in_doubt])
-        today = traffic.usage(connection, "day", midnight, midnight + DAY, **ours)
+        since = traffic.in_doubt_since(connection, [one.key for one in in_doubt], sight.now)
+        today = traffic.usage(connection, "day", midnight, midnight + DAY, sight.now, **ours)
         campaigns = sight.shown(connection, at_work)
         rates: dict[str, float] = {}
         for one in campaigns:

@@ -55,7 +55,9 @@ def look_up(rights: RightsDep, book: BookDep, person: Person) -> dict[str, Any]:
     with ledger.reading() as connection:
         sight = Sight.of(ledger, connection, rights)
         found = suppressions.find(connection, number)
-        history = people.history(connection, number, dag_ids=sight.seen.ids, without_dag=sight.seen.others)
+        history = people.history(
+            connection, number, sight.now, dag_ids=sight.seen.ids, without_dag=sight.seen.others
+        )
     return {
         "number": number,
         "carrier": carrier(number),

@@ -61,7 +61,13 @@ def _rows(rights: Rights, book: Book, by: By, first: date, last: date) -> list[U
         raise Problem(422, "invalid", f"Expected from and to in their order and at most {MOST_DAYS} days.")
     ledger = book.open()
     with ledger.reading() as connection:
-        seen = Sight.of(ledger, connection, rights).seen
+        sight = Sight.of(ledger, connection, rights)
         return traffic.usage(
-            connection, by, start_of(first), start_of(last) + DAY, dag_ids=seen.ids, without_dag=seen.others
+            connection,
+            by,
+            start_of(first),
+            start_of(last) + DAY,
+            sight.now,
+            dag_ids=sight.seen.ids,
+            without_dag=sight.seen.others,
         )

@@ -1,0 +1,134 @@
+"""The commands after a sender died and nobody came after it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from airflow_provider_caixin.cli import main
+from airflow_provider_caixin.ledger import Ledger, State, schema
+from airflow_provider_caixin.rules.window import DAY
+from tests.conftest import as_connection
+from tests.unit.ledger.conftest import LEASE, Past
+
+A, B, C = "13912340001", "13912340002", "13912340003"
+
+
+class Answer(NamedTuple):
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> Any:
+        """Its rows, or how many lines its report has of each state."""
+        if self.out.startswith("mobile,"):
+            return self._states
+        found = json.loads(self.out)
+        return found if isinstance(found, list) else [found]
+
+    @property
+    def _states(self) -> Counter[str]:
+        return Counter(row["state"] for row in csv.DictReader(io.StringIO(self.out)))
+
+
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+    def call(*argv: str) -> Answer:
+        capsys.readouterr()
+        status = main(list(argv))
+        return Answer(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def past(ledger_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
+    """Leave a campaign behind whose sender died with A in the air, in the ledger that the commands find."""
+    if ledger_url.get_backend_name() == "sqlite":
+        ledger_url = ledger_url.set(database=str(tmp_path / "caixin_ledger.db"))
+    else:
+        monkeypatch.setenv("AIRFLOW_CONN_BOOK", as_connection(ledger_url))
+        monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "book")
+    ledger = Ledger(ledger_url)
+    past = Past(ledger)
+    past.sent(past.campaign("dead", A, B, C), {A: State.IN_FLIGHT, B: State.SENT}, ago(ledger, 2 * LEASE))
+    yield past
+    ledger.close()
+
+
+def ago(ledger: Ledger, seconds: float) -> float:
+    """Give a moment by the ledger's clock."""
+    with ledger.reading() as connection:
+        return ledger.now(connection) - seconds
+
+
+def each(*names: str) -> Callable[[Any], Any]:
+    """Take some cells of each row."""
+    return lambda rows: [tuple(row[name] for name in names) for row in rows]
+
+
+TABLE = ("-o", "json")
+EVER = ("--from", "2020-01-01")
+
+# Each command that shows who is unknown, what is looked at, and what that is: A is unknown, B sent, C pending.
+SHOWN: dict[tuple[str, ...], tuple[Callable[[Any], Any], Any]] = {
+    ("unknown", "list", *TABLE): (each("campaign_id", "unknown"), [("dead", 1)]),
+    ("unknown", "list", "dead", "--full", *TABLE): (each("mobile"), [(A,)]),
+    ("campaigns", *TABLE): (each("unknown", "left"), [(1, 1)]),
+    ("campaign", "show", "dead", *TABLE): (each("unknown", "left"), [(1, 1)]),
+    ("campaign", "report", "dead"): (dict, {"unknown": 1, "sent": 1, "pending": 1}),
+    ("campaign", "report", "dead", "--state", "unknown"): (dict, {"unknown": 1}),
+    ("campaign", "report", "dead", "--state", "in_flight"): (dict, {}),
+    ("number", "show", A, *TABLE): (lambda rows: each("state")(rows[0]["messages"]), [("unknown",)]),
+    ("usage", *EVER, *TABLE): (each("billed", "possibly_billed"), [(1, 1)]),
+    ("usage", "--by", "template", *EVER, *TABLE): (each("billed", "possibly_billed"), [(1, 1)]),
+    ("usage", "--by", "campaign", *EVER, *TABLE): (each("billed", "possibly_billed"), [(1, 1)]),
+    ("usage", "--by", "dag", *EVER, *TABLE): (each("billed", "possibly_billed"), [(1, 1)]),
+}
+
+
+def test_each_command_knows_whom_the_dead_one_had_in_the_air(past: Past, run: Run) -> None:
+    """As unknown, also when the campaign was cancelled, until a person says what became of them."""
+    seen = {command: look(run(*command).told) for command, (look, _) in SHOWN.items()}
+    assert seen == {command: right for command, (_, right) in SHOWN.items()}
+    assert run("ledger", "check").status == 0
+    assert run("campaign", "cancel", "dead", "-y").status == 0
+    [campaign] = run("campaigns", "--status", "cancelled", *TABLE).told
+    assert (campaign["unknown"], campaign["left"]) == (1, 0)
+    assert run("unknown", "resolve", "dead", "--numbers", A, "--as", "sent", "-y").status == 0
+    assert run("unknown", "list").status == 4
+    assert past.counts(1) == {"sent": 2, "skipped": 1}
+    assert run("ledger", "check").status == 0
+
+
+def test_who_forgets_is_told_of_them(past: Past, run: Run) -> None:
+    """Their campaign is one with doubts, and their count stays."""
+    old, at = past.campaign("old", A), ago(past.ledger, 9 * DAY)
+    past.sent(old, {A: State.IN_FLIGHT}, at)
+    with past.ledger.writing() as connection:
+        long_ago = sa.update(schema.campaign).where(schema.campaign.c.id == old)
+        connection.execute(long_ago.values(created_at=at, loaded_at=at))
+    asked = run("ledger", "purge", "--older-than", "8")
+    assert asked.status == 5
+    assert "1 of them are in doubt" in asked.err
+    assert run("ledger", "purge", "--older-than", "8", "-y", "--recent").status == 0
+    [shown] = [one for one in run("campaigns", *TABLE).told if one["campaign_id"] == "old"]
+    assert (shown["status"], shown["unknown"], shown["left"]) == ("purged", 1, 0)
