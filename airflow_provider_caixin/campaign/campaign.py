@@ -11,7 +11,7 @@ from typing import IO, Final
 
 import pendulum
 
-from airflow_provider_caixin.audience import Audience, AudienceError
+from airflow_provider_caixin.audience import Audience, AudienceError, readable
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.exceptions import (
     CampaignCancelled,
@@ -95,6 +95,7 @@ class Campaign:
         :param source: who loads: dag, run, task and map index, or a call of the command line.
         :param give_up: asked now and then; True ends the load.
         :return: whether the audience was read now.
+        :raises AudienceError: it cannot be read, or has rows and not one of them is a number; nothing of it is kept.
         :raises CampaignStopped: when ``give_up`` said so.
         """
         if place := getattr(audience, "place", None):
@@ -114,7 +115,7 @@ class Campaign:
         def judged() -> Iterable[tuple[str, str | None]]:
             # Also before: what these rules skip is adopted as it is by a later load when this one is broken off.
             campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
-            return classifier.classify(audience)
+            return readable(classifier.classify(audience), audience, warn=True)
 
         try:
             fresh = load_audience(
