@@ -20,7 +20,12 @@ from airflow_provider_caixin.campaign.exceptions import (
     StoppedInSilence,
 )
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.campaign.suppression import import_suppressions, numbers_of
+from airflow_provider_caixin.campaign.suppression import (
+    DamagedRows,
+    check_suppressions,
+    import_suppressions,
+    numbers_of,
+)
 
 __all__ = [
     "Campaign",
@@ -31,6 +36,7 @@ __all__ = [
     "CampaignPaused",
     "CampaignStopped",
     "Counts",
+    "DamagedRows",
     "DayVolumeUsedUp",
     "FailureRatioReached",
     "LedgerSilent",
@@ -40,6 +46,7 @@ __all__ = [
     "Progress",
     "QuotaUsedUp",
     "StoppedInSilence",
+    "check_suppressions",
     "dry_run",
     "import_suppressions",
     "is_new",
