@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -21,6 +22,8 @@ _SEPARATORS: Final = ",;\t|"
 _HINT = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t|]*', re.IGNORECASE)
 # What people separate cells with that no program does, or that stands in cells as often as between them.
 _BY_HAND = re.compile(r"[\s，；、｜:：^~/]+")
+# Headings of columns that may hold numbers, too.
+_MAY_HOLD = re.compile("手机|电话|号码|联系|微信|tel|phone|mobile|cell|contact", re.IGNORECASE)
 _MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 _BLANK: Final = " \t\r\n\x0b\x0c"
 
@@ -55,8 +58,8 @@ class _Header:
 
     :param start: lines before the header, or before the first row where there is none.
     :param width: how many cells it has, named or not.
-    :param needed: how many a row must have: a name stands over the last of them.
     :param index: the place of the number.
+    :param only: as far as the first rows and the headings go, no other column holds numbers.
     :param alone: no other column has a name, and so no other cell may have a text.
     :param is_row: it is a row itself.
     """
@@ -64,8 +67,8 @@ class _Header:
     start: int
     delimiter: str
     width: int
-    needed: int
     index: int
+    only: bool = False
     alone: bool = False
     is_row: bool = False
 
@@ -78,7 +81,8 @@ class CsvTable:
     no number. Without a known name the table is read only if it has one column throughout.
 
     A row gives its cell where that cannot be another column's: it has as many cells as the header, or more that are all empty;
-    or fewer, and the number's column is the first or only cells without a heading are missing. Any other is a :func:`.misfit`.
+    or fewer, as Excel leaves out empty cells at the end, with a number in the right place and none in any other, in a table
+    whose other columns hold none. Any other is a :func:`.misfit`.
 
     :param lines: its lines, blank ones too.
     :param column: the name of the column, or None.
@@ -162,8 +166,8 @@ class CsvTable:
                 index = named_column(cells, self._column)
                 if index is not None and not self._is_title(cells, rest, separators):
                     self._refuse_rows(head, above, start)
-                    needed = max(place for place, cell in enumerate(cells, 1) if cell.strip())
-                    return _Header(start, delimiter, len(cells), needed, index)
+                    only = _is_only(cells, index, rest, delimiter)
+                    return _Header(start, delimiter, len(cells), index, only)
             above.append(start)
         return self._one_column(head, above, separators) if above else None
 
@@ -206,7 +210,7 @@ class CsvTable:
         start, first = rows[0]
         is_row = sum(map(str.isdigit, first[index])) >= MANY_DIGITS
         self._refuse_by_hand([(line, cells[index]) for line, cells in rows[not is_row :] if _texts(cells)])
-        return _Header(start, delimiter, len(first), len(first), index, alone=True, is_row=is_row)
+        return _Header(start, delimiter, len(first), index, alone=True, is_row=is_row)
 
     def _refuse_by_hand(self, rows: list[tuple[int, str]]) -> None:
         if any(normalise(cell) for _, cell in rows):
@@ -247,6 +251,24 @@ def _texts(cells: Sequence[str]) -> list[int]:
     return [place for place, cell in enumerate(cells) if cell.strip()]
 
 
+def _numbers(cells: Sequence[str]) -> list[int]:
+    """Give the places of the cells that hold a number."""
+    return [place for place, cell in enumerate(cells) if _holds_number(cell)]
+
+
+def _is_only(header: list[str], index: int, lines: list[str], delimiter: str) -> bool:
+    """Tell whether there are rows of the header's width in which its column, and no other, holds numbers."""
+    if any(_MAY_HOLD.search(name) for place, name in enumerate(header) if place != index):
+        return False
+    found: set[int] = set()
+    # A cell may go on below the first lines; what else is wrong is told when the rows are read.
+    with suppress(csv.Error):
+        for row in csv.reader(lines, delimiter=delimiter, strict=True):
+            if len(row) == len(header):
+                found.update(_numbers(row))
+    return found == {index}
+
+
 def _holds_number(line: str) -> bool:
     return bool(_MOBILE.search(line)) or any(map(normalise, re.split(r"[,;\t|]", line)))
 
@@ -258,7 +280,10 @@ def _cell(row: list[str], header: _Header) -> str | None:
     texts = _texts(row)
     if not texts:
         return ""
-    fits = texts[-1] < header.width and (len(row) >= header.needed or header.index == 0)
     if header.alone:
         fits = texts == [header.index]
+    elif len(row) < header.width:
+        fits = header.only and _numbers(row) == [header.index]
+    else:
+        fits = texts[-1] < header.width
     return row[header.index] if fits else misfit(row, header.width)

@@ -150,6 +150,18 @@ def test_an_audience_file_that_is_gone_next_morning(make: Make, tmp_path: Path) 
         campaign.load(FileAudience(tmp_path / "another.txt"), "dag/run/task")
 
 
+def test_nothing_of_an_unreadable_audience_is_kept(make: Make, gateway: SandboxServer) -> None:
+    """It is judged before the ledger is touched, and the same source may give something better next time."""
+    campaign = make()
+    with pytest.raises(AudienceError, match="none of the 2 rows is a mobile number"):
+        campaign.load(audience_from(["9.9", "19.9"]), "dag/run/task")
+    assert campaign.counts().total == 0
+    assert campaign.load(audience_from(["9.9", *people(1)]), "dag/run/task")
+    campaign.send()
+    assert (campaign.counts().sent, campaign.counts().skipped) == (1, {"invalid_number": 1})
+    assert len(gateway.billed()) == 1
+
+
 def test_progress_is_told_to_the_end(make: Make) -> None:
     """The last progress is the result, however short the run."""
     told: list[Progress] = []

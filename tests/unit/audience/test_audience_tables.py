@@ -6,6 +6,8 @@ import gzip
 import io
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_caixin.audience import AudienceError, FileAudience, normalise
 
@@ -154,10 +156,15 @@ def test_the_way_out_is_one_that_there_is() -> None:
             [A, None, C],
         ),
         (f"推荐人,手机号\n{A}\n{X},{B}\n", [None, B]),
-        (f"手机号,推荐人\n{A}\n{B},{X}\n", [A, B]),
+        (f"手机号,推荐人\n{A}\n{B},{X}\n", [None, B]),
+        (f"手机号,推荐人\n{A}\n", [None]),
+        (f"序号,手机号,城市,备注\n1,{A},上海,\n2,{B},上海\n3,{C}\n{A}\n", [A, B, C, None]),
+        (f"序号,手机号,备注\n1,{A},\n2,{B} {X}\n{A},{X}\n{X},上海\n", [A, None, None, None]),
+        (f"序号,手机号,推荐人\n1,{A},\n2,{B},{X}\n3,{C}\n", [A, B, None]),
+        (f"序号,手机号,联系人手机\n1,{A},\n2,{B}\n", [A, None]),
         (f"手机号,推荐人\n{A},{X},{Y}\n{B},{X}\n", [None, B]),
         (f"推荐人,手机号,备注\n{X},{A}\n{X},{B},\n", [None, B]),
-        (f"推荐人,手机号,\n{X},{A}\n{X},{B},\n{X},{C},,,\n", [A, B, C]),
+        (f"推荐人,手机号,\n{X},{A}\n{X},{B},\n{X},{C},,,\n", [None, B, C]),
         (f"推荐人,手机号\n{X},{A},,\n{X},{B}, ,x\n", [A, None]),
         (f"推荐人,手机号\n,\n,,\n\n  \n{X},{A}\n", [None, None, A]),
         ("whatever\n" + f"{A}\n" * 9 + f"{X},{Y}\n{B},\n", [*[A] * 9, None, B]),
@@ -165,7 +172,7 @@ def test_the_way_out_is_one_that_there_is() -> None:
         (f"{A}\n" * 10 + f"{X},{Y}\n,{Z}\n", [*[A] * 10, None, None]),
         (f"手机号\n{A}\n\n{B}\n", [A, B]),
     ],
-    ids=range(12),
+    ids=range(17),
 )
 def test_a_row_of_another_width_gives_nobody_else(text: str, expected: list[str | None]) -> None:
     """It gives its number only where no cell can be out of place."""
@@ -276,3 +283,40 @@ def test_a_column_is_named_and_not_counted(column: object) -> None:
     """A place is refused at once."""
     with pytest.raises(AudienceError, match=r"^audience_column .* expected the name of a column"):
         FileAudience(Stored("a.csv", b""), column)  # type: ignore[arg-type]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(2, 6).flatmap(lambda width: st.tuples(st.just(width), st.integers(0, width - 1))),
+    st.sampled_from(",;\t|"),
+    st.lists(
+        st.tuples(st.sampled_from(["whole", "wider", "shorter", "padded"]), st.integers(0, 9)), max_size=12
+    ),
+    st.sampled_from(
+        ["", f"{TITLE}\n", f"{TITLE}{{0}}{{0}}\n\n", "sep={0}\n", f"{TITLE}, 含；、|全部\nsep={{0}}\n"]
+    ),
+    st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-be"]),
+)
+def test_never_a_cell_of_another_column(
+    shape: tuple[int, int], separator: str, rows: list[tuple[str, int]], above: str, encoding: str
+) -> None:
+    """Wherever the column stands, whatever stands above it, and wherever a row has lost or gained a cell."""
+    width, index = shape
+    header = [f"推荐人{place}" for place in range(width)]
+    header[index] = "手机号"
+    lines, whole = [above.format(separator) + separator.join(header)], []
+    for number, (kind, place) in enumerate(rows):
+        cells = [f"1391234{number:02d}{column:02d}" for column in range(width)]
+        cells[index] = f"1391235{number:02d}00"
+        if kind in ("whole", "padded"):
+            whole.append(cells[index])
+        if kind == "wider":
+            cells.insert(place % (width + 1), X)
+        elif kind == "shorter":
+            del cells[place % width]
+        elif kind == "padded":
+            cells += ["", " "]
+        lines.append(separator.join(cells))
+    found = [one for one in numbers("\n".join(lines).encode(encoding)) if one]
+    assert all(one.startswith("1391235") for one in found)
+    assert set(whole) <= set(found)
