@@ -37,7 +37,9 @@ def find_column(header: Sequence[str], column: str | None) -> int | None:
     :param header: the names of the columns.
     :param column: the one to look for; None: ``mobile``, else 手机号, 手机号码, 手机, else the only one.
     :return: its place; None: there is no single one.
+    :raises AudienceError: the column is no text.
     """
+    column = column_name(column)
     index = named_column(header, column)
     named = [place for place, name in enumerate(header) if name.strip()]
     return named[0] if index is None and column is None and len(named) == 1 else index

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_caixin.audience import AudienceError, FileAudience, normalise
+from airflow_provider_caixin.audience.columns import find_column
 
 A, B, C = "13912350001", "13912350002", "13912350003"
 # The numbers of somebody else in the same rows: whoever recommended them, or is to be called.
@@ -283,6 +284,8 @@ def test_a_column_is_named_and_not_counted(column: object) -> None:
     """A place is refused at once."""
     with pytest.raises(AudienceError, match=r"^audience_column .* expected the name of a column"):
         FileAudience(Stored("a.csv", b""), column)  # type: ignore[arg-type]
+    with pytest.raises(AudienceError, match=r"^audience_column .* expected the name of a column"):
+        find_column(["mobile", "name"], column)  # type: ignore[arg-type]
 
 
 @settings(deadline=None)
