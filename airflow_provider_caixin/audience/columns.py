@@ -20,11 +20,11 @@ def column_name(column: object) -> str | None:
     """
     Read what was given as the name of a column.
 
-    :param column: the name; None or an empty text: none is named.
+    :param column: the name; None or a blank text: none is named.
     :raises AudienceError: it is no text: a place, which says nothing of what stands there.
     """
     if column is None or isinstance(column, str):
-        return column or None
+        return column if column and column.strip() else None
     raise AudienceError(
         f"audience_column {column!r} is a {type(column).__name__}: expected the name of a column, as its header has it."
     )

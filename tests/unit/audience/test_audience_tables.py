@@ -272,6 +272,11 @@ def test_a_heading_that_is_another_is_shown_with_what_is_different() -> None:
     assert r"(推荐人, 手\u200b机甲)" in refusal(f"推荐人,手\u200b机甲\n{X},{A}\n")
 
 
+def test_a_blank_name_names_no_column() -> None:
+    """Least of all the one without a heading."""
+    assert numbers(f",手机号\n{X},{A}\n", "  ") == [A]
+
+
 def test_two_headings_that_look_alike_are_not_one() -> None:
     """Which of them is meant has to be said, and can be."""
     text = f"手机号,*手机号\n{X},{A}\n"
