@@ -81,7 +81,7 @@ class CsvTable:
     no number. Without a known name the table is read only if it has one column throughout.
 
     A row gives its cell where that cannot be another column's: it has as many cells as the header, or more that are all empty;
-    or fewer, as Excel leaves out empty cells at the end, with a number in the right place and none in any other, in a table
+    or fewer, as programs leave out empty cells at the end, with a number in the right place and none in any other, in a table
     whose other columns hold none. Any other is a :func:`.misfit`.
 
     :param lines: its lines, blank ones too.
