@@ -6,7 +6,7 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_caixin.audience.numbers import normalise, written
+from airflow_provider_caixin.audience.numbers import normalise, text_of
 from airflow_provider_caixin.audience.prefixes import (
     CHINA_MOBILE,
     FIRST_SEGMENT,
@@ -116,7 +116,7 @@ class Classifier:
 
 
 def _text(raw: object) -> str:
-    text = "" if raw is None else written(raw)[:RAW_LENGTH]
+    text = text_of(raw)[:RAW_LENGTH]
     # PostgreSQL stores no NUL, no database a lone surrogate, and MySQL takes no notice of spaces at the end.
     text = text.replace("\0", "\ufffd").encode(errors="replace").decode().strip()
     # A cut text may look like a number, and as its namesake would make that number a duplicate.

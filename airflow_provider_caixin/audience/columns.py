@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
+from airflow_provider_caixin.audience.exceptions import AudienceError
 from airflow_provider_caixin.audience.numbers import mask, normalise
 
 #: The columns looked for when none is named, in this order.
@@ -14,20 +16,54 @@ COLUMNS = ("mobile", "手机号", "手机号码", "手机")
 MANY_DIGITS = 7
 
 
+def column_name(column: object) -> str | None:
+    """
+    Read what was given as the name of a column.
+
+    :param column: the name; None or a blank text: none is named.
+    :raises AudienceError: it is no text: a place, which says nothing of what stands there.
+    """
+    if column is None or isinstance(column, str):
+        return column if column and column.strip() else None
+    raise AudienceError(
+        f"audience_column {column!r} is a {type(column).__name__}: expected the name of a column, as its header has it."
+    )
+
+
 def find_column(header: Sequence[str], column: str | None) -> int | None:
     """
-    Find the column of the numbers, without regard to case.
+    Find the column of the numbers.
 
     :param header: the names of the columns.
     :param column: the one to look for; None: ``mobile``, else 手机号, 手机号码, 手机, else the only one.
     :return: its place; None: there is no single one.
+    :raises AudienceError: the column is no text.
     """
-    names = [name.strip().casefold() for name in header]
-    for wanted in COLUMNS if column is None else (column.strip().casefold(),):
-        if names.count(wanted) == 1:
+    column = column_name(column)
+    index = named_column(header, column)
+    named = [place for place, name in enumerate(header) if name.strip()]
+    return named[0] if index is None and column is None and len(named) == 1 else index
+
+
+def named_column(header: Sequence[str], column: str | None) -> int | None:
+    """
+    Find the column of the numbers by its name alone.
+
+    Case, spaces, what cannot be seen, and the asterisk of a field that must be filled in make no difference.
+
+    :param header: the names of the columns.
+    :param column: the one to look for; None: ``mobile``, else 手机号, 手机号码, 手机.
+    :return: its place; None: there is no single one.
+    """
+    if column is not None:
+        names = [name.strip().casefold() for name in header]
+        if names.count(column.strip().casefold()) == 1:
+            return names.index(column.strip().casefold())
+    names = [_plain(name) for name in header]
+    for wanted in COLUMNS if column is None else (_plain(column),):
+        if wanted and names.count(wanted) == 1:
             return names.index(wanted)
-    named = [index for index, name in enumerate(names) if name]
-    return named[0] if column is None and len(named) == 1 else None
+    return None
 
 
 def missing_column(header: Sequence[str], column: str | None, where: str) -> str:
@@ -42,6 +78,17 @@ def missing_column(header: Sequence[str], column: str | None, where: str) -> str
     return f"has no single column {column or '/'.join(COLUMNS)} {where} ({shown})"
 
 
+def _plain(name: str) -> str:
+    """Give what of a heading people see and mean."""
+    seen = [char for char in unicodedata.normalize("NFKC", name) if unicodedata.category(char) != "Cf"]
+    return "".join("".join(seen).split()).removeprefix("=").strip("*\"'").casefold()
+
+
 def _masked(name: str) -> str:
     number = normalise(name)
-    return mask(number) if number else re.sub(rf"\d{{{MANY_DIGITS},}}", "***", name)[:40]
+    if number:
+        return mask(number)
+    seen = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in name.strip()
+    )
+    return re.sub(rf"\d{{{MANY_DIGITS},}}", "***", seen)[:40]

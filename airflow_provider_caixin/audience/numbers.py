@@ -8,6 +8,9 @@ from numbers import Number
 #: The digits of a mobile number.
 LENGTH = 11
 
+#: What databases and files give for a text that they take for no text.
+BYTES = (bytes, bytearray, memoryview)
+
 # Longer than any number dressed in separators; what is longer is some other text.
 _LONGEST = 64
 
@@ -22,13 +25,14 @@ _SEPARATORS = (
 )
 # Of the characters that NFKC turns into digits only the full-width ones are read: superscripts and circled
 # digits are notes beside a number, and reading them would make it another number.
-_FULL_WIDTH = {chr(ord(char) + 0xFEE0): char for char in "0123456789+."}
+_FULL_WIDTH = {chr(ord(char) + 0xFEE0): char for char in "0123456789+.="}
 _CLEAN = str.maketrans({**_FULL_WIDTH, **dict.fromkeys(_SEPARATORS)})
 
 # Wider than what is read as a number: what people put between digits when they write to people.
 _DIGITS = re.compile(rf"\d(?:[\s{re.escape(_SEPARATORS)}.,/_·]*\d){{10,}}")
 
-_MOBILE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})(?:\.0)?")
+# The sign is what Excel's ="13800138000" keeps of itself without its quotes.
+_MOBILE = re.compile(r"=?(?:\+86|0086|86)?(1[3-9][0-9]{9})(?:\.0)?")
 
 
 def normalise(raw: object) -> str | None:
@@ -36,10 +40,11 @@ def normalise(raw: object) -> str | None:
     Read one mobile number of mainland China.
 
     Accepted around the digits: the country code as ``+86``, ``0086`` or ``86``, spaces, tabs, quotes,
-    dashes, round brackets, byte order marks and zero-width characters, full-width digits, and the ``.0``
-    that spreadsheets append. A number that has lost digits (``1.38E+10``) is never expanded.
+    dashes, round brackets, byte order marks and zero-width characters, full-width digits, the ``.0``
+    that spreadsheets append and the ``="..."`` by which they keep a text. A number that has lost digits
+    (``1.38E+10``) is never expanded.
 
-    :param raw: a text or a number (int, float, Decimal); anything else is not a mobile number.
+    :param raw: a text, also as bytes, or a number (int, float, Decimal); anything else is not a mobile number.
     :return: 11 ASCII digits ``1[3-9]...``, or None if ``raw`` does not hold exactly one such number.
     """
     if isinstance(raw, str):
@@ -49,9 +54,32 @@ def normalise(raw: object) -> str | None:
         match = _MOBILE.fullmatch(text.translate(_CLEAN)) if len(text) <= _LONGEST else None
     elif isinstance(raw, Number):
         match = _MOBILE.fullmatch(written(raw))
+    elif isinstance(raw, BYTES):
+        return normalise(text_of(raw))
     else:
         return None
     return match[1] if match else None
+
+
+def compact(text: str, keep: str = "") -> str:
+    """
+    Take out of a text what people and programs put around and between digits, and make these plain.
+
+    :param text: any text.
+    :param keep: characters that stay.
+    """
+    return text.translate({place: char for place, char in _CLEAN.items() if chr(place) not in keep})
+
+
+def text_of(raw: object) -> str:
+    """
+    Give the text of a row for people: that of bytes is what they spell, that of None is empty.
+
+    :param raw: the row.
+    """
+    if isinstance(raw, BYTES):
+        return bytes(raw).decode(errors="replace")
+    return "" if raw is None else written(raw)
 
 
 def written(raw: object) -> str:

@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from airflow_provider_caixin.audience.columns import find_column, missing_column
+from airflow_provider_caixin.audience.columns import column_name, find_column, missing_column
 from airflow_provider_caixin.audience.exceptions import AudienceError
 from airflow_provider_caixin.audience.numbers import written
 
@@ -56,7 +56,7 @@ class QueryAudience:
         identity: Sequence[object],
     ) -> None:
         self._execute = execute
-        self._column = column or None
+        self._column = column_name(column)
         self._identity = [*identity, self._column]
 
     def __str__(self) -> str:

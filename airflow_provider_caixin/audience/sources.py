@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import ast
-import csv
 import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from itertools import chain
 from numbers import Number
-from typing import TYPE_CHECKING, Any, Protocol
+from stat import S_ISDIR
+from typing import Any, Protocol
 
-from airflow_provider_caixin.audience.columns import COLUMNS, MANY_DIGITS, find_column, missing_column
+from airflow_provider_caixin.audience.columns import COLUMNS, column_name
+from airflow_provider_caixin.audience.encodings import UTF_32, as_utf_8, decode, wide_encoding
 from airflow_provider_caixin.audience.exceptions import AudienceError
-from airflow_provider_caixin.audience.numbers import written
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from airflow_provider_caixin.audience.items import is_table, item_of, refusal, table_refused, values_of
+from airflow_provider_caixin.audience.numbers import BYTES, text_of, written
+from airflow_provider_caixin.audience.tables import CsvTable, LineTable
 
 __all__ = ["Audience", "AudienceError", "FileAudience", "ListAudience", "audience_from"]
 
 _CHUNK = 64 * 1024
+# Of so many bytes the encoding shows.
+_HEAD = 4 * 1024
 _LONGEST_LINE = 1024 * 1024
 # What object stores tell of a file's version, by the names that fsspec's file systems give it.
 _VERSION_KEYS = (
@@ -40,11 +42,13 @@ _VERSION_KEYS = (
 _UNREADABLE = {
     b"PK\x03\x04": "is an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "is an old Excel workbook",
-    b"\xff\xfe": "is in UTF-16",
-    b"\xfe\xff": "is in UTF-16",
     b"\x1f\x8b": "is compressed with gzip more than its name says",
 }
 _SAVE_AS = "export it as CSV UTF-8 (in Excel: Save As, CSV UTF-8) and give that file"
+
+_NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+# What needs no look.
+_PLAIN = (str, int, float, type(None))
 
 
 class Audience(Protocol):
@@ -79,22 +83,28 @@ class ListAudience:
     :param values: the rows; what can be iterated only once, or is fetched item by item, is copied.
     :param single: the audience was given as one number and not as a list.
     :param argument: what the rows were given as, for messages.
-    :raises AudienceError: a row is itself a list or a mapping.
+    :raises AudienceError: it is a table or a file, or a row of it is a list or a mapping.
     """
 
     def __init__(self, values: Iterable[object], *, single: bool = False, argument: str = "mobiles") -> None:
         self.single = single
+        self._argument = argument
+        values = values_of(values, argument)
         self._values = values if isinstance(values, (list, tuple)) else tuple(_ordered(values))
         digest = sha256()
-        for position, value in enumerate(self._values):
-            if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-                raise AudienceError(
-                    f"{argument}: item {position} is a {type(value).__name__}, expected a number; pass a "
-                    "flat list of numbers (of rows: their number column), or map the task over the lists "
-                    "with expand()"
-                )
+        read: dict[int, object] = {}
+        for position, given in enumerate(self._values):
+            value = given
+            if type(given) not in _PLAIN and (value := item_of(given, position, argument)) is not given:
+                read[position] = value
             digest.update(f"{written(value)!r},".encode(errors="backslashreplace"))
+        if read:
+            self._values = [read.get(position, value) for position, value in enumerate(self._values)]
         self.fingerprint: str = digest.hexdigest()
+
+    def __str__(self) -> str:
+        """Name the argument, and no number, as messages do."""
+        return self._argument
 
     def __iter__(self) -> Iterator[object]:
         """Iterate over the rows."""
@@ -113,12 +123,15 @@ def audience_from(value: object, *, argument: str = "mobiles") -> ListAudience:
     Make an audience of what a Dag gives: one number, a list, or what an upstream task returned.
 
     A text with several pieces (at line ends, ``,``, ``;``, ``，``, ``；`` or ``、``) is a list, and so is the
-    text of a list, which is what Jinja makes of one.
+    text of a list, which is what Jinja makes of one. Bytes are the text that they spell. A column of pandas, polars, Arrow or
+    numpy is a list; a whole table of them is none.
 
     :param value: text, number or iterable; an empty list is an audience of nobody.
     :param argument: what the value was given as, for messages.
-    :raises AudienceError: it is nothing, a mapping, nested, or of a type that holds no numbers.
+    :raises AudienceError: it is nothing, a mapping, a table, a file, nested, or of a type that holds no numbers.
     """
+    if isinstance(value, BYTES):
+        value = text_of(value)
     if isinstance(value, str):
         return _from_text(value.strip(), argument)
     if isinstance(value, Number) and not isinstance(value, bool):
@@ -128,12 +141,11 @@ def audience_from(value: object, *, argument: str = "mobiles") -> ListAudience:
             f"{argument}: got a dict, expected one number or a list; pass the list inside it, such as "
             "task.output['mobiles'], or list(d.values())"
         )
-    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
+    if is_table(value):
+        raise table_refused(value, argument)
+    if isinstance(value, Iterable):
         return ListAudience(value, argument=argument)
-    raise AudienceError(
-        f"{argument}: got {'nothing (None)' if value is None else type(value).__name__}, expected one number "
-        "or a list; see that the upstream task returns its numbers"
-    )
+    raise refusal(value, argument)
 
 
 def _from_text(text: str, argument: str) -> ListAudience:
@@ -161,22 +173,23 @@ class FileAudience:
     """
     A .txt (one number a line) or .csv (with a header) file, also compressed as .gz, read as a stream.
 
-    Text is UTF-8 with or without BOM, else GB18030, settled line by line: a file may turn out to be GB18030
-    anywhere, and no line of one encoding breaks another. A .csv is separated by comma, semicolon or tab. Its
-    rows that are too short give ``""``; blank lines are no rows, in both kinds of file. An empty file is an
-    audience of nobody. A .csv of one column whose first line holds seven digits or more has no header.
+    Text is UTF-16, told by its mark or its zeros, or UTF-8 with or without BOM, else GB18030, settled line by line: a file may
+    turn out to be GB18030 anywhere, and no line of one encoding breaks another. A .csv is separated by comma, semicolon, tab
+    or ``|``, or as its ``sep=`` line says; how its header is found, and which of its rows are read, see :class:`.CsvTable`.
+    Blank lines are no rows, in both kinds of file. An empty file is an audience of nobody. A .csv of one column whose first
+    line holds seven digits or more has no header.
 
     :param path: the file.
     :param column: the name of the .csv column, without regard to case; None: ``mobile``, else 手机号, 手机号码, 手机,
         else the only column.
     :param argument: what the file was given as, for messages.
-    :raises AudienceError: the file's name has none of these endings; what is in it is looked at when
-        iterating.
+    :raises AudienceError: the file's name has none of these endings, or the column is no name; what is in the file is looked
+        at when iterating.
     """
 
     def __init__(self, path: Openable, column: str | None = None, *, argument: str = "audience_file") -> None:
         self.path = path
-        self.column = column or None
+        self.column = column_name(column)
         self._argument = argument
         kind = re.search(r"\.(txt|csv)(\.gz)?$", path.name.lower())
         if kind is None:
@@ -208,7 +221,9 @@ class FileAudience:
         """
         try:
             stat = self.path.stat()
-        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            if _is_folder(stat):
+                raise IsADirectoryError
+        except _NO_FILE as error:
             raise self._unreadable(error) from error
         more = stat if isinstance(stat, Mapping) else {}
         size = getattr(stat, "st_size", None) or more.get("size")
@@ -239,24 +254,52 @@ class FileAudience:
         :raises AudienceError: the file is missing, of another kind than its name says, damaged, or has no
             such column.
         """
+        with self._table() as table:
+            yield from table
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """
+        Stream the rows, each behind the number of its line in the file.
+
+        :raises AudienceError: as iterating does.
+        """
+        with self._table() as table:
+            yield from table.numbered()
+
+    @contextmanager
+    def _table(self) -> Iterator[CsvTable | LineTable]:
         try:
             with self.path.open("rb") as file:
-                stream = gzip.GzipFile(fileobj=file) if self._is_compressed else file
-                lines = self._lines(stream)
-                yield from self._csv_rows(lines) if self._is_csv else (line.rstrip("\r\n") for line in lines)
+                lines = self._lines(gzip.GzipFile(fileobj=file) if self._is_compressed else file)
+                nameable = self._argument == "audience_file"
+                remedy = (
+                    "name one of its columns as audience_column"
+                    if nameable
+                    else f"call one of them {COLUMNS[0]}"
+                )
+                yield CsvTable(lines, self.column, str(self), remedy) if self._is_csv else LineTable(lines)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise self._error("is no whole gzip file", "compress it again") from error
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        except _NO_FILE as error:
             raise self._unreadable(error) from error
 
     def _lines(self, stream: Any) -> Iterator[str]:
-        head = stream.read(_CHUNK)
+        chunks = iter(lambda: stream.read(_CHUNK), b"")
+        head = b""
+        while len(head) < _HEAD and (chunk := next(chunks, b"")):
+            head += chunk
+        if not head and _is_folder(self.path.stat()):
+            # In a bucket it opens, and reads as an empty file.
+            raise IsADirectoryError
         for magic, what in _UNREADABLE.items():
             if head.startswith(magic):
                 raise self._error(what, _SAVE_AS)
+        encoding = wide_encoding(head)
+        if encoding == UTF_32:
+            raise self._error("is in UTF-32", _SAVE_AS)
         rest = b""
         number = 0
-        for chunk in chain([head.removeprefix(b"\xef\xbb\xbf")], iter(lambda: stream.read(_CHUNK), b"")):
+        for chunk in as_utf_8(chain([head], chunks), encoding):
             lines = (rest + chunk).splitlines(keepends=True)
             # A last line that ends in \r may have its \n in the next chunk.
             rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
@@ -265,39 +308,9 @@ class FileAudience:
                     f"has more than 1 MiB in line {number + len(lines) + 1}", "give one number a line"
                 )
             number += len(lines)
-            yield from (_decode(line) for line in lines if not line.isspace())
-        if rest and not rest.isspace():
-            yield _decode(rest)
-
-    def _csv_rows(self, lines: Iterator[str]) -> Iterator[str]:
-        first = next(lines, None)
-        if first is None:
-            return
-        unquoted = re.sub(r'"[^"]*"', "", first)
-        # Strict: a quote that is never closed would swallow the rows behind it without a word.
-        reader = csv.reader(chain([first], lines), delimiter=max(",;\t", key=unquoted.count), strict=True)
-        try:
-            header = next(reader)
-            index = self._column_index(header)
-            if self.column is None and sum(map(str.isdigit, header[index])) >= MANY_DIGITS:
-                yield header[index]
-            for row in reader:
-                yield row[index] if index < len(row) else ""
-        except csv.Error as error:
-            raise self._error(
-                f"breaks the rules of CSV near line {reader.line_num}, blank ones not counted ({error})",
-                "mend the quotes there or export it again",
-            ) from error
-
-    def _column_index(self, header: list[str]) -> int:
-        index = find_column(header, self.column)
-        if index is not None:
-            return index
-        nameable = self._argument == "audience_file"
-        remedy = (
-            "name one of its columns as audience_column" if nameable else f"call one of them {COLUMNS[0]}"
-        )
-        raise self._error(missing_column(header, self.column, "in its first row"), remedy)
+            yield from map(decode, lines)
+        if rest:
+            yield decode(rest)
 
     def _unreadable(self, error: OSError) -> AudienceError:
         what = "is a folder" if isinstance(error, IsADirectoryError) else "cannot be opened"
@@ -309,8 +322,6 @@ class FileAudience:
         return AudienceError(f"{self} {what}; {remedy}")
 
 
-def _decode(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("gb18030", errors="replace")
+def _is_folder(stat: Any) -> bool:
+    kind = stat.get("type") if isinstance(stat, Mapping) else None
+    return kind == "directory" or S_ISDIR(getattr(stat, "st_mode", None) or 0)

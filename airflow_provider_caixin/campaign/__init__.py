@@ -23,7 +23,12 @@ from airflow_provider_caixin.campaign.exceptions import (
     StoppedInSilence,
 )
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.campaign.suppression import import_suppressions, numbers_of
+from airflow_provider_caixin.campaign.suppression import (
+    DamagedRows,
+    check_suppressions,
+    import_suppressions,
+    numbers_of,
+)
 
 __all__ = [
     "AudienceChanged",
@@ -36,6 +41,7 @@ __all__ = [
     "CampaignStopped",
     "ClocksApart",
     "Counts",
+    "DamagedRows",
     "DayVolumeUsedUp",
     "FailureRatioReached",
     "LedgerSilent",
@@ -45,6 +51,7 @@ __all__ = [
     "Progress",
     "QuotaUsedUp",
     "StoppedInSilence",
+    "check_suppressions",
     "dry_run",
     "import_suppressions",
     "is_loaded",

@@ -11,7 +11,7 @@ from typing import IO, Final, Literal
 
 import pendulum
 
-from airflow_provider_caixin.audience import Audience, AudienceError
+from airflow_provider_caixin.audience import Audience, AudienceError, readable
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.exceptions import (
     AudienceChanged,
@@ -118,6 +118,7 @@ class Campaign:
             gone, or ``"keep"`` what was loaded first and add nobody.
         :param formerly: what the source was called by earlier versions; what it loaded then is its own.
         :return: whether the audience was merged now.
+        :raises AudienceError: it cannot be read, or has rows and not one of them is a number; nothing of it is kept.
         :raises CampaignStopped: when ``give_up`` said so.
         :raises AudienceChanged: when people are gone from the source and others are new, or some of those gone would still
             get the message, and ``audience_change`` says nothing; the campaign stays as it is.
@@ -147,7 +148,7 @@ class Campaign:
         def judged() -> Iterable[tuple[str, str | None]]:
             # Also before: what these rules skip is adopted as it is by a later load when this one is broken off.
             campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
-            return classifier.classify(audience)
+            return readable(classifier.classify(audience), audience, warn=True)
 
         def is_same(loaded: str) -> bool:
             # Also another file of the same task: the path was wrong, and is corrected.

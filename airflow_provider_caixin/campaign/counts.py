@@ -49,6 +49,14 @@ class Counts:
         failed = self.rejected.total() + self.unknown
         return failed / (failed + self.sent) if failed else 0.0
 
+    @property
+    def mostly_invalid(self) -> str | None:
+        """A sentence for people when more than half of several recipients are no numbers, else None."""
+        invalid = self.skipped["invalid_number"]
+        if not invalid * 2 > self.total > 1:
+            return None
+        return f"{invalid} of the {self.total} rows of the audience are no mobile numbers; see that it is the right file and column."
+
     def add(self, rows: Iterable[tuple[str, str | None, int | None, int]]) -> None:
         """
         Add what the ledger tallied.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.audience import Audience
+from airflow_provider_caixin.audience import Audience, readable
 from airflow_provider_caixin.campaign.counts import Counts
 from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.campaign.plan import Plan
@@ -46,6 +46,7 @@ def dry_run(
     :param clock: the host's clock, for the expiry.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
     :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
+    :raises AudienceError: the audience cannot be read, or has rows and not one of them is a number.
     """
     counts = Counts(plan.campaign_id, plan.tpl_id)
     over: Skip | None = None
@@ -63,7 +64,8 @@ def dry_run(
         expires = plan.expiry(begun_at)
         if over is None and expires is not None and clock() >= expires:
             over = Skip.EXPIRED
-        with closing(sorted_audience(plan.classifier.classify(audience))) as rows:
+        judged = readable(plan.classifier.classify(audience), audience)
+        with closing(sorted_audience(judged)) as rows:
             for batch in _batches(rows):
                 passed += _count(connection, ledger, plan, campaign, account, batch, counts, tell, earlier)
         counts.had_template = earlier.had, earlier.looked_at

@@ -372,7 +372,16 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
                 "import",
                 "put all numbers of a file on the list",
                 "people:import_file",
-                (Option("file", metavar="FILE", help=".txt or .csv, also .gz"), _REASON, *_PLACE),
+                (
+                    Option("file", metavar="FILE", help=".txt or .csv, also .gz"),
+                    Option(
+                        "--check",
+                        action="store_true",
+                        help="import nothing: say what can be read and which rows stop a send",
+                    ),
+                    _REASON,
+                    *_SHOW,
+                ),
             ),
             Command(
                 "list",

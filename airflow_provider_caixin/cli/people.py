@@ -7,11 +7,12 @@ import itertools
 
 from airflow_provider_caixin.audience import FileAudience, Segments, mask
 from airflow_provider_caixin.audience.prefixes import carrier
-from airflow_provider_caixin.campaign import import_suppressions
+from airflow_provider_caixin.audience.shapes import LEGEND
+from airflow_provider_caixin.campaign import DamagedRows, check_suppressions, import_suppressions
 from airflow_provider_caixin.campaign.report import csv_pieces
 from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
 from airflow_provider_caixin.cli.places import number_of, open_book
-from airflow_provider_caixin.cli.shell import Busy, Exit, confirm, say
+from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say
 from airflow_provider_caixin.ledger import people, suppressions
 from airflow_provider_caixin.operators.arguments import object_path
 
@@ -84,15 +85,43 @@ def remove(args: argparse.Namespace) -> Exit:
 
 def import_file(args: argparse.Namespace) -> Exit:
     """
-    Put all numbers of a file on the suppression list.
+    Put all numbers of a file on the suppression list, or only say what that would do.
 
     :param args: the command's.
     """
     listed = FileAudience(object_path(args.file), argument="suppress_file")
+    if args.check:
+        return _check_file(args, listed)
     with open_book(args, make=True) as ledger, Busy(f"Reading {args.file}"):
-        new = import_suppressions(ledger, listed, args.reason or args.file)
+        try:
+            new = import_suppressions(ledger, listed, args.reason or args.file)
+        except DamagedRows as damaged:
+            raise Refused(str(damaged), Exit.FAILED) from None
     say(f"{new:,} numbers are new on the suppression list.")
     return Exit.DONE
+
+
+def _check_file(args: argparse.Namespace, listed: FileAudience) -> Exit:
+    with open_book(args, make=True) as ledger, Busy(f"Reading {args.file}"):
+        found = check_suppressions(ledger, listed)
+    record = {
+        "file": args.file,
+        "numbers": found.numbers,
+        "new": found.new,
+        "no_mobile_numbers": found.others,
+        "may_be_damaged": found.damaged,
+    }
+    show_one({**record, "damaged_rows": list(found.rows)}, args.output)
+    if found.damaged:
+        more = f" and {found.damaged - len(found.rows):,} more" if found.damaged > len(found.rows) else ""
+        say(
+            f"Rows that may be damaged numbers: {', '.join(found.rows)}{more} ({LEGEND}). A send with this list stops until they "
+            "are mended or deleted."
+        )
+    elif found.others and not found.numbers:
+        say("Not one row is a mobile number: a send with this list stops.")
+    stops = found.damaged or (found.others and not found.numbers)
+    return Exit.FAILED if stops else Exit.DONE
 
 
 def list_suppressed(args: argparse.Namespace) -> Exit:

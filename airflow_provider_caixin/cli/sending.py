@@ -295,7 +295,7 @@ class _Counted:
 
     def __str__(self) -> str:
         """Name the audience as messages do."""
-        return str(self._audience) if isinstance(self._audience, FileAudience) else "numbers"
+        return str(self._audience)
 
     @property
     def fingerprint(self) -> str:
@@ -458,6 +458,8 @@ def _preview(
 
 def _foretell(plan: Plan, counts: Counts) -> None:
     """Say what the numbers alone do not."""
+    if counts.mostly_invalid:
+        say(counts.mostly_invalid)
     if not counts.would_send:
         return
     had, among = counts.had_template
@@ -473,6 +475,8 @@ def _foretell(plan: Plan, counts: Counts) -> None:
 
 def _tell(args: argparse.Namespace, counts: Counts, report_file: str | None) -> None:
     show_one(counts.as_result(report_file), args.output, _rows(counts))
+    if counts.mostly_invalid:
+        say(counts.mostly_invalid)
 
 
 def _rows(counts: Counts) -> list[dict[str, Any]]:

@@ -108,6 +108,10 @@ class FunctionAudience:
         self.fingerprint = fingerprint
         self.single = False
 
+    def __str__(self) -> str:
+        """Name the function as messages do."""
+        return self._name
+
     def __iter__(self) -> Iterator[object]:
         """
         Call the function.

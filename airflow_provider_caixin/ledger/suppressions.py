@@ -45,6 +45,17 @@ def suppress(ledger: Ledger, numbers: Iterable[str], reason: str | None = None) 
     return added
 
 
+def count_new(ledger: Ledger, numbers: Iterable[str]) -> int:
+    """
+    Count numbers that are not on the list.
+
+    :param ledger: the ledger, which is only read.
+    :param numbers: normalised numbers, each once.
+    """
+    with ledger.reading() as connection:
+        return sum(len(batch) - len(messages.suppressed(connection, batch)) for batch in _batches(numbers))
+
+
 def release(ledger: Ledger, numbers: Iterable[str]) -> int:
     """
     Take numbers off the list.

@@ -393,6 +393,8 @@ class CaixinSendOperator(Covering, BaseOperator):
             _by_reason(counts.skipped),
             counts.pending,
         )
+        if counts.mostly_invalid:
+            self.log.warning("%s", counts.mostly_invalid)
         if counts.would_send is not None:
             self.log.info(
                 "Dry run: nothing was sent; %d recipients would get the message.", counts.would_send

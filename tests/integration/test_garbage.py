@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_caixin.audience import audience_from, normalise
+from airflow_provider_caixin.audience import AudienceError, audience_from, normalise
 from airflow_provider_caixin.campaign import Campaign, Plan
 from airflow_provider_caixin.juhe import JuheClient
 from airflow_provider_caixin.ledger import Ledger
@@ -53,13 +53,19 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxSer
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(st.lists(GARBAGE, min_size=ROWS, max_size=ROWS))
 def test_no_garbage_reaches_the_gateway(bench: tuple[SandboxServer, Ledger], rows: list[Any]) -> None:
-    """Ten thousand rows: each becomes a state, and what is sent is what the row says."""
+    """Ten thousand rows: each becomes a state, and what is sent is what the row says; where none says a number, nothing is."""
     gateway, ledger = bench
     gateway.reset()
     client = JuheClient("k" * 32, host=gateway.host, port=gateway.port, schema="http", timeout=5)
     campaign = Campaign(
         Plan(campaign_id=uuid.uuid4().hex, tpl_id=65535, account="a", timeout=5), ledger, client
     )
+    if not any(map(normalise, rows)):
+        with pytest.raises(AudienceError, match="none of the 200 rows is a mobile number"):
+            campaign.load(audience_from(rows), "garbage")
+        client.close()
+        assert campaign.counts().total == 0
+        return
     campaign.load(audience_from(rows), "garbage")
     campaign.send()
     client.close()

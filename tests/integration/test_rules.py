@@ -299,6 +299,18 @@ def test_who_is_gone_from_a_file_and_would_get_it_all_the_same(make: Make, tmp_p
     assert make().load(FileAudience(file), "dag/run/task/-1")
 
 
+def test_nothing_of_an_unreadable_audience_is_kept(make: Make, gateway: SandboxServer) -> None:
+    """It is judged before the ledger is touched, and the same source may give something better next time."""
+    campaign = make()
+    with pytest.raises(AudienceError, match="none of the 2 rows is a mobile number"):
+        campaign.load(audience_from(["9.9", "19.9"]), "dag/run/task")
+    assert campaign.counts().total == 0
+    assert campaign.load(audience_from(["9.9", *people(1)]), "dag/run/task")
+    campaign.send()
+    assert (campaign.counts().sent, campaign.counts().skipped) == (1, {"invalid_number": 1})
+    assert len(gateway.billed()) == 1
+
+
 def test_progress_is_told_to_the_end(make: Make) -> None:
     """The last progress is the result, however short the run."""
     told: list[Progress] = []

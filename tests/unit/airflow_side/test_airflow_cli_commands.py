@@ -634,6 +634,67 @@ def test_a_person(run: Run, sent: str) -> None:
     assert run("number", "show", "12345").status == 2
 
 
+def test_an_opt_out_list_is_checked_the_evening_before(run: Run, tmp_path: Path) -> None:
+    """What is readable, new, none and damaged; nothing is imported, and the status says whether a send would stop."""
+    source = tmp_path / "out.csv"
+    source.write_text(f"名单\n手机号,姓名\n{A},甲\n{B},乙\n{B},乙\n合计 3,\n")
+    run("suppress", "add", A)
+    checked = run("suppress", "import", "--check", str(source), "-o", "json")
+    assert (checked.status, checked.json) == (
+        0,
+        {
+            "file": str(source),
+            "numbers": 2,
+            "new": 1,
+            "no_mobile_numbers": 1,
+            "may_be_damaged": 0,
+            "damaged_rows": [],
+        },
+    )
+    source.write_text(f"手机号\n{B}\n\n1.38E+10\n")
+    checked = run("suppress", "import", "--check", str(source))
+    assert checked.status == 1
+    assert re.search(r"may_be_damaged +\| 1", checked.out)
+    assert (
+        "line 4: '9.99E+99' (9 stands for a digit, x for a letter). A send with this list stops"
+        in checked.err
+    )
+    assert [row["mobile"] for row in run("suppress", "list", "-o", "json", full=True).json] == [A]
+    source.write_text("张三\n李四\n")
+    none = run("suppress", "import", "--check", str(source))
+    assert (none.status, "Not one row is a mobile number" in none.err) == (1, True)
+
+
+def test_an_import_takes_what_it_can_read_and_names_the_rest(run: Run, tmp_path: Path) -> None:
+    """The numbers are on the list, the damaged row is told, and the command has failed."""
+    source = tmp_path / "out.txt"
+    source.write_text(f"{A}\n1391234000\n{B}/{C}\n")
+    imported = run("suppress", "import", str(source))
+    assert imported.status == 1
+    assert "1 rows may be damaged mobile numbers (line 2: '9999999999'" in imported.err
+    assert "What can be read is on the suppression list." in imported.err
+    assert [row["mobile"] for row in run("suppress", "list", "-o", "json", full=True).json] == [A, B, C]
+    for command in (("check",), ("send", "--tpl-id", "65535", "-y")):
+        stopped = run(*command, A, "--suppress-file", str(source))
+        assert (stopped.status, "may be damaged" in stopped.err) == (2, True)
+
+
+def test_an_audience_of_which_little_can_be_read(run: Run, tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Nothing readable stops check and send; less than half is said before the question and at the end."""
+    source = tmp_path / "a.csv"
+    source.write_text("手机号,金额\n9.9,1\n19.9,2\n")
+    for command in (("check",), ("send", "--tpl-id", "65535", "-y")):
+        stopped = run(*command, str(source))
+        assert stopped.status == 2
+        assert "none of the 2 rows is a mobile number; the first look like '9.9', '99.9'" in stopped.err
+    assert sandbox.billed() == []
+    source.write_text(f"手机号,金额\n9.9,1\n19.9,2\n{A},3\n")
+    sent = run("send", "--tpl-id", "65535", "-y", str(source))
+    assert (sent.status, len(sandbox.billed())) == (0, 1)
+    assert sent.err.count("2 of the 3 rows of the audience are no mobile numbers") == 2
+    assert "2 of 3 rows are no mobile numbers, such as '9.9', '99.9'" in sent.err
+
+
 def test_the_suppression_list(run: Run, tmp_path: Path) -> None:
     """Added, imported, listed, written to a file that can be imported, removed."""
     assert run("suppress", "add", A, B, "--reason", "complained").status == 0

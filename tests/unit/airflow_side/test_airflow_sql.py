@@ -155,6 +155,49 @@ def test_in_a_dag(tmp_path: Path) -> None:
     assert (one.parameters, one.sql_conn_id) == ([2], "crm")
 
 
+# ---------------------------------------------------------------------- binary columns
+
+
+@pytest.mark.usefixtures("crm")
+def test_a_blob_of_sqlite_is_text(sandbox: SandboxServer, context: Any) -> None:
+    """Bytes are the number that they spell."""
+    result = operator(sql="SELECT CAST(mobile AS BLOB) AS mobile FROM customer WHERE tier = 1").execute(
+        context
+    )
+    assert (result["sent"], result["skipped"]) == (2, {"invalid_number": 1})
+    assert billed(sandbox) == [A, B]
+
+
+@pytest.mark.service
+@pytest.mark.usefixtures("postgresql")
+def test_bytea_of_postgresql_is_text(connect: Connect, sandbox: SandboxServer, context: Any) -> None:
+    """psycopg2 gives views of memory."""
+    connect(
+        "crm", conn_type="postgres", host="127.0.0.1", port=5432, login="root", schema="test", password=None
+    )
+    sql = f"SELECT convert_to(m, 'UTF8') AS mobile FROM (VALUES ('{A}'), ('+86 {B}')) v(m)"
+    assert operator(sql=sql).execute(context)["sent"] == 2
+    assert billed(sandbox) == [A, B]
+
+
+@pytest.mark.service
+@pytest.mark.usefixtures("mysql")
+def test_what_mysql_decrypts_is_text(
+    sandbox: SandboxServer, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number that is kept encrypted comes back as bytes; with a wrong key it is NULL, and nothing can be read."""
+    for key, sent in (("k", 1), ("other", 0)):
+        sql = f"SELECT AES_DECRYPT(AES_ENCRYPT(m, 'k'), '{key}') AS mobile FROM (SELECT '{A}' AS m UNION SELECT '13312340001') v"
+        task = operator(sql=sql, campaign_id=key)
+        monkeypatch.setattr(task, "_hook", PyMySqlHook)
+        if sent:
+            assert task.execute(context)["sent"] == sent
+        else:
+            with pytest.raises(AirflowFailException, match="sql: none of the 2 rows is a mobile number"):
+                task.execute(context)
+    assert billed(sandbox) == [A]
+
+
 # ---------------------------------------------------------------------- cursors
 
 MANY = 200_000

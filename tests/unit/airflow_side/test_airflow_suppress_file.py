@@ -76,6 +76,58 @@ def test_a_dry_run_keeps_nothing(context: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        f"退订名单 2026年11月\r\n受理人手机,手机号,时间\r\n{C},{A},2026-11-20\r\n{C},{B},2026-11-21\r\n".encode(
+            "gb18030"
+        ),
+        f'手机号\r\n="{A}"\r\n{B}\r\n'.encode(),
+        f"手机号,时间\r\n{A},11-20\r\n{B},11-21\r\n".encode("utf-16-le"),
+        f"备注,手机号\r\n甲,{A}/{B}\r\n".encode(),
+    ],
+    ids=["title", "formula", "utf-16", "two in a cell"],
+)
+def test_lists_as_offices_make_them(
+    sandbox: SandboxServer, context: Any, tmp_path: Path, content: bytes
+) -> None:
+    """Whoever opted out gets nothing, and whoever took the call gets the message."""
+    file = tmp_path / "optout.csv"
+    file.write_bytes(content)
+    assert operator(file).execute(context)["skipped"] == {"suppressed": 2}
+    assert [row["mobile"] for row in sandbox.billed()] == [C]
+    assert {one.number for one in listed()} == {A, B}
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_damaged_row_stops_the_send(
+    sandbox: SandboxServer, context: Any, tmp_path: Path, dry_run: bool
+) -> None:
+    """What can be read is on the list by then; the rows are named by line, and nobody can read a number in the sentence."""
+    file = tmp_path / "optout.csv"
+    rows = [
+        f"手机号,姓名\n{A},甲",
+        "010-12345678,乙",
+        "1.38E+10,丙",
+        "139123400,丁",
+        "合计 3,",
+        f"{B[:3]}****{B[7:]},戊",
+    ]
+    file.write_text(
+        "\n".join([*rows, f"甲,乙,{C}", "1391,2340", "13912340,庚", "13912341,辛", "13912342,壬"])
+    )
+    with pytest.raises(AirflowFailException) as caught:
+        operator(file, dry_run=dry_run).execute(context)
+    assert str(caught.value) == (
+        f"suppress_file '{file}': 7 rows may be damaged mobile numbers (line 4: '9.99E+99', line 5: '999999999', "
+        "line 7: '999****9999', line 8: '[3 cells under 2 headings] x,x,99999999999', line 10: '99999999' and 2 more; 9 stands for "
+        "a digit, x for a letter). Mend them, or delete what is no number, and run it again."
+        + ("" if dry_run else " What can be read is on the suppression list.")
+    )
+    assert sandbox.requests() == []
+    assert [one.number for one in listed()] == ([] if dry_run else [A])
+
+
+@pytest.mark.parametrize(
     ("name", "content", "kind", "sentence"),
     [
         ("gone.txt", None, AirflowException, "does not exist"),

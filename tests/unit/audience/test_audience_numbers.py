@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOBILES = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
 # Digits in many scripts, prefixes, points, exponents and separators: what could be misread, close together.
 CONFUSABLE = st.text(
-    st.sampled_from("0123456789013845678613800138001380130０１３８²③٣৩ +＋-.．eE\t'\"\ufeff\u200b()"),
+    st.sampled_from("=0123456789013845678613800138001380130０１３８²③٣৩ +＋-.．eE\t'\"\ufeff\u200b()"),
     max_size=24,
 )
 
@@ -44,11 +44,19 @@ CONFUSABLE = st.text(
         8613800138000,
         13800138000.0,
         Decimal(13800138000),
+        '="13800138000"',
+        '"=""13800138000"""',
+        '＝"+86 13800138000"',
+        "=13800138000",
+        b"13800138000",
+        bytearray(b"+86 138 0013 8000\n"),
+        memoryview(b"\xef\xbb\xbf13800138000"),
+        b'="13800138000"',
     ],
     ids=ascii,
 )
 def test_the_spellings_of_a_number_are_read(raw: object) -> None:
-    """Country codes, separators, full-width digits and a spreadsheet's .0 all give the same eleven digits."""
+    """Country codes, separators, full-width digits, a spreadsheet's .0 and formula, and bytes all give the same eleven digits."""
     assert normalise(raw) == "13800138000"
 
 
@@ -57,6 +65,13 @@ def test_the_spellings_of_a_number_are_read(raw: object) -> None:
     [
         "",
         " ",
+        "==13800138000",
+        "13800138000=",
+        '="1380013800"',
+        b"",
+        b"1380013800",
+        "13800138000".encode("utf-16"),
+        memoryview(b"\xff13800138000"),
         "1380013800",
         "138001380000",
         "12800138000",
@@ -84,7 +99,6 @@ def test_the_spellings_of_a_number_are_read(raw: object) -> None:
         pytest.param(10**5000, id="5001 digits"),
         True,
         None,
-        b"13800138000",
         ["13800138000"],
     ],
     ids=ascii,

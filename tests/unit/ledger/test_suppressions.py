@@ -10,7 +10,9 @@ def test_the_list_grows_shrinks_and_is_read(ledger: Ledger, monkeypatch: pytest.
     monkeypatch.setattr(suppressions, "_BATCH", 7)
     numbers = [str(13_900_000_000 + index) for index in range(20)]
     assert suppressions.suppress(ledger, [*numbers[::-1], numbers[3]], "退订") == 20
+    assert suppressions.count_new(ledger, [*numbers, "13911111111"]) == 1
     assert suppressions.suppress(ledger, ["13900000003", "13911111111"], "x" * 500) == 1
+    assert suppressions.count_new(ledger, [*numbers, "13911111111"]) == 0
     listed = list(suppressions.suppressed(ledger))
     assert [one.number for one in listed] == [*numbers, "13911111111"]
     assert {one.reason for one in listed} == {"退订", "x" * 200}

@@ -1,0 +1,43 @@
+"""Whether an audience could be read at all: one of which nothing can is another file, column or table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from airflow_provider_caixin.audience.exceptions import AudienceError
+from airflow_provider_caixin.audience.shapes import LEGEND, shape
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 3
+
+
+def readable(
+    rows: Iterable[tuple[str, str | None]], source: object, *, warn: bool = False
+) -> Iterator[tuple[str, str | None]]:
+    """
+    Pass an audience's rows on, and at its end judge what could be read of it.
+
+    :param rows: as :meth:`.Classifier.classify` gives them.
+    :param source: the audience; its text names it in messages.
+    :param warn: log a WARNING when more than half of the rows are no numbers.
+    :raises AudienceError: behind the last row, when there are two or more and not one of them is a number.
+    """
+    total = invalid = 0
+    shapes: dict[str, None] = {}
+    for row in rows:
+        total += 1
+        if row[1] == "invalid_number":
+            invalid += 1
+            if len(shapes) < _SHOWN:
+                shapes[shape(row[0])] = None
+        yield row
+    shown = f"{', '.join(map(repr, shapes))} ({LEGEND})"
+    if invalid == total > 1:
+        raise AudienceError(
+            f"{source}: none of the {total} rows is a mobile number; the first look like {shown}. "
+            "Nobody is sent anything: give the column, list or file that holds the numbers."
+        )
+    if warn and invalid * 2 > total > 1:
+        log.warning("%s: %d of %d rows are no mobile numbers, such as %s.", source, invalid, total, shown)

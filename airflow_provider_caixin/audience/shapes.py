@@ -1,0 +1,52 @@
+"""What a row looks like, for messages: its make without what it says of a person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+#: Said with shapes, once.
+LEGEND: Final = "9 stands for a digit, x for a letter"
+_LONGEST = 32
+# What programs write for nothing says nothing of a person.
+_NOTHING = ("", "nan", "none", "null", "nat", "<na>", "n/a", "#n/a", "true", "false")
+# The E of a number in scientific notation is what tells that digits are lost.
+_MARKS = re.compile(r"(?<=\d)([eE])(?=[+-]?\d)|\d|[^\W\d_]")
+_MISFIT = re.compile(r"\[\d+ cells? under \d+ headings?\] ")
+
+
+def shape(text: str) -> str:
+    """
+    Show what a row is made of and no more: ``9.99E+99``, ``xxx``.
+
+    :param text: the row's text.
+    :return: the same with 9 for every digit and x for every letter, cut short.
+    """
+    if text.strip().casefold() in _NOTHING:
+        return text.strip()
+    note = _MISFIT.match(text)
+    start = note.end() if note else 0
+    rest = text[start : start + _LONGEST]
+    shown = _MARKS.sub(lambda mark: mark[1] or ("9" if mark[0].isdigit() else "x"), rest)
+    return text[:start] + shown + ("…" if len(text) > start + _LONGEST else "")
+
+
+def misfit(row: Sequence[str], width: int) -> str:
+    """
+    Write out a row of another width than its header, as a text that is never read as a number.
+
+    :param row: its cells.
+    :param width: how many headings there are.
+    """
+    cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
+    return f"[{cells} under {width} heading{'' if width == 1 else 's'}] {','.join(row)}"
+
+
+def is_misfit(text: str) -> bool:
+    """
+    Tell whether a text is one of :func:`misfit`.
+
+    :param text: a row's text.
+    """
+    return _MISFIT.match(text) is not None

@@ -1,0 +1,289 @@
+"""A text table: its header, proven before a row is read, and its rows, which are as wide as that or give no number."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+from airflow_provider_caixin.audience.columns import COLUMNS, MANY_DIGITS, missing_column, named_column
+from airflow_provider_caixin.audience.exceptions import AudienceError
+from airflow_provider_caixin.audience.numbers import normalise
+from airflow_provider_caixin.audience.shapes import LEGEND, misfit, shape
+
+#: The header is among so many lines that are not blank.
+HEAD: Final = 10
+_SEPARATORS: Final = ",;\t|"
+# The line by which Excel is told how the others are separated.
+_HINT = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t|]*', re.IGNORECASE)
+# What people separate cells with that no program does, or that stands in cells as often as between them.
+_BY_HAND = re.compile(r"[\s，；、｜:：^~/]+")
+# Headings of columns that may hold numbers, too.
+_MAY_HOLD = re.compile("手机|电话|号码|联系|微信|tel|phone|mobile|cell|contact", re.IGNORECASE)
+_MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
+_BLANK: Final = " \t\r\n\x0b\x0c"
+
+
+class LineTable:
+    """
+    A file of one number a line.
+
+    :param lines: its lines, blank ones too.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[str]:
+        """Stream the rows."""
+        for line in self._lines:
+            row = line.rstrip("\r\n")
+            if row and not row.isspace():
+                yield row
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """Stream the rows, each behind its line's number."""
+        for number, line in enumerate(self._lines, 1):
+            yield from ((number, row) for row in LineTable(iter([line])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """
+    Where the numbers are.
+
+    :param start: lines before the header, or before the first row where there is none.
+    :param width: how many cells it has, named or not.
+    :param index: the place of the number.
+    :param only: as far as the first rows and the headings go, no other column holds numbers.
+    :param alone: no other column has a name, and so no other cell may have a text.
+    :param is_row: it is a row itself.
+    """
+
+    start: int
+    delimiter: str
+    width: int
+    index: int
+    only: bool = False
+    alone: bool = False
+    is_row: bool = False
+
+
+class CsvTable:
+    """
+    A table with a header, or of one column.
+
+    The header is the first of the first ten lines that has the column's name once; above it may stand titles and ``sep=``, and
+    no number. Without a known name the table is read only if it has one column throughout.
+
+    A row gives its cell where that cannot be another column's: it has as many cells as the header, or more that are all empty;
+    or fewer, as programs leave out empty cells at the end, with a number in the right place and none in any other, in a table
+    whose other columns hold none. Any other is a :func:`.misfit`.
+
+    :param lines: its lines, blank ones too.
+    :param column: the name of the column, or None.
+    :param name: what messages call the table.
+    :param remedy: what to do where there is no such column.
+    """
+
+    def __init__(self, lines: Iterator[str], column: str | None, name: str, remedy: str) -> None:
+        self._lines = lines
+        self._column = column
+        self._name = name
+        self._remedy = remedy
+        self._before = 0
+        self._reader: Any = None
+
+    def __iter__(self) -> Iterator[str]:
+        """
+        Stream the rows.
+
+        :raises AudienceError: there is no such header, or a quote is never closed.
+        """
+        head = self._read_head()
+        header = self._header(head)
+        if header is None:
+            return
+        self._before = header.start
+        # Strict: a quote that is never closed would swallow the rows behind it without a word.
+        lines = chain(head[header.start :], self._lines)
+        self._reader = reader = csv.reader(lines, delimiter=header.delimiter, strict=True)
+        index, width = header.index, header.width
+        usual = -1 if header.alone or width == 1 else width
+        try:
+            if not header.is_row:
+                next(reader)
+            for row in reader:
+                if len(row) == usual:
+                    yield row[index]
+                elif len(row) == width == 1:
+                    if row[0].strip(_BLANK) or not row[0]:
+                        yield row[0]
+                elif (cell := _cell(row, header)) is not None:
+                    yield cell
+        except csv.Error as error:
+            raise self._broken(self._line, error) from error
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """
+        Stream the rows, each behind the number of the line in which it ends.
+
+        :raises AudienceError: as iterating does.
+        """
+        for row in self:
+            yield self._line, row
+
+    @property
+    def _line(self) -> int:
+        return self._before + int(self._reader.line_num)
+
+    # ------------------------------------------------------------------ the header
+
+    def _read_head(self) -> list[str]:
+        head: list[str] = []
+        full = 0
+        for line in self._lines:
+            head.append(line)
+            full += bool(line.strip(_BLANK))
+            if full == HEAD:
+                break
+        return head
+
+    def _header(self, head: list[str]) -> _Header | None:
+        separators = _SEPARATORS
+        above: list[int] = []
+        for start, line in enumerate(head):
+            if not line.strip(_BLANK):
+                continue
+            if hint := _HINT.fullmatch(line.rstrip("\r\n")):
+                separators = hint[1]
+                continue
+            for delimiter, cells, rest in _ways(head[start:], separators):
+                index = named_column(cells, self._column)
+                if index is not None and not self._is_title(cells, rest, separators):
+                    self._refuse_rows(head, above, start)
+                    only = _is_only(cells, index, rest, delimiter)
+                    return _Header(start, delimiter, len(cells), index, only)
+            above.append(start)
+        return self._one_column(head, above, separators) if above else None
+
+    def _is_title(self, cells: list[str], rest: list[str], separators: str) -> bool:
+        """Tell whether what has a column's name, and nothing beside it, stands over a table that has more."""
+        if len(_texts(cells)) > 1:
+            return False
+        below = [line for line in rest if line.strip(_BLANK)]
+        return any(
+            len(_texts(row)) > 1 and (len(row) > len(cells) or named_column(row, self._column) is not None)
+            for _, row, _ in _ways(below, separators)
+        )
+
+    def _refuse_rows(self, head: list[str], above: list[int], start: int) -> None:
+        for place in above:
+            if _holds_number(head[place]):
+                raise self._error(
+                    f"has a mobile number in line {place + 1}, above its header in line {start + 1}",
+                    "delete what stands above the header, or put it below",
+                )
+
+    def _one_column(self, head: list[str], starts: list[int], separators: str) -> _Header:
+        """Prove that a table without a known heading has one column, at least as far as its first lines go."""
+        ways = [(start, *way) for start in starts for way in _ways(head[start:], separators)]
+        if not ways or ways[0][0] != starts[0]:
+            raise self._broken(starts[0] + 1, "a quote that is never closed")
+        start, _, widest, _ = max(ways, key=lambda way: len(_texts(way[2])))
+        if self._column is not None or len(_texts(widest)) > 1:
+            where = "in its first row" if start == starts[0] else f"in its first lines; line {start + 1} has"
+            raise self._error(missing_column(widest, self._column, where), self._remedy)
+        delimiter = max(separators, key="".join(head).count)
+        rows = [(start, cells) for start, way, cells, _ in ways if way == delimiter]
+        places = {place for _, cells in rows for place in _texts(cells)}
+        if len(places) != 1:
+            raise self._error(
+                f"has its cells in different columns and no header {'/'.join(COLUMNS)} in its first lines",
+                self._remedy,
+            )
+        index = places.pop()
+        start, first = rows[0]
+        is_row = sum(map(str.isdigit, first[index])) >= MANY_DIGITS
+        self._refuse_by_hand([(line, cells[index]) for line, cells in rows[not is_row :] if _texts(cells)])
+        return _Header(start, delimiter, len(first), index, alone=True, is_row=is_row)
+
+    def _refuse_by_hand(self, rows: list[tuple[int, str]]) -> None:
+        if any(normalise(cell) for _, cell in rows):
+            return
+        for start, cell in rows:
+            if any(map(normalise, _BY_HAND.split(cell))):
+                raise self._error(
+                    f"has several cells in line {start + 1} that no comma, semicolon, tab or | separates "
+                    f"({shape(cell)!r}: {LEGEND})",
+                    "export it as CSV, separated by commas",
+                )
+
+    def _broken(self, line: int, error: object) -> AudienceError:
+        return self._error(
+            f"breaks the rules of CSV near line {line} ({error})",
+            "mend the quotes there or export it again",
+        )
+
+    def _error(self, what: str, remedy: str) -> AudienceError:
+        return AudienceError(f"{self._name} {what}; {remedy}")
+
+
+def _ways(lines: list[str], separators: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Give each way to read the first row of lines, with the lines behind it, the most likely way first."""
+    if not lines:
+        return
+    unquoted = re.sub(r'"[^"]*"', "", lines[0])
+    for delimiter in sorted(separators, key=unquoted.count, reverse=True):
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        try:
+            yield delimiter, next(reader), lines[reader.line_num :]
+        except csv.Error:
+            continue
+
+
+def _texts(cells: Sequence[str]) -> list[int]:
+    """Give the places of the cells that are not empty."""
+    return [place for place, cell in enumerate(cells) if cell.strip()]
+
+
+def _numbers(cells: Sequence[str]) -> list[int]:
+    """Give the places of the cells that hold a number."""
+    return [place for place, cell in enumerate(cells) if _holds_number(cell)]
+
+
+def _is_only(header: list[str], index: int, lines: list[str], delimiter: str) -> bool:
+    """Tell whether there are rows of the header's width in which its column, and no other, holds numbers."""
+    if any(_MAY_HOLD.search(name) for place, name in enumerate(header) if place != index):
+        return False
+    found: set[int] = set()
+    # A cell may go on below the first lines; what else is wrong is told when the rows are read.
+    with suppress(csv.Error):
+        for row in csv.reader(lines, delimiter=delimiter, strict=True):
+            if len(row) == len(header):
+                found.update(_numbers(row))
+    return found == {index}
+
+
+def _holds_number(line: str) -> bool:
+    return bool(_MOBILE.search(line)) or any(map(normalise, re.split(r"[,;\t|]", line)))
+
+
+def _cell(row: list[str], header: _Header) -> str | None:
+    """Give what a row of another width has for a number; None: it is a blank line."""
+    if not row or (len(row) == 1 and row[0] and not row[0].strip(_BLANK)):
+        return None
+    texts = _texts(row)
+    if not texts:
+        return ""
+    if header.alone:
+        fits = texts == [header.index]
+    elif len(row) < header.width:
+        fits = header.only and _numbers(row) == [header.index]
+    else:
+        fits = texts[-1] < header.width
+    return row[header.index] if fits else misfit(row, header.width)

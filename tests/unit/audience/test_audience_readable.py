@@ -1,0 +1,66 @@
+"""An audience of which nothing, or less than half, can be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_caixin.audience import AudienceError, Classifier, audience_from, readable
+from airflow_provider_caixin.audience.shapes import shape
+
+A, B = "13912350001", "13912350002"
+
+
+def read(*rows: object, warn: bool = True) -> list[str]:
+    """Classify rows and judge them."""
+    audience = audience_from(list(rows))
+    return [row[0] for row in readable(Classifier().classify(audience), audience, warn=warn)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"),
+    [
+        (["9.9", "9.9"], "'9.9' (9 stands for a digit, x for a letter)"),
+        (["张三", "Li"], "'xx' ("),
+        (["1.38E+10", 1.38e25, None, "x"], "'9.99E+99', '9.99e+99', ''"),
+        (["139****0001", f"{A} {B}", "1391235000"], "'999****9999', '99999999999 99999999999', '9999999999'"),
+        ([float("nan"), "#N/A"], "'nan', '#N/A'"),
+        ([f"13912350001{'甲' * 60}", "x"], "'99999999999xxxxxxxxxxxxxxxxxxxxx…'"),
+        (["", ""], "''"),
+    ],
+    ids=range(7),
+)
+def test_rows_and_none_of_them_a_number_fail(rows: list[object], shown: str) -> None:
+    """The sentence shows how the first rows are made, and nothing that they say."""
+    with pytest.raises(AudienceError) as caught:
+        read(*rows)
+    sentence = str(caught.value)
+    assert sentence.startswith(
+        f"mobiles: none of the {len(rows)} rows is a mobile number; the first look like "
+    )
+    assert shown in sentence
+    assert "Nobody is sent anything: give the column, list or file that holds the numbers." in sentence
+    assert not any(part in sentence for part in ("1391235", "甲", "张"))
+
+
+@pytest.mark.parametrize("rows", [[], ["hello"], [A], [A, "x"], [A, A], ["13312350001", "x"]], ids=range(6))
+def test_what_can_be_read_goes_on(rows: list[object], caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody, a single number of whatever kind, and half and more numbers are no reason for a word."""
+    assert len(read(*rows)) == len(rows)
+    assert not caplog.records
+
+
+def test_less_than_half_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """With counts and shapes; where somebody else says so it is none."""
+    rows = [A, "9.9", "12.50", B, "19.9"]
+    assert read(*rows, warn=False) == rows
+    assert not caplog.records
+    assert read(*rows) == rows
+    assert caplog.messages == [
+        "mobiles: 3 of 5 rows are no mobile numbers, such as '9.9', '99.99', '99.9' (9 stands for a digit, x for a letter)."
+    ]
+    assert caplog.records[0].levelname == "WARNING"
+
+
+def test_the_shape_of_a_row_of_another_width_says_its_width() -> None:
+    """What is in it stays covered."""
+    assert shape(f"[5 cells under 4 headings] 甲,{A}") == "[5 cells under 4 headings] x,99999999999"
