@@ -40,6 +40,7 @@ from airflow_provider_caixin.cli.places import number_of, open_book, open_hook
 from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say, usage
 from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
 from airflow_provider_caixin.ledger import Ledger, LedgerError, catalogue
+from airflow_provider_caixin.ledger.accounts import name_in_force
 from airflow_provider_caixin.ledger.catalogue import Status
 from airflow_provider_caixin.ledger.messages import ReportRow
 from airflow_provider_caixin.operators.arguments import check_rules, object_path, read_column, read_expiry
@@ -148,7 +149,7 @@ def send(args: argparse.Namespace) -> Exit:
                 say(str(beside))
             if not is_loaded(ledger, plan):
                 refuse_expired(plan, time.time())
-            _ask(args, hook, plan, _preview(args, plan, ledger, audience, opted_out))
+            _ask(args, hook, plan, ledger, _preview(args, plan, ledger, audience, opted_out))
             files.check()
             if args.suppress_file:
                 import_suppressions(ledger, opted_out, str(opted_out))
@@ -156,7 +157,7 @@ def send(args: argparse.Namespace) -> Exit:
             return _send(args, Campaign(plan, ledger, hook.client), audience, files)
 
 
-def _ask(args: argparse.Namespace, hook: CaixinHook, plan: Plan, preview: Counts) -> None:
+def _ask(args: argparse.Namespace, hook: CaixinHook, plan: Plan, ledger: Ledger, preview: Counts) -> None:
     """Say what is about to be billed, and ask."""
     again = preview.unknown if plan.on_unknown == "resend" else 0
     if not preview.would_send and not again:
@@ -179,7 +180,9 @@ def _ask(args: argparse.Namespace, hook: CaixinHook, plan: Plan, preview: Counts
     say(f"Template {plan.tpl_id}: {template.content}")
     if not template.names_opt_out:
         say("It names no way to opt out, such as 拒收请回复R: marketing messages have to.")
-    say(f"Campaign {plan.campaign_id!r}, account {plan.account!r}, window {plan.window or 'off'}.")
+    with ledger.reading() as connection:
+        account = name_in_force(connection, plan.account, plan.account_key)
+    say(f"Campaign {plan.campaign_id!r}, account {account!r}, window {plan.window or 'off'}.")
     _foretell(plan, preview)
     twice = f" and up to {again:,} in doubt once more" if again else ""
     confirm(f"Send {preview.would_send:,} messages{twice}, each of which is billed?", yes=args.yes)
