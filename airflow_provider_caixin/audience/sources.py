@@ -243,7 +243,7 @@ class FileAudience:
             with self.path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        except _NO_FILE as error:
             raise self._unreadable(error) from error
         return digest.hexdigest()
 

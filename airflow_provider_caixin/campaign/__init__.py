@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_provider_caixin.campaign.beginning import is_loaded, refuse_expired
-from airflow_provider_caixin.campaign.campaign import Campaign, is_new
+from airflow_provider_caixin.campaign.beginning import is_loaded, is_new, refuse_expired
+from airflow_provider_caixin.campaign.campaign import Campaign
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.dry_run import dry_run
 from airflow_provider_caixin.campaign.exceptions import (

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy.engine import Connection
+
 from airflow_provider_caixin.campaign.exceptions import CampaignFatal
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.ledger import Ledger, accounts, campaigns
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.rules import CHINA
+
+
+def is_new(ledger: Ledger, plan: Plan) -> bool:
+    """
+    Tell whether a campaign is not in the ledger yet, without putting it there.
+
+    :param ledger: the ledger, which is only read.
+    :param plan: the campaign's.
+    :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
+    :raises CampaignPurged: when its recipients were forgotten.
+    :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
+    """
+    with ledger.reading() as connection:
+        return _key_of(connection, plan) is None
 
 
 def is_loaded(ledger: Ledger, plan: Plan) -> bool:
@@ -22,8 +38,7 @@ def is_loaded(ledger: Ledger, plan: Plan) -> bool:
     :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
     """
     with ledger.reading() as connection:
-        account = accounts.resolve_account(connection, plan.account, plan.account_key)
-        key = campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
+        key = _key_of(connection, plan)
         return key is not None and CampaignRow.read(connection, key).loaded_at is not None
 
 
@@ -46,6 +61,11 @@ def refuse_expired(plan: Plan, now: float, *, waits: bool = False) -> None:
         f"expires_at {_moment(expires)} {why} (Asia/Shanghai), and campaign {plan.campaign_id!r} is not loaded yet: everybody would "
         "be skipped for good. Nothing was kept; give a later moment and run it again."
     )
+
+
+def _key_of(connection: Connection, plan: Plan) -> int | None:
+    account = accounts.resolve_account(connection, plan.account, plan.account_key)
+    return campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
 
 
 def _moment(seconds: float) -> str:

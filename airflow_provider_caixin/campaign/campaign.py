@@ -335,20 +335,5 @@ class Campaign:
                     )
 
 
-def is_new(ledger: Ledger, plan: Plan) -> bool:
-    """
-    Tell whether a campaign is not in the ledger yet, without putting it there.
-
-    :param ledger: the ledger.
-    :param plan: the campaign's.
-    :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
-    :raises CampaignPurged: when its recipients were forgotten.
-    :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
-    """
-    with ledger.reading() as connection:
-        account = accounts.resolve_account(connection, plan.account, plan.account_key)
-        return campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id) is None
-
-
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
