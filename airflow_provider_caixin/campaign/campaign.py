@@ -6,10 +6,12 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import IO, Final, Literal
 
 import pendulum
+from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.audience import Audience, AudienceError, readable
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
@@ -21,6 +23,7 @@ from airflow_provider_caixin.campaign.exceptions import (
     FailureRatioReached,
     OutsideWindow,
 )
+from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.reopening import reopen_skipped
 from airflow_provider_caixin.campaign.report import write_report
@@ -32,11 +35,13 @@ from airflow_provider_caixin.ledger.loads import (
     Change,
     LoadGivenUp,
     LoadUnwanted,
+    Revision,
     is_known,
     load_audience,
     skipped_by_load,
     was_loaded,
 )
+from airflow_provider_caixin.ledger.messages import Drawn
 from airflow_provider_caixin.rules import CHINA, CLOSING_GUARD
 
 log = logging.getLogger(__name__)
@@ -166,8 +171,7 @@ class Campaign:
                 judged,
                 lease=self._lease,
                 give_up=give_up,
-                is_same=is_same,
-                heed=heed,
+                revision=Revision(is_same, self._reached, heed, resends=self.plan.on_unknown == "resend"),
             )
         except LoadGivenUp as stopped:
             raise CampaignStopped(str(stopped)) from None
@@ -191,11 +195,26 @@ class Campaign:
             )
         return fresh
 
+    def _reached(self, connection: Connection, numbers: Sequence[str]) -> int:
+        """Count to whom a run under these rules would send, now or, where a cap holds it back today, later."""
+        account = CampaignRow.read(connection, self._key).account
+        judged = judge(
+            connection,
+            replace(self.plan, cap=None),
+            account,
+            [Drawn(0, number, 0) for number in numbers],
+            self._ledger.now(connection),
+        )
+        return len(judged.passed) + len(judged.waiting)
+
     def _heed(self, change: Change, named: str, audience_change: Literal["add", "keep"] | None) -> bool:
         """Say what changed and whether it is merged."""
         if not change.new and not change.gone:
             return True
         said = self._told(change, named)
+        if not change.people:
+            log.warning("%s Nobody is in it now: the campaign goes on with the first list.", said)
+            return True
         if change.new and audience_change == "keep":
             log.warning(
                 "%s The campaign goes on with the first list: nobody is added (audience_change).", said

@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -33,8 +33,8 @@ _BROKEN_OFF: Final = "broken off/"
 _IN_MEMORY: Final = 1 << 20
 # People that one statement looks up.
 _TOGETHER: Final = 1_000
-# Skips that pass with time or a larger budget: a later run takes these people up without anybody's doing.
-_PASSING: Final = (Skip.FREQUENCY_CAP, Skip.OVER_BUDGET, Skip.WINDOW_CLOSED)
+# Whom these kept out nobody takes up again.
+_FOR_GOOD: Final = (Skip.INVALID_NUMBER, Skip.DUPLICATE, Skip.CANCELLED, Skip.EXPIRED)
 
 Row = tuple[str, str | None]
 
@@ -44,14 +44,33 @@ class Change:
     """
     What is different about an audience whose loader has loaded another one before, in people and not in rows.
 
-    :param new: who is in no complete load of the campaign.
+    :param people: who is in the audience.
+    :param new: who of them is in no complete load of the campaign.
     :param gone: whom a complete load of this loader brought, and who is not in the audience any more.
     :param left: how many of those gone would get the message all the same.
     """
 
+    people: int
     new: int
     gone: int
     left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """
+    How a source is judged that changed after a load of it was complete.
+
+    :param is_same: tells whether a complete load of that name was this source's.
+    :param reached: counts whom of these numbers the rules of this run let pass.
+    :param heed: told what changed; whether to merge all the same.
+    :param resends: people in doubt are sent the message once more.
+    """
+
+    is_same: Callable[[str], bool]
+    reached: Callable[[Connection, Sequence[str]], int]
+    heed: Callable[[Change], bool]
+    resends: bool = False
 
 
 class LoadGivenUp(LedgerError):
@@ -82,8 +101,7 @@ def load_audience(
     *,
     lease: float,
     give_up: Callable[[], bool] = lambda: False,
-    is_same: Callable[[str], bool] = lambda _: False,
-    heed: Callable[[Change], bool] = lambda _: True,
+    revision: Revision | None = None,
 ) -> bool:
     """
     Merge an audience into a campaign, once per source.
@@ -106,11 +124,10 @@ def load_audience(
     :param rows: opens the source: (number or raw text, skip reason or None) in the audience's order.
     :param lease: seconds of silence after which another process may take over.
     :param give_up: asked before each batch and while another process loads the same source.
-    :param is_same: tells whether a complete load of that name was this source's before it changed.
-    :param heed: told what changed; whether to merge all the same.
+    :param revision: how to judge it where it changed; None: it is merged.
     :return: whether this call loaded it; False when it had been done.
     :raises LoadGivenUp: when ``give_up`` said so.
-    :raises LoadUnwanted: when ``heed`` said so; nobody was added.
+    :raises LoadUnwanted: when the revision said so; nobody was added.
     """
     owner = uuid.uuid4().hex
     while True:
@@ -132,15 +149,15 @@ def load_audience(
             watched: set[int] = set()
             began, missed = False, False
             with ledger.reading() as connection:
-                before = _complete(connection, campaign, is_same)
+                before = _complete(connection, campaign, revision)
             with (
                 closing(sorted_audience(rows(), renew)) as stream,
                 SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="ascii", dir=temporary_folder()) as spool,
             ):
                 batches = iter(lambda: list(itertools.islice(stream, BATCH)), [])
-                if before:
-                    change = _compare(ledger, campaign, before, _spooled(batches, spool), renew)
-                    if not heed(change):
+                if revision and before:
+                    change = _compare(ledger, campaign, before, _spooled(batches, spool), revision, renew)
+                    if not revision.heed(change):
                         raise LoadUnwanted(change)
                     spool.seek(0)
                     batches = map(json.loads, spool)
@@ -152,7 +169,7 @@ def load_audience(
                     began = True
             while (
                 outcome := _finish(
-                    ledger, campaign, load, owner, lease, watched, is_same, before, missed=missed
+                    ledger, campaign, load, owner, lease, watched, revision, before, missed=missed
                 )
             ) == "wait":
                 _go_on(give_up)
@@ -455,11 +472,13 @@ def _spooled(
         yield batch
 
 
-def _complete(connection: Connection, campaign: int, is_same: Callable[[str], bool]) -> list[int]:
+def _complete(connection: Connection, campaign: int, revision: Revision | None) -> list[int]:
     """Give the complete loads of a source, whatever its version."""
+    if revision is None:
+        return []
     table = schema.load
     done = sa.select(table.c.id, table.c.source).where(table.c.campaign == campaign, table.c.done)
-    return [one.id for one in connection.execute(done.order_by(table.c.id)) if is_same(one.source)]
+    return [one.id for one in connection.execute(done.order_by(table.c.id)) if revision.is_same(one.source)]
 
 
 def _compare(
@@ -467,51 +486,61 @@ def _compare(
     campaign: int,
     before: list[int],
     batches: Iterable[list[dict[str, Any]]],
+    revision: Revision,
     renew: Callable[[], None],
 ) -> Change:
     """Compare an audience with the campaign and with complete loads."""
     table = schema.recipient
     # The first occurrence of a number is the person; others count as duplicates.
     first = table.c.occurrence == 1
-    ours = sa.or_(*(table.c.position.between(*_positions(load)) for load in before))
-    skipped = table.c.state == State.SKIPPED.value
-    left = sa.or_(
-        table.c.state == State.PENDING.value,
-        sa.and_(skipped, table.c.reason.in_([reason.value for reason in _PASSING])),
-    )
-
-    def counted(*conditions: sa.ColumnElement[bool]) -> list[Any]:
-        return [sa.func.coalesce(sa.func.sum(sa.case((one, 1), else_=0)), 0) for one in conditions]
-
-    numbered = sa.not_(sa.and_(skipped, table.c.reason == Skip.INVALID_NUMBER.value))
-    new, renewed = 0, time.monotonic()
-    with ledger.reading() as connection:
-        # Before those who are still there: who is sent to meanwhile counts as left rather than not.
-        found = sa.select(sa.func.count(), *counted(left)).where(
-            table.c.campaign == campaign, first, ours, numbered
-        )
-        gone, gone_left = map(int, connection.execute(found).one())
-        seen = sa.select(sa.func.count(), *counted(ours, sa.and_(ours, left)))
+    people = new = 0
+    renewed = time.monotonic()
+    with ledger.reading() as connection, closing(sqlite3.connect("", isolation_level=None)) as scratch:
+        with _on_disk():
+            scratch.execute("PRAGMA journal_mode=OFF")
+            scratch.execute("CREATE TABLE gone (number TEXT PRIMARY KEY, is_open INTEGER) WITHOUT ROWID")
+            scratch.executemany(
+                "INSERT INTO gone VALUES (?, ?)", _brought(connection, campaign, before, revision)
+            )
+        known = sa.select(sa.func.count()).where(first, visible(connection, campaign))
         # A sum that no index has: without statistics PostgreSQL would read the whole campaign for each thousand numbers.
-        seen = seen.where(table.c.campaign + 0 == campaign, first, visible(connection, campaign))
+        known = known.where(table.c.campaign + 0 == campaign)
         for batch in batches:
             numbers = [
                 row["number"]
                 for row in batch
                 if row["occurrence"] == 1 and row["reason"] != Skip.INVALID_NUMBER
             ]
+            people += len(numbers)
+            with _on_disk():
+                scratch.executemany("DELETE FROM gone WHERE number = ?", zip(numbers))
             for start in range(0, len(numbers), _TOGETHER):
                 among = numbers[start : start + _TOGETHER]
-                known, still, still_left = map(
-                    int, connection.execute(seen.where(table.c.number.in_(among))).one()
-                )
-                new += len(among) - known
-                gone -= still
-                gone_left -= still_left
+                new += len(among) - connection.execute(known.where(table.c.number.in_(among))).scalar_one()
                 if time.monotonic() - renewed > 1:
                     renew()
                     renewed = time.monotonic()
-    return Change(new, gone, min(gone, max(0, gone_left)))
+        (gone,) = scratch.execute("SELECT count(*) FROM gone").fetchone()
+        still_open = scratch.execute("SELECT number FROM gone WHERE is_open")
+        left = 0
+        while fetched := still_open.fetchmany(_TOGETHER):
+            left += revision.reached(connection, [number for (number,) in fetched])
+    return Change(people, new, gone, left)
+
+
+def _brought(
+    connection: Connection, campaign: int, loads: list[int], revision: Revision
+) -> Iterator[tuple[str, bool]]:
+    """Stream the people whom loads brought, and whether anything is still to come of them."""
+    table = schema.recipient
+    ours = sa.or_(*(table.c.position.between(*_positions(load)) for load in loads))
+    rows = sa.select(table.c.number, table.c.state, table.c.reason).where(
+        table.c.campaign == campaign, table.c.occurrence == 1, ours
+    )
+    open_states = {State.PENDING, *((State.UNKNOWN, State.IN_FLIGHT) if revision.resends else ())}
+    for number, state, reason in connection.execute(rows.execution_options(yield_per=BATCH)):
+        if state != State.SKIPPED or reason != Skip.INVALID_NUMBER:
+            yield number, state in open_states or (state == State.SKIPPED and reason not in _FOR_GOOD)
 
 
 def _merge(
@@ -550,7 +579,7 @@ def _finish(
     owner: str,
     lease: float,
     watched: set[int],
-    is_same: Callable[[str], bool],
+    revision: Revision | None,
     before: list[int],
     *,
     missed: bool,
@@ -562,7 +591,7 @@ def _finish(
         now = ledger.now(connection)
         alive = _keep(connection, load, owner, now, lease)
         earlier, free = _others(connection, campaign, load, now)
-        if missed or not alive or watched & free or _complete(connection, campaign, is_same) != before:
+        if missed or not alive or watched & free or _complete(connection, campaign, revision) != before:
             return "again"
         if earlier:
             watched |= earlier

@@ -299,6 +299,30 @@ def test_who_is_gone_from_a_file_and_would_get_it_all_the_same(make: Make, tmp_p
     assert make().load(FileAudience(file), "dag/run/task/-1")
 
 
+def test_who_is_gone_from_a_list_and_kept_out_by_a_rule(
+    make: Make, gateway: SandboxServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whom the rules of this run would let pass is still to come; whom they keep out is nobody's business any more."""
+    here, beijing = people(1)[0], "13501000001"
+    blocked = {"classifier": Classifier(blocked_regions=["北京"])}
+
+    def load(*numbers: str, **plan: Any) -> bool:
+        return make(**plan).load(audience_from(list(numbers)), "dag/run/task")
+
+    assert load(here, beijing, magic_mobile(99004), **blocked)
+    make(**blocked).send()
+    assert load(here, magic_mobile(99004), **blocked)
+    with pytest.raises(AudienceChanged, match="2 are gone, 1 of whom would still get"):
+        load(here, **blocked, on_unknown="resend")
+    with pytest.raises(AudienceChanged, match="2 are gone, 1 of whom would still get"):
+        load(here)
+    assert load(here, **blocked)
+    assert load(**blocked)
+    assert "Nobody is in it now: the campaign goes on with the first list." in caplog.text
+    make(**blocked).send()
+    assert gateway.state()["requests"] == 2
+
+
 def test_nothing_of_an_unreadable_audience_is_kept(make: Make, gateway: SandboxServer) -> None:
     """It is judged before the ledger is touched, and the same source may give something better next time."""
     campaign = make()

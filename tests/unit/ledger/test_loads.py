@@ -27,6 +27,7 @@ from airflow_provider_caixin.ledger.loads import (
     LoadGivenUp,
     LoadLost,
     LoadUnwanted,
+    Revision,
     load_audience,
     sorted_audience,
     visible_ranges,
@@ -492,7 +493,10 @@ def change(ledger: Ledger, campaign: int, source: str, rows: Rows, *, wanted: bo
     def is_same(name: str) -> bool:
         return name.startswith("s/")
 
-    options: Any = {"lease": 60, "is_same": is_same, "heed": heed}
+    options: Any = {
+        "lease": 60,
+        "revision": Revision(is_same, lambda _, numbers: len({*numbers} - {B}), heed),
+    }
     if wanted:
         assert load_audience(ledger, campaign, source, lambda: rows, **options)
     else:
@@ -518,12 +522,12 @@ def test_a_source_that_changed_is_compared_by_its_people(
         [(A, None), (B, "blocked_region"), (C, "frequency_cap"), (A, None), *other[:1]],
     )
     same: Rows = [(C, None), ("x", "invalid_number"), (B, None), (B, None), (A, None)]
-    assert change(ledger, campaign, "s/2", same) == Change(0, 0, 0)
-    assert change(ledger, campaign, "s/3", [*same, *other]) == Change(0, 0, 0)
-    assert change(ledger, campaign, "s/4", [*same, ("13900000003", None)]) == Change(1, 0, 0)
-    # B is blocked and C may be sent to tomorrow.
-    assert change(ledger, campaign, "s/5", [("13900000003", None)]) == Change(0, 3, 2)
-    assert change(ledger, campaign, "s/6", [*same, ("13900000004", None)]) == Change(1, 1, 1)
+    assert change(ledger, campaign, "s/2", same) == Change(3, 0, 0, 0)
+    assert change(ledger, campaign, "s/3", [*same, *other]) == Change(5, 0, 0, 0)
+    assert change(ledger, campaign, "s/4", [*same, ("13900000003", None)]) == Change(4, 1, 0, 0)
+    # The rules let nobody reach B; C may be sent to tomorrow.
+    assert change(ledger, campaign, "s/5", [("13900000003", None)]) == Change(1, 0, 3, 2)
+    assert change(ledger, campaign, "s/6", [*same, ("13900000004", None)]) == Change(4, 1, 1, 1)
     pending = {row for row, state, _ in states(ledger, campaign) if state == "pending"}
     assert pending == {A, *(f"1390000000{last}" for last in range(1, 5))}
 
@@ -535,12 +539,12 @@ def test_a_change_that_is_not_wanted_leaves_nothing_behind(ledger: Ledger) -> No
     before = states(ledger, campaign)
     for _ in range(2):
         found = change(ledger, campaign, "s/2", [(B, None), (C, None), (C, None)], wanted=False)
-        assert found == Change(1, 1, 1)
+        assert found == Change(2, 1, 1, 1)
     assert states(ledger, campaign) == before
     with ledger.reading() as connection:
         for table, number in ((schema.load, 1), (schema.recipient, 2)):
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == number
-    assert change(ledger, campaign, "s/2", [(B, None), (C, None)]) == Change(1, 1, 1)
+    assert change(ledger, campaign, "s/2", [(B, None), (C, None)]) == Change(2, 1, 1, 1)
     assert counts(ledger, campaign)[State.PENDING] == 3
 
 
@@ -562,10 +566,11 @@ def test_two_versions_of_a_source_at_once(ledger: Ledger) -> None:
             "s/2",
             meanwhile,
             lease=60,
-            is_same=lambda name: name.startswith("s/"),
-            heed=lambda _: False,
+            revision=Revision(
+                lambda name: name.startswith("s/"), lambda _, numbers: len(numbers), lambda _: False
+            ),
         )
-    assert refused.value.change == Change(1, 1, 1)
+    assert refused.value.change == Change(2, 1, 1, 1)
     assert states(ledger, campaign) == {(A, "pending", None): 1, (B, "pending", None): 1}
     with ledger.reading() as connection:
         assert not loads.is_unfinished(connection, campaign)
