@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_caixin.campaign.beginning import is_loaded, is_new, refuse_expired
+from airflow_provider_caixin.campaign.beginning import is_new, loaded, refuse_expired
 from airflow_provider_caixin.campaign.campaign import Campaign
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.dry_run import dry_run
@@ -54,8 +54,8 @@ __all__ = [
     "check_suppressions",
     "dry_run",
     "import_suppressions",
-    "is_loaded",
     "is_new",
+    "loaded",
     "numbers_of",
     "refuse_expired",
 ]

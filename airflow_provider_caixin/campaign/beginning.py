@@ -1,14 +1,15 @@
-"""Before a campaign's first load: whether it is to begin at all."""
+"""Before a load: whether it is to begin at all."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.exceptions import CampaignFatal
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.ledger import Ledger, accounts, campaigns
+from airflow_provider_caixin.ledger import Ledger, accounts, campaigns, loads
 from airflow_provider_caixin.ledger.campaigns import CampaignRow
 from airflow_provider_caixin.rules import CHINA
 
@@ -27,39 +28,58 @@ def is_new(ledger: Ledger, plan: Plan) -> bool:
         return _key_of(connection, plan) is None
 
 
-def is_loaded(ledger: Ledger, plan: Plan) -> bool:
+class Loaded(NamedTuple):
     """
-    Tell whether a load of a campaign has ever come to its end.
+    What a campaign has of its audience.
+
+    :param first_at: when its first load was complete, in seconds since the epoch; None: none was.
+    :param by_loader: whether one of this loader's was.
+    """
+
+    first_at: float | None = None
+    by_loader: bool = False
+
+
+def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
+    """
+    Say what a campaign has of its audience, without putting anything there.
 
     :param ledger: the ledger, which is only read.
     :param plan: the campaign's.
+    :param loader: who is to load, as :meth:`.Campaign.load` is told.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
     :raises CampaignPurged: when its recipients were forgotten.
     :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
     """
     with ledger.reading() as connection:
         key = _key_of(connection, plan)
-        return key is not None and CampaignRow.read(connection, key).loaded_at is not None
+        if key is None:
+            return Loaded()
+        first_at = CampaignRow.read(connection, key).loaded_at
+        return Loaded(
+            first_at, any(loads.is_of(source, loader) for source in loads.complete(connection, key))
+        )
 
 
-def refuse_expired(plan: Plan, now: float, *, waits: bool = False) -> None:
+def refuse_expired(plan: Plan, now: float, first_at: float | None = None, *, waits: bool = False) -> None:
     """
-    Refuse a campaign that expires before anybody can get its message: loaded, all of its people would be ``expired`` for good.
+    Refuse an audience that expires before anybody can get the message: loaded, all of it would be ``expired`` for good.
 
-    :param plan: the campaign's, which is not loaded yet.
+    :param plan: the campaign's, for which this loader has loaded nothing yet.
     :param now: the host's clock, in seconds since the epoch.
-    :param waits: the campaign is loaded now, but sent when the window opens.
+    :param first_at: when the campaign's first load was complete; None: this is to be the first.
+    :param waits: the audience is loaded now, but sent when the window opens.
     :raises CampaignFatal: names the moment.
     """
-    expires, opens = plan.expiry(now), plan.opening(now) if waits else None
+    expires, opens = plan.expiry(first_at or now), plan.opening(now) if waits else None
     if expires is None or expires > (opens.timestamp() if opens else now):
         return
     why = f"has passed, it is {_moment(now)}"
     if opens and expires > now:
         why = f"comes before the send window opens, {opens:%Y-%m-%d %H:%M:%S}"
     raise CampaignFatal(
-        f"expires_at {_moment(expires)} {why} (Asia/Shanghai), and campaign {plan.campaign_id!r} is not loaded yet: everybody would "
-        "be skipped for good. Nothing was kept; give a later moment and run it again."
+        f"expires_at {_moment(expires)} {why} (Asia/Shanghai), and this audience of campaign {plan.campaign_id!r} is not loaded yet: "
+        "everybody would be skipped for good. Nothing was kept; give a later moment and run it again."
     )
 
 

@@ -37,6 +37,7 @@ from airflow_provider_caixin.ledger.loads import (
     LoadUnwanted,
     Revision,
     is_known,
+    is_of,
     load_audience,
     skipped_by_load,
     was_loaded,
@@ -157,7 +158,7 @@ class Campaign:
 
         def is_same(loaded: str) -> bool:
             # Also another file of the same task: the path was wrong, and is corrected.
-            return loaded.startswith(f"{loader}/") or loaded.rpartition("/")[0] == formerly
+            return is_of(loaded, loader) or loaded.rpartition("/")[0] == formerly
 
         def heed(change: Change) -> bool:
             # Of a cancelled campaign there is nothing to decide.

@@ -30,7 +30,7 @@ from airflow_provider_caixin.campaign import (
     StoppedInSilence,
     dry_run,
     import_suppressions,
-    is_loaded,
+    loaded,
     numbers_of,
     refuse_expired,
 )
@@ -147,8 +147,9 @@ def send(args: argparse.Namespace) -> Exit:
                 raise Refused(f"{beside} Nothing was sent.", Exit.FAILED)
             if beside:
                 say(str(beside))
-            if not is_loaded(ledger, plan):
-                refuse_expired(plan, time.time())
+            so_far = loaded(ledger, plan, _loader(plan))
+            if not so_far.by_loader:
+                refuse_expired(plan, time.time(), so_far.first_at)
             _ask(args, hook, plan, ledger, _preview(args, plan, ledger, audience, opted_out))
             files.check()
             if args.suppress_file:
@@ -194,7 +195,7 @@ def _send(args: argparse.Namespace, campaign: Campaign, audience: Audience, file
         try:
             with Busy("Loading the audience") as busy:
                 counted = _Counted(audience, busy, files.check)
-                source = f"cli/{campaign.plan.campaign_id}"
+                source = _loader(campaign.plan)
                 # Typed numbers are another audience each time, which a person has just said yes to.
                 place: str = "numbers"
                 change: Literal["add", "keep"] | None = "add"
@@ -369,6 +370,10 @@ def _campaign_id(args: argparse.Namespace, tpl_id: int, audience: Audience) -> s
             return f"{_of_file(tpl_id, audience)}{audience.content[:12]}"
     # A hash of few numbers would give them away to whoever tries all.
     return f"cli/{tpl_id}/{datetime.now(CHINA):%Y-%m-%d}"
+
+
+def _loader(plan: Plan) -> str:
+    return f"cli/{plan.campaign_id}"
 
 
 def _of_file(tpl_id: int, audience: FileAudience) -> str:

@@ -252,6 +252,28 @@ def _fetched(cursor: sqlite3.Cursor) -> list[tuple[str, int, str | None, int]]:
         return cursor.fetchmany(BATCH)
 
 
+def complete(connection: Connection, campaign: int) -> list[str]:
+    """
+    Give the sources of a campaign's complete loads.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    """
+    table = schema.load
+    done = sa.select(table.c.source).where(table.c.campaign == campaign, table.c.done)
+    return list(connection.execute(done).scalars())
+
+
+def is_of(source: str, loader: str) -> bool:
+    """
+    Tell whether a source is a loader's, whatever it loaded.
+
+    :param source: a load's.
+    :param loader: who loads; behind it a slash parts what is loaded.
+    """
+    return source.startswith(f"{loader}/")
+
+
 def was_loaded(connection: Connection, campaign: int, loader: str) -> bool:
     """
     Tell whether a loader has completed any load of a campaign.
@@ -260,9 +282,7 @@ def was_loaded(connection: Connection, campaign: int, loader: str) -> bool:
     :param campaign: the campaign's key.
     :param loader: its sources without their fingerprint, which stands behind the last slash.
     """
-    table = schema.load
-    sources = sa.select(table.c.source).where(table.c.campaign == campaign, table.c.done)
-    return any(source.rpartition("/")[0] == loader for source in connection.execute(sources).scalars())
+    return any(source.rpartition("/")[0] == loader for source in complete(connection, campaign))
 
 
 def is_known(connection: Connection, campaign: int, source: str) -> bool:

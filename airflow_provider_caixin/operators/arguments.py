@@ -188,10 +188,11 @@ def read_expiry(value: object) -> datetime | timedelta | Literal["close"] | None
 
 
 def _moment(text: str) -> datetime | date:
-    # Of a day alone datetime would make its beginning.
-    for read in (date.fromisoformat, datetime.fromisoformat):
-        with suppress(ValueError):
-            return read(text)
+    # Of a day alone datetime would make its beginning, and a week is no day.
+    if "W" not in text.upper():
+        for read in (date.fromisoformat, datetime.fromisoformat):
+            with suppress(ValueError):
+                return read(text)
     raise ValueError(
         f'expires_at {text!r} is not a moment: expected one such as "2026-11-23 18:00", a day, a timedelta, "close" or "{OFF}".'
     )

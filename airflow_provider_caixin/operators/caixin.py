@@ -210,8 +210,8 @@ class CaixinSendOperator(Covering, BaseOperator):
         from airflow_provider_caixin.campaign import (
             Campaign,
             dry_run,
-            is_loaded,
             is_new,
+            loaded,
             numbers_of,
             refuse_expired,
         )
@@ -239,9 +239,10 @@ class CaixinSendOperator(Covering, BaseOperator):
                     plan = replace(plan, suppressed=frozenset(numbers_of(opted_out)))
                     return self._into_events(self._tell(dry_run(plan, ledger, audience)), context)
                 self._refuse_another_ledger(ledger, context)
-                if not is_loaded(ledger, plan):
+                so_far = loaded(ledger, plan, _source(context))
+                if not so_far.by_loader:
                     self._refuse_old_run(context)
-                    refuse_expired(plan, time.time(), waits=self.outside_window != "skip")
+                    refuse_expired(plan, time.time(), so_far.first_at, waits=self.outside_window != "skip")
                 self._suppress(ledger, opted_out)
                 if self._is_to_look_at_template(stop) and is_new(ledger, plan):
                     # Before the campaign is bound to it: a wrong one is corrected, and the task cleared.
@@ -513,9 +514,9 @@ class CaixinSendOperator(Covering, BaseOperator):
             return
         if datetime.now(UTC) - due > OLD:
             raise AirflowFailException(
-                f"This scheduled run was due {due.astimezone(CHINA):%Y-%m-%d %H:%M} (Asia/Shanghai), more than 24 hours ago, and its "
-                "campaign is not loaded yet: it would send an old campaign to people today. Set allow_backfill=True on the task "
-                "if that is what you want."
+                f"This scheduled run was due {due.astimezone(CHINA):%Y-%m-%d %H:%M} (Asia/Shanghai), more than 24 hours ago, and has "
+                "not loaded its audience yet: it would send an old campaign to people today. Set allow_backfill=True on the task "
+                "if that is what you want, also where a sensor before it may wait for so long."
             )
 
     def _offer_page(self, campaign_id: str, context: Context) -> None:

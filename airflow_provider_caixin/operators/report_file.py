@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import posixpath
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -90,7 +91,10 @@ class ReportFile:
         with self._told():
             if self._here is None:
                 self._probe()
-            elif not _is_written_straight(self._here):
+            elif _is_written_straight(self._here):
+                if not os.access(self._here, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            else:
                 aside = _aside(self._here)
                 aside.touch(exist_ok=False)
                 aside.unlink()
@@ -112,7 +116,7 @@ class ReportFile:
                 with aside.open("x", encoding=_ENCODING, newline="") as file:
                     _keep_mode(self._here, aside)
                     yield file
-                aside.replace(os.path.realpath(self._here))
+                _put(aside, Path(os.path.realpath(self._here)))
             finally:
                 aside.unlink(missing_ok=True)
 
@@ -168,11 +172,22 @@ def _address(path: ObjectStoragePath) -> tuple[str, str]:
 
 
 def _is_written_straight(path: Path) -> bool:
-    """Tell whether it is no file, but a pipe or a device; what a shell has redirected is not replaced either."""
+    """Tell whether it is no file, but a pipe or a device, or nothing may be put beside it; what a shell has redirected is not replaced either."""
     if not path.exists() or path.is_dir():
         return False
+    folder = Path(os.path.realpath(path)).parent
     redirected = any(map(path.absolute().is_relative_to, ("/dev/fd", "/dev/stdout", "/dev/stderr", "/proc")))
-    return redirected or not path.is_file()
+    return redirected or not path.is_file() or not os.access(folder, os.W_OK | os.X_OK)
+
+
+def _put(aside: Path, target: Path) -> None:
+    """Replace a file, or write over it where that is refused: it is a mount of its own, or another's in a folder like /tmp."""
+    try:
+        aside.replace(target)
+    except OSError:
+        if not target.exists():
+            raise
+        shutil.copyfile(aside, target)
 
 
 def _aside(path: Path) -> Path:
