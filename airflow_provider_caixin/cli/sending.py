@@ -43,6 +43,7 @@ from airflow_provider_caixin.ledger import Ledger, LedgerError, catalogue
 from airflow_provider_caixin.ledger.accounts import name_in_force
 from airflow_provider_caixin.ledger.catalogue import Status
 from airflow_provider_caixin.ledger.messages import ReportRow
+from airflow_provider_caixin.ledgers import embedded_path
 from airflow_provider_caixin.operators.arguments import check_rules, object_path, read_column, read_expiry
 from airflow_provider_caixin.operators.guards import came_to_nothing, is_nothing
 from airflow_provider_caixin.operators.progress import duration, sentence
@@ -340,6 +341,7 @@ def _report_file(args: argparse.Namespace, audience: Audience) -> ReportFile | N
     report.refuse_inputs(
         audience_file=object_path(args.audience[0]) if isinstance(audience, FileAudience) else None,
         suppress_file=object_path(args.suppress_file) if args.suppress_file else None,
+        ledger=object_path(embedded_path()),
     )
     return report
 

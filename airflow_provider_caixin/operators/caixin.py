@@ -416,6 +416,7 @@ class CaixinSendOperator(Covering, BaseOperator):
         return result
 
     def _report_file(self) -> ReportFile | None:
+        from airflow_provider_caixin.ledgers import embedded_path
         from airflow_provider_caixin.operators.report_file import ReportFile
 
         path = read_report_file(self.report_file)
@@ -425,6 +426,7 @@ class CaixinSendOperator(Covering, BaseOperator):
         report.refuse_inputs(
             audience_file=object_path(self.audience_file) if self.audience_file else None,
             suppress_file=read_suppress_file(self.suppress_file),
+            ledger=object_path(embedded_path()),
         )
         return report
 

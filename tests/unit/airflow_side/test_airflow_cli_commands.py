@@ -289,6 +289,7 @@ def test_a_closed_window(run: Run, sandbox: SandboxServer, extra: tuple[str, ...
         (["--tpl-id", "65535", A, "--send-window", "later"], "send_window"),
         (["--tpl-id", "65535", A, "--blocked-regions", "Atlantis"], "Atlantis"),
         (["--tpl-id", "65535", A, "--expires-at", "soon"], "expires_at 'soon' is not a moment"),
+        (["--tpl-id", "65535", A, "--expires-at", "2026-W49"], "expires_at '2026-W49' is not a moment"),
         (["--tpl-id", "65535", A, "--expires-at", ""], "expires_at came to ''"),
         (["--tpl-id", "65535", A, "--suppress-file", ""], "suppress_file came to ''"),
         (["--tpl-id", "65535", "x.csv", "--column", ""], "audience_column came to ''"),

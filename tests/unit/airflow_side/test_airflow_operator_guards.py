@@ -397,6 +397,20 @@ def test_an_expiry_that_passes_later(context: Any) -> None:
     assert (result["sent"], result["skipped"]) == (5, {"expired": 15})
 
 
+def test_an_expiry_that_has_passed_for_another_run(sandbox: SandboxServer, context: Any) -> None:
+    """Who comes to a campaign after its expiry, or from an old run, would be expired for good, or billed for an old day."""
+    shared: dict[str, Any] = {"campaign_id": "shared", "mobiles": [A]}
+    assert run(operator(**shared, expires_at=timedelta(seconds=30)), context)["sent"] == 1
+    context["ti"].run_id = "another"
+    shared["mobiles"] = [B]
+    with pytest.raises(AirflowFailException, match="this audience of campaign 'shared' is not loaded yet"):
+        run(operator(**shared, expires_at=timedelta(microseconds=1)), context)
+    with pytest.raises(AirflowFailException, match="has not loaded its audience yet"):
+        run(operator(**shared), scheduled(context, timedelta(days=5)))
+    assert len(sandbox.requests()) == 1
+    assert run(operator(**shared), context)["sent"] == 2
+
+
 @pytest.mark.parametrize("span", [timedelta(0), timedelta(hours=-1)])
 def test_a_span_of_nothing(span: timedelta, context: Any) -> None:
     """It would be over before it begins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[impor
 from airflow_provider_caixin.campaign import Campaign
 from airflow_provider_caixin.cli import main
 from airflow_provider_caixin.ledger import LedgerUnavailable
+from airflow_provider_caixin.ledgers import embedded_path
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.operators.report_file import ReportFile
 from airflow_provider_caixin.sandbox import SandboxServer
@@ -187,6 +189,36 @@ def test_a_file_that_may_not_be_overwritten(
     with pytest.raises(AirflowFailException, match="PermissionError: Permission denied"):
         operator(report_file=str(tmp_path / "report.csv")).execute(context)
     assert sandbox.requests() == []
+
+
+def test_over_the_ledger(sandbox: SandboxServer, context: Any) -> None:
+    """It would forget everybody."""
+    with pytest.raises(AirflowFailException, match="is the file that ledger .*caixin_ledger.db' names"):
+        operator(report_file=str(embedded_path())).execute(context)
+    assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize("refused", ["rename", "folder"])
+def test_a_file_that_may_be_written_and_not_replaced(
+    refused: str, context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mount of its own, another's file in a folder like /tmp, or a folder that takes nothing new: it is written over."""
+    report = tmp_path / "place" / "report.csv"
+    report.parent.mkdir()
+    report.write_text("longer than the report is to be " * 20)
+    if refused == "rename":
+
+        def replace(*_: Any) -> None:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+        monkeypatch.setattr(Path, "replace", replace)
+    else:
+        may = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != report.parent and may(path, mode))
+    operator(report_file=str(report)).execute(context)
+    assert report.read_text(encoding="utf-8-sig").splitlines()[0] == HEADER
+    assert len(report.read_text().splitlines()) == 3
+    assert list(report.parent.iterdir()) == [report]
 
 
 def test_a_store_that_does_not_answer(sandbox: SandboxServer, store: Store, context: Any) -> None:
