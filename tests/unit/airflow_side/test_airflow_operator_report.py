@@ -193,7 +193,7 @@ def test_a_file_that_may_not_be_overwritten(
 
 def test_over_the_ledger(sandbox: SandboxServer, context: Any) -> None:
     """It would forget everybody."""
-    with pytest.raises(AirflowFailException, match="is the file that ledger .*caixin_ledger.db' names"):
+    with pytest.raises(AirflowFailException, match=r"is the file that ledger .*caixin_ledger.db' names"):
         operator(report_file=str(embedded_path())).execute(context)
     assert sandbox.requests() == []
 
