@@ -74,11 +74,14 @@ def refuse_expired(plan: Plan, now: float, first_at: float | None = None, *, wai
     expires, opens = plan.expiry(first_at or now), plan.opening(now) if waits else None
     if expires is None or expires > (opens.timestamp() if opens else now):
         return
+    shown = _moment(expires)
+    if shown.endswith("00:00:00"):
+        shown = f"{_moment(expires - 1):.10} (the end of that day)"
     why = f"has passed, it is {_moment(now)}"
     if opens and expires > now:
         why = f"comes before the send window opens, {opens:%Y-%m-%d %H:%M:%S}"
     raise CampaignFatal(
-        f"expires_at {_moment(expires)} {why} (Asia/Shanghai), and this audience of campaign {plan.campaign_id!r} is not loaded yet: "
+        f"expires_at {shown} {why} (Asia/Shanghai), and this audience of campaign {plan.campaign_id!r} is not loaded yet: "
         "everybody would be skipped for good. Nothing was kept; give a later moment and run it again."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections import Counter
@@ -181,8 +182,9 @@ class Campaign:
                 return False
             raise AudienceChanged(
                 f"{self._told(unwanted.change, named)} Nobody was added, and nothing more was sent. If both lists are to get it, "
-                'give audience_change="add" (--audience-change add); if the first one alone, "keep"; if the first one was wrong, '
-                "cancel the campaign and begin a new one."
+                'say audience_change="add" and clear the task (on the command line --audience-change add); if the first one alone, '
+                '"keep"; if the first one was wrong, airflow caixin campaign cancel '
+                f"{shlex.quote(self.plan.campaign_id)} and begin a new one."
             ) from None
         if fresh:
             with self._ledger.reading() as connection:

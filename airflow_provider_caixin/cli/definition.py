@@ -119,6 +119,7 @@ _REASON = Option("--reason", metavar="TEXT", help="why, for people")
 _RULES = (
     Option(
         "--column",
+        "--audience-column",
         metavar="NAME",
         help="the column of a .csv (mobile, 手机号, 手机号码, 手机, else the only one)",
     ),

@@ -108,7 +108,7 @@ def _check_file(args: argparse.Namespace, listed: FileAudience) -> Exit:
         "file": args.file,
         "numbers": found.numbers,
         "new": found.new,
-        "no_mobile_numbers": found.others,
+        "not_mobile": found.others,
         "may_be_damaged": found.damaged,
     }
     show_one({**record, "damaged_rows": list(found.rows)}, args.output)

@@ -24,6 +24,7 @@ from airflow_provider_caixin.campaign import (
     CampaignError,
     CampaignStopped,
     Counts,
+    DamagedRows,
     LedgerSilent,
     OutsideWindow,
     Plan,
@@ -151,7 +152,13 @@ def send(args: argparse.Namespace) -> Exit:
             so_far = loaded(ledger, plan, _loader(plan))
             if not so_far.by_loader:
                 refuse_expired(plan, time.time(), so_far.first_at)
-            _ask(args, hook, plan, ledger, _preview(args, plan, ledger, audience, opted_out))
+            try:
+                preview = _preview(args, plan, ledger, audience, opted_out)
+            except DamagedRows:
+                # What can be read of it holds whatever comes of the rest.
+                import_suppressions(ledger, opted_out, str(opted_out))
+                raise
+            _ask(args, hook, plan, ledger, preview)
             files.check()
             if args.suppress_file:
                 import_suppressions(ledger, opted_out, str(opted_out))
@@ -389,10 +396,12 @@ class _Beside:
 
     :param found: the campaign.
     :param is_by_time: it has its name from the file's time, so it may be of this very content.
+    :param options: by which a command finds the same ledger.
     """
 
     found: catalogue.Summary
     is_by_time: bool
+    options: str
 
     @property
     def reached(self) -> int:
@@ -407,10 +416,16 @@ class _Beside:
     def __str__(self) -> str:
         """Say which it is, and what a person may do."""
         name = shlex.quote(self.found.campaign_id)
+        if not self.forbids:
+            return (
+                f"Campaign {self.found.campaign_id!r} of a file of this name is not finished: nobody got the message, {self.found.left:,} "
+                f"recipients are left. This file is a campaign of its own beside it. If the earlier one is not wanted: airflow caixin "
+                f"campaign cancel {name}{self.options}"
+            )
         return (
             f"Campaign {self.found.campaign_id!r} of a file of this name is not finished: {self.found.left:,} recipients are left, "
             f"{self.reached:,} got the message or may have. To go on with it add --campaign-id {name}; to send this file as a "
-            f"campaign of its own add another --campaign-id, or first airflow caixin campaign cancel {name}."
+            f"campaign of its own add another --campaign-id, or first: airflow caixin campaign cancel {name}{self.options}"
         )
 
 
@@ -436,8 +451,10 @@ def _known(
             )
             return replace(plan, campaign_id=earlier), None
         unfinished = catalogue.campaigns(connection, now, search=prefix, status=_UNFINISHED, most=1_000)
+    given = (("--conn-id", args.conn_id), ("--ledger", args.ledger))
+    options = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given if value)
     beside = [
-        _Beside(one, is_by_time=len(kind[1]) == 8)
+        _Beside(one, len(kind[1]) == 8, options)
         for one in unfinished
         if (kind := re.fullmatch(re.escape(prefix) + "([0-9a-f]{8}|[0-9a-f]{12})", one.campaign_id))
         and (one.left or one.loading_until is not None)

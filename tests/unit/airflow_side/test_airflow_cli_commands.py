@@ -260,7 +260,8 @@ def test_a_file_that_was_edited_while_its_campaign_is_not_finished(
     beside = run(*line)
     assert (beside.status, beside.json["sent"]) == (0, 2)
     assert (
-        f"Campaign {unsent.json['campaign_id']!r} of a file of this name is not finished: 1 rec" in beside.err
+        f"Campaign {unsent.json['campaign_id']!r} of a file of this name is not finished: nobody got the message, 1 rec"
+        in beside.err
     )
 
 
@@ -350,7 +351,7 @@ def test_an_expiry_that_has_passed(run: Run, sandbox: SandboxServer) -> None:
     """It is refused while the campaign has nobody yet, and nothing is kept."""
     answer = run("send", "--tpl-id", "65535", A, "-y", "--expires-at", "2020-01-01")
     assert answer.status == 1
-    assert "expires_at 2020-01-02 00:00:00 has passed" in answer.err
+    assert "expires_at 2020-01-01 (the end of that day) has passed" in answer.err
     assert sandbox.requests() == []
     assert run("campaigns").status == 4
 
@@ -647,7 +648,7 @@ def test_an_opt_out_list_is_checked_the_evening_before(run: Run, tmp_path: Path)
             "file": str(source),
             "numbers": 2,
             "new": 1,
-            "no_mobile_numbers": 1,
+            "not_mobile": 1,
             "may_be_damaged": 0,
             "damaged_rows": [],
         },
@@ -678,6 +679,10 @@ def test_an_import_takes_what_it_can_read_and_names_the_rest(run: Run, tmp_path:
     for command in (("check",), ("send", "--tpl-id", "65535", "-y")):
         stopped = run(*command, A, "--suppress-file", str(source))
         assert (stopped.status, "may be damaged" in stopped.err) == (2, True)
+    source.write_text("13912340009\n1391234000\n")
+    stopped = run("send", "--tpl-id", "65535", "-y", A, "--suppress-file", str(source))
+    assert "What can be read is on the suppression list." in stopped.err
+    assert run("suppress", "list", "-o", "json", full=True).json[-1]["mobile"] == "13912340009"
 
 
 def test_an_audience_of_which_little_can_be_read(run: Run, tmp_path: Path, sandbox: SandboxServer) -> None:
