@@ -134,6 +134,67 @@ def test_a_header_that_is_not_proven_is_refused(text: str, column: str | None, s
     assert said.partition("; ")[2]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'"推荐人\n手机号",客户电话\n{X},{A}\n{Z},{C}\n',
+        f'"退订渠道\n手机",退订号码\n{A},{X}\n{C},{Y}\n',
+        f'推荐人,"客户\n手机号\n备用",备注\n{A},{X},x\n',
+        f'"说明\n\n手机号;必填"\n姓名;客户电话\n甲;{A}\n',
+    ],
+    ids=range(4),
+)
+def test_a_line_within_a_cell_is_no_header(text: str) -> None:
+    """A heading of two lines is not a heading in its second."""
+    assert "has no single column" in refusal(text)
+
+
+def test_the_header_is_found_below_a_cell_of_several_lines() -> None:
+    """Whatever these lines are."""
+    text = f'"填写说明：\n手机号,必填"\n推荐人手机,手机号\n{X},{A}\n{Y},{B}\n'
+    assert numbers(text) == [A, B]
+    assert "has a mobile number in line 2" in refusal(f'"说明\n电话{X}\n"\n推荐人,手机号\n甲,{A}\n')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"客户电话,联系人电话,来源\n{A},{X},手机\n{C},{Y},{Z}\n",
+        f"类型,联系方式\n手机,{A}\n手机,{B}\n",
+        f"phone,source\n{A},mobile\n{B},pc\n",
+        f"退订类型,号码\n手机,{A}\n",
+        f"客户,来源\n张三+86{A},手机\n李四+86{B},手机\n",
+        "客户电话,来源\n139-1235-0001,手机\n139-1235-0002,手机\n",
+    ],
+    ids=range(6),
+)
+def test_a_row_is_no_header(text: str) -> None:
+    """Also where one of its cells is the column's name."""
+    assert "has no single column" in refusal(text)
+
+
+def test_a_title_may_be_the_columns_name() -> None:
+    """Also with more titles below; where there is no header, nothing is read."""
+    for titles in ("手机号,,\n导出时间 2026-11-29,,\n", "手机号\n导出时间 2026-11-29\n\n"):
+        assert numbers(f"{titles}推荐人手机,手机号,备注\n{X},{A},x\n") == [A]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"编号,手机号,,\n,推荐人,客户,备注\n1,{X},{A},x\n",
+        f"手机号,,\n推荐人,客户,备注\n{X},{A},x\n",
+        f"手机号,,\n2026-11-29,,\n推荐人,客户电话,备注\n{X},{A},x\n",
+        f"编号,手机号,\n,,客户\n1,{X},{A}\n",
+        f"客户电话,来源\n,手机\n{A},手机\n",
+    ],
+    ids=range(5),
+)
+def test_a_heading_over_several_columns_is_refused(text: str) -> None:
+    """A row of texts below a header with gaps is its second half."""
+    assert "has columns without a heading in line" in refusal(text)
+
+
 def test_a_header_out_of_reach_is_none() -> None:
     """Behind ten other lines the table counts as one of a single column, and its rows are too wide for that."""
     assert set(numbers("共 2 行\n" * 10 + f"手机号,门店\n{A},{X}\n")) == {None}
