@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from airflow_provider_caixin.audience.columns import COLUMNS, MANY_DIGITS, missing_column, named_column
 from airflow_provider_caixin.audience.exceptions import AudienceError
 from airflow_provider_caixin.audience.numbers import holds_number, normalise
-from airflow_provider_caixin.audience.shapes import LEGEND, misfit, shape
+from airflow_provider_caixin.audience.shapes import LEGEND, Misfit, shape
 
 #: The header is among so many lines that are not blank.
 HEAD: Final = 10
@@ -85,7 +85,7 @@ class CsvTable:
 
     A row gives its cell where that cannot be another column's: it has as many cells as the header, or more that are all empty;
     or fewer, as programs leave out empty cells at the end, with a number in the right place and none in any other, in a table
-    whose other columns hold none. Any other is a :func:`.misfit`.
+    whose other columns hold none. Any other is a :class:`.Misfit`.
 
     :param lines: its lines, blank ones too.
     :param column: the name of the column, or None.
@@ -311,4 +311,4 @@ def _cell(row: list[str], header: _Header) -> str | None:
         fits = header.only and _numbers(row) == [header.index]
     else:
         fits = texts[-1] < header.width
-    return row[header.index] if fits else misfit(row, header.width)
+    return row[header.index] if fits else Misfit(row, header.width)

@@ -244,7 +244,19 @@ def test_a_row_of_another_width_gives_nobody_else(text: str, expected: list[str 
 def test_a_row_of_another_width_says_so() -> None:
     """Its text is in the report, and is no number whatever is in it."""
     rows = list(FileAudience(Stored("a.csv", f"推荐人,手机号\n{X}\n甲,乙,{X}\n".encode())))
-    assert rows == [f"[1 cell under 2 headings] {X}", f"[3 cells under 2 headings] 甲,乙,{X}"]
+    assert rows == [f"[1 cell under 2 headings] {X}", f"[3 cells under 2 headings] x,x,{X}"]
+
+
+def test_a_row_of_another_width_shows_no_other_columns_cells() -> None:
+    """Names and ID numbers stay out of ledger and report, and of a long row the number is in its first 64 characters."""
+    text = (
+        f"手机号,姓名\n张三,330106200001011234,139-1234-0001,x\n{'张三丰住在很远的地方,' * 40}{X}\n甲,乙,丙\n"
+    )
+    assert list(FileAudience(Stored("a.csv", text.encode()))) == [
+        "[4 cells under 2 headings] xx,99999999,139-1234-0001,x",
+        f"[41 cells under 2 headings] …,xxxxxxxx,xxxxxxxx,{X}",
+        "[3 cells under 2 headings] x,x,x",
+    ]
 
 
 def test_rows_are_numbered_by_their_lines() -> None:
