@@ -22,8 +22,8 @@ _SEPARATORS: Final = ",;\t|"
 _HINT = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t|]*', re.IGNORECASE)
 # What people separate cells with that no program does, or that stands in cells as often as between them.
 _BY_HAND = re.compile(r"[\s，；、｜:：^~/]+")
-# Headings of columns that may hold numbers, too.
-_MAY_HOLD = re.compile("手机|电话|号码|联系|微信|tel|phone|mobile|cell|contact", re.IGNORECASE)
+# Headings that speak of phones.
+_OF_PHONES = re.compile("手[机機]|[电電][话話]|联系方式|mobile|phone|(?<!ho)tel|(?<!can)cell", re.IGNORECASE)
 _BLANK: Final = " \t\r\n\x0b\x0c"
 # A separator, the cells that it makes of a row, and the lines behind that.
 _Way: TypeAlias = tuple[str, list[str], list[str]]
@@ -168,7 +168,7 @@ class CsvTable:
                     continue
                 self._refuse_rows(head, start)
                 self._refuse_groups(start, cells, index, _rows(rest, delimiter))
-                only = _is_only(cells, index, rest, delimiter)
+                only = _is_only(cells, index, _rows(rest, delimiter))
                 return _Header(start, delimiter, len(cells), index, only)
         return self._one_column(head, records) if records else None
 
@@ -287,15 +287,11 @@ def _numbers(cells: Sequence[str]) -> list[int]:
     return [place for place, cell in enumerate(cells) if holds_number(cell)]
 
 
-def _is_only(header: list[str], index: int, lines: list[str], delimiter: str) -> bool:
-    """Tell whether there are rows of the header's width in which its column, and no other, holds numbers."""
-    if any(_MAY_HOLD.search(name) for place, name in enumerate(header) if place != index):
+def _is_only(header: list[str], index: int, rows: Iterator[list[str]]) -> bool:
+    """Tell whether neither another heading speaks of phones nor any of the first rows has a number elsewhere."""
+    if any(_OF_PHONES.search(name) for place, name in enumerate(header) if place != index):
         return False
-    found: set[int] = set()
-    for row in _rows(lines, delimiter):
-        if len(row) == len(header):
-            found.update(_numbers(row))
-    return found == {index}
+    return all(place == index for row in rows for place in _numbers(row))
 
 
 def _cell(row: list[str], header: _Header) -> str | None:

@@ -219,8 +219,15 @@ def test_the_way_out_is_one_that_there_is() -> None:
         ),
         (f"推荐人,手机号\n{A}\n{X},{B}\n", [None, B]),
         (f"手机号,推荐人\n{A}\n{B},{X}\n", [None, B]),
-        (f"手机号,推荐人\n{A}\n", [None]),
-        (f"序号,手机号,城市,备注\n1,{A},上海,\n2,{B},上海\n3,{C}\n{A}\n", [A, B, C, None]),
+        (f"手机号,推荐人手机\n{A}\n", [None]),
+        (f"mobile,联系电话\n{A}\n", [None]),
+        (f"手机号,原因\n{A}\n{B}\n", [A, B]),
+        ("手机号,备注\n" + f"{A}\n" * 10 + f"{B},x\n{C}\n", [*[A] * 10, B, C]),
+        (f"手机号,联系地址,会员号码,微信,hotel,cancelled\n{A}\n{B},x\n", [A, B]),
+        (f"手机号,Tel.\n{A}\n{B},x\n", [None, B]),
+        (f"手机号,HomeTel\n{A}\n{B},x\n", [None, B]),
+        (f"序号,手机号,城市,备注\n1,{A},上海,\n2,{B},上海\n3,{C}\n合计,3\n", [A, B, C, None]),
+        (f"序号,手机号,城市,备注\n1,{A},上海,\n2,{B},上海\n{C}\n", [A, None, None]),
         (f"序号,手机号,备注\n1,{A},\n2,{B} {X}\n{A},{X}\n{X},上海\n", [A, None, None, None]),
         (f"序号,手机号,推荐人\n1,{A},\n2,{B},{X}\n3,{C}\n", [A, B, None]),
         (f"序号,手机号,联系人手机\n1,{A},\n2,{B}\n", [A, None]),
@@ -234,7 +241,7 @@ def test_the_way_out_is_one_that_there_is() -> None:
         (f"{A}\n" * 10 + f"{X},{Y}\n,{Z}\n", [*[A] * 10, None, None]),
         (f"手机号\n{A}\n\n{B}\n", [A, B]),
     ],
-    ids=range(17),
+    ids=range(24),
 )
 def test_a_row_of_another_width_gives_nobody_else(text: str, expected: list[str | None]) -> None:
     """It gives its number only where no cell can be out of place."""
@@ -383,7 +390,7 @@ def test_never_a_cell_of_another_column(
 ) -> None:
     """Wherever the column stands, whatever stands above it, and wherever a row has lost or gained a cell."""
     width, index = shape
-    header = [f"推荐人{place}" for place in range(width)]
+    header = [f"推荐人手机{place}" for place in range(width)]
     header[index] = "手机号"
     lines, whole = [above.format(separator) + separator.join(header)], []
     for number, (kind, place) in enumerate(rows):
