@@ -62,6 +62,7 @@ class _Header:
     :param start: lines before the header, or before the first row where there is none.
     :param width: how many cells it has, named or not.
     :param index: the place of the number.
+    :param name: the heading of the number.
     :param only: as far as the first rows and the headings go, no other column holds numbers.
     :param alone: no other column has a name, and so no other cell may have a text.
     :param is_row: it is a row itself.
@@ -71,6 +72,7 @@ class _Header:
     delimiter: str
     width: int
     index: int
+    name: str = ""
     only: bool = False
     alone: bool = False
     is_row: bool = False
@@ -122,12 +124,17 @@ class CsvTable:
                 next(reader)
             for row in reader:
                 if len(row) == usual:
-                    yield row[index]
+                    cell = row[index]
+                    if not "0" <= cell < ":":
+                        self._refuse_other_header(row, header)
+                    yield cell
                 elif len(row) == width == 1:
                     if row[0].strip(_BLANK) or not row[0]:
                         yield row[0]
-                elif (cell := _cell(row, header)) is not None:
-                    yield cell
+                elif (odd := _cell(row, header)) is not None:
+                    if not header.alone:
+                        self._refuse_other_header(row, header)
+                    yield odd
         except csv.Error as error:
             raise self._broken(self._line, error) from error
 
@@ -143,6 +150,19 @@ class CsvTable:
     @property
     def _line(self) -> int:
         return self._before + int(self._reader.line_num)
+
+    def _refuse_other_header(self, row: list[str], header: _Header) -> None:
+        """Refuse a second table below, whose rows have the numbers at another place."""
+        if _numbers(row):
+            return
+        # Where the number is missing another cell may have one of the names that are looked for, such as 手机 for a device.
+        is_empty = not "".join(row[header.index : header.index + 1]).strip()
+        for name in (header.name,) if is_empty else (header.name, self._column):
+            if named_column(row, name) not in (None, header.index):
+                raise self._error(
+                    f"has another header in line {self._line}, which has the numbers at another place than the first",
+                    "give each table as a file of its own",
+                )
 
     # ------------------------------------------------------------------ the header
 
@@ -169,7 +189,7 @@ class CsvTable:
                 self._refuse_rows(head, start)
                 self._refuse_groups(start, cells, index, _rows(rest, delimiter))
                 only = _is_only(cells, index, _rows(rest, delimiter))
-                return _Header(start, delimiter, len(cells), index, only)
+                return _Header(start, delimiter, len(cells), index, cells[index], only)
         return self._one_column(head, records) if records else None
 
     def _is_title(self, cells: list[str], rest: list[str], separators: str) -> bool:
@@ -207,6 +227,8 @@ class CsvTable:
         ways = [(start, *way) for start, _, read in records for way in read]
         start, _, widest, _ = max(ways, key=lambda way: len(_texts(way[2])))
         if self._column is not None or len(_texts(widest)) > 1:
+            if self._column is None and (header := _only_named(records)):
+                return header
             where = (
                 "in its first row" if start == records[0][0] else f"in its first lines; line {start + 1} has"
             )
@@ -285,6 +307,22 @@ def _texts(cells: Sequence[str]) -> list[int]:
 def _numbers(cells: Sequence[str]) -> list[int]:
     """Give the places of the cells that hold a number."""
     return [place for place, cell in enumerate(cells) if holds_number(cell)]
+
+
+def _only_named(records: list[_Record]) -> _Header | None:
+    """Prove that the first row names one column alone, and that this has the numbers: others stand below no name, as an index."""
+    start, _, ways = records[0]
+    delimiter, cells, rest = ways[0]
+    rows = list(filter(_texts, _rows(rest, delimiter)))
+    if len(_texts(cells)) != 1 or not rows:
+        return None
+    (index,) = _texts(cells)
+    is_proven = (
+        sum(map(str.isdigit, cells[index])) < MANY_DIGITS
+        and index in _numbers(rows[0])
+        and all(len(row) == len(cells) and {*_numbers(row)} <= {index} for row in rows)
+    )
+    return _Header(start, delimiter, len(cells), index, cells[index], only=True) if is_proven else None
 
 
 def _is_only(header: list[str], index: int, rows: Iterator[list[str]]) -> bool:

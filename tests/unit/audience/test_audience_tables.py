@@ -101,7 +101,11 @@ def test_the_header_is_found_below_titles_and_hints(text: str, encoding: str) ->
         (f"{TITLE}\n门店电话;联系电话\n{X};{A}\n", None, "line 2 has (门店电话, 联系电话)"),
         (f"{TITLE}\n门店电话|联系电话\n{X}|{A}\n", None, "line 2 has (门店电话, 联系电话)"),
         (f"{TITLE}\n门店电话,联系电话\n{X},{A}\n", "电话", "has no single column 电话"),
-        (f"手机号\n{X},{A}\n", None, "line 2 has (139****0001, 139****0001)"),
+        (
+            f"手机号\n{X},{A}\n",
+            None,
+            "line 2 has (99999999999, 99999999999; 9 stands for a digit, x for a letter)",
+        ),
         (
             f"{X},张三\n手机号,姓名\n{A},李四\n",
             None,
@@ -114,7 +118,7 @@ def test_the_header_is_found_below_titles_and_hints(text: str, encoding: str) ->
         ),
         (f"{X}\n{Y}\n手机\n{A}\n", None, "has a mobile number in line 1, above its header in line 3"),
         (f"{TITLE}\n手机号,姓名,手机号\n{A},x,{X}\n", None, "has no single column"),
-        (f"whatever\n{A}\n{X},{Y}\n", None, "line 3 has (139****0001, 139****0002)"),
+        (f"whatever\n{A}\n{X},{Y}\n", None, "line 3 has (99999999999, 99999999999; 9"),
         (f"日期,\n,{A}\n", None, "cells in different columns"),
         ('"手机号,姓名\n1,2\n', None, "breaks the rules of CSV near line 1"),
         (
@@ -193,6 +197,78 @@ def test_a_title_may_be_the_columns_name() -> None:
 def test_a_heading_over_several_columns_is_refused(text: str) -> None:
     """A row of texts below a header with gaps is its second half."""
     assert "has columns without a heading in line" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ("张三 139-1234-0001,x", "(xx 999-9999-9999, x; 9"),
+        ("张三,139.1234.0001", "(xx, 999.9999.9999; 9"),
+        ("张三,139 12", "(张三, 139 12)"),
+        ("张三,１３９１２３４０００１", "(xx, 99999999999; 9"),
+        ("张三,139_1234_0001", "(xx, 999_9999_9999; 9"),
+        ("李四,1391234", "(xx, 9999999; 9"),
+    ],
+    ids=range(6),
+)
+def test_a_row_that_is_taken_for_a_header_is_not_shown(row: str, shown: str) -> None:
+    """Of what has as many digits as no heading, also parted ones, the message has the shapes."""
+    assert f"line 2 has {shown}" in refusal(f"客户清单\n{row}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f",phone\n0,{A}\n1,{B}\n",
+        f"phone,\n{A},甲\n{B},乙\n",
+        f",,客户,\n0,甲,{A},\n1,乙,{B},x\n",
+        f";phone\n0;{A}\n1;{B}\n",
+    ],
+    ids=range(4),
+)
+def test_the_only_name_is_that_of_the_numbers(text: str) -> None:
+    """As pandas writes a table with its index."""
+    assert numbers(text) == [A, B]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f",phone\n{X},{A}\n{Y},{B}\n",
+        f",phone\n0,x\n1,{B}\n",
+        f",phone\n0,{A}\n1,{B},{X}\n",
+        f"会员名单,,\n推荐人,客户电话,备注\n{X},{A},x\n",
+        f"会员名单,,\n姓名,客户电话,备注\n甲,{A},x\n",
+    ],
+    ids=range(5),
+)
+def test_the_only_name_may_be_a_title(text: str) -> None:
+    """Where another column has numbers, or the first row none."""
+    assert "has no single column" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"mobile,referrer\n{A},{X}\n\nreferrer,mobile\n{Y},{C}\n", 4),
+        (f"mobile,referrer\n{A},{X}\nreferrer,mobile,,\n{Y},{C},,\n", 3),
+        (f"mobile,name\n{A},甲\n\n,mobile\n{Y},{C}\n", 4),
+        (f"referrer, mobile\n{X},{A}\nmobile, referrer\n{C},{Y}\n", 3),
+        (f"手机号,推荐人\n{A},{X}\n推荐人,手机号码\n{Y},{C}\n", 3),
+        (f"手机号,推荐人,备注\n{A},甲,\n推荐人,手机号\n{Y},乙\n", 3),
+        ("手机号,推荐人\n" + f"{A},{X}\n" * 20 + f"*推荐人,*手机号\n{Y},{C}\n", 22),
+    ],
+    ids=range(7),
+)
+def test_a_second_table_with_another_order_is_refused(text: str, line: int) -> None:
+    """With the line of its header."""
+    assert f"has another header in line {line}" in refusal(text)
+
+
+def test_a_row_with_a_columns_name_is_no_second_table() -> None:
+    """The same header again is a row without a number, and 手机 may be a device."""
+    text = f"手机号,设备\n{A},手机\n手机号,设备\n,手机\n+86{B},手机\n"
+    assert numbers(text) == [A, None, None, B]
 
 
 def test_a_header_out_of_reach_is_none() -> None:
