@@ -82,12 +82,14 @@ class CsvTable:
     """
     A table with a header, or of one column.
 
-    The header is the first of the first ten lines that has the column's name once; above it may stand titles and ``sep=``, and
-    no number. Without a known name the table is read only if it has one column throughout.
+    The header is the first row within the first ten lines that has the column's name once and no number; above it may stand
+    titles and ``sep=``, and no number. Without a known name the table is read only if it has one column throughout, or if its
+    first row names one alone and, as far as the first lines go, this has the numbers.
 
     A row gives its cell where that cannot be another column's: it has as many cells as the header, or more that are all empty;
     or fewer, as programs leave out empty cells at the end, with a number in the right place and none in any other, in a table
-    whose other columns hold none. Any other is a :class:`.Misfit`.
+    where no other heading speaks of phones and none of the first rows has a number elsewhere. Any other is a :class:`.Misfit`.
+    A row that has the column's name at another place is the header of another table, which is refused.
 
     :param lines: its lines, blank ones too.
     :param column: the name of the column, or None.
@@ -107,7 +109,7 @@ class CsvTable:
         """
         Stream the rows.
 
-        :raises AudienceError: there is no such header, or a quote is never closed.
+        :raises AudienceError: there is no such header, or another one below, or a quote is never closed.
         """
         head = self._read_head()
         header = self._header(head)
@@ -125,14 +127,15 @@ class CsvTable:
             for row in reader:
                 if len(row) == usual:
                     cell = row[index]
-                    if not "0" <= cell < ":":
+                    # Most begin with a digit, which is told at once.
+                    if not "0" <= cell < ":" and normalise(cell) is None:
                         self._refuse_other_header(row, header)
                     yield cell
                 elif len(row) == width == 1:
                     if row[0].strip(_BLANK) or not row[0]:
                         yield row[0]
                 elif (odd := _cell(row, header)) is not None:
-                    if not header.alone:
+                    if not header.alone and normalise(odd) is None:
                         self._refuse_other_header(row, header)
                     yield odd
         except csv.Error as error:
