@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from airflow_provider_caixin.audience.columns import COLUMNS, MANY_DIGITS, missing_column, named_column
 from airflow_provider_caixin.audience.exceptions import AudienceError
 from airflow_provider_caixin.audience.numbers import holds_number, normalise
+from airflow_provider_caixin.audience.remains import numbers_in
 from airflow_provider_caixin.audience.shapes import LEGEND, Misfit, shape
 
 #: The header is among so many lines that are not blank.
@@ -24,6 +25,7 @@ _HINT = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t|]*', re.IGNORECASE)
 _BY_HAND = re.compile(r"[\s，；、｜:：^~/]+")
 # Headings that speak of phones.
 _OF_PHONES = re.compile("手[机機]|[电電][话話]|联系方式|mobile|phone|(?<!ho)tel|(?<!can)cell", re.IGNORECASE)
+_LANDLINE = re.compile(r"(?<!\d)0\d{2,3}[- )]?\d{7,8}(?!\d)")
 _BLANK: Final = " \t\r\n\x0b\x0c"
 # A separator, the cells that it makes of a row, and the lines behind that.
 _Way: TypeAlias = tuple[str, list[str], list[str]]
@@ -156,7 +158,7 @@ class CsvTable:
 
     def _refuse_other_header(self, row: list[str], header: _Header) -> None:
         """Refuse a second table below, whose rows have the numbers at another place."""
-        if _numbers(row):
+        if _is_row(row):
             return
         # Where the number is missing another cell may have one of the names that are looked for, such as 手机 for a device.
         is_empty = not "".join(row[header.index : header.index + 1]).strip()
@@ -187,7 +189,7 @@ class CsvTable:
             for delimiter, cells, rest in ways:
                 index = named_column(cells, self._column)
                 # A cell of a row may have the column's name for its text.
-                if index is None or _numbers(cells) or self._is_title(cells, rest, separators):
+                if index is None or _is_row(cells) or self._is_title(cells, rest, separators):
                     continue
                 self._refuse_rows(head, start)
                 self._refuse_groups(start, cells, index, _rows(rest, delimiter))
@@ -202,7 +204,7 @@ class CsvTable:
         for place, (_, _, ways) in enumerate(_records(rest, separators)):
             for _, row, _ in ways:
                 is_wider = place == 0 and len(row) > len(cells)
-                is_header = named_column(row, self._column) is not None and not _numbers(row)
+                is_header = named_column(row, self._column) is not None and not _is_row(row)
                 if len(_texts(row)) > 1 and (is_wider or is_header):
                     return True
         return False
@@ -326,6 +328,11 @@ def _only_named(records: list[_Record]) -> _Header | None:
         and all(len(row) == len(cells) and {*_numbers(row)} <= {index} for row in rows)
     )
     return _Header(start, delimiter, len(cells), index, cells[index], only=True) if is_proven else None
+
+
+def _is_row(cells: Sequence[str]) -> bool:
+    """Tell whether a cell holds the number of a phone, also a damaged one or a landline's: no heading does."""
+    return any(_LANDLINE.search(cell) or numbers_in(cell) != ([], False) for cell in cells)
 
 
 def _is_only(header: list[str], index: int, rows: Iterator[list[str]]) -> bool:

@@ -169,12 +169,20 @@ def test_the_header_is_found_below_a_cell_of_several_lines() -> None:
         f"退订类型,号码\n手机,{A}\n",
         f"客户,来源\n张三+86{A},手机\n李四+86{B},手机\n",
         "客户电话,来源\n139-1235-0001,手机\n139-1235-0002,手机\n",
+        f"客户电话,来源\n1391235000,手机\n{A},{X}\n",
+        f"客户电话,来源\n1.39E+10,手机\n{A},{X}\n",
+        f"客户电话,来源\n010-12345678,手机\n{A},{X}\n",
     ],
-    ids=range(6),
+    ids=range(9),
 )
 def test_a_row_is_no_header(text: str) -> None:
     """Also where one of its cells is the column's name."""
     assert "has no single column" in refusal(text)
+
+
+def test_days_may_be_headings() -> None:
+    """Their digits are no phone's."""
+    assert numbers(f"手机号,2026-11-01,20261102,2026/11/3,消费20261101-20261130\n{A},1,2,3,4\n") == [A]
 
 
 def test_a_title_may_be_the_columns_name() -> None:
