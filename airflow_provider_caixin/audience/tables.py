@@ -166,7 +166,7 @@ class CsvTable:
             if named_column(row, name) not in (None, header.index):
                 raise self._error(
                     f"has another header in line {self._line}, which has the numbers at another place than the first",
-                    "give each table as a file of its own",
+                    "give each table as a file of its own, or delete the line if it is a row without a number",
                 )
 
     # ------------------------------------------------------------------ the header

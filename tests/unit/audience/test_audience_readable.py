@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from airflow_provider_caixin.audience import AudienceError, Classifier, audience_from, readable
+from airflow_provider_caixin.audience import AudienceError, Classifier, FileAudience, audience_from, readable
 from airflow_provider_caixin.audience.shapes import Misfit, shape
 
 A, B = "13912350001", "13912350002"
@@ -72,6 +74,31 @@ def test_numbers_in_rows_of_another_width_are_a_warning(caplog: pytest.LogCaptur
     )
     assert "such as '[2 cells under 4 headings] x,99999999999' (" in message
     assert caplog.records[0].levelname == "WARNING"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"mobile,联系电话\n{A}\n",
+            ["1 of 1 rows hold a number and have", "1 of 1 rows are no mobile numbers"],
+        ),
+        (f"mobile,联系电话\n{A},x\n{A},x\n{B}\n", ["1 of 3 rows hold a number and have"]),
+        (f"mobile,备注\n{A}\n", []),
+    ],
+    ids=["one row", "few", "read"],
+)
+def test_a_file_whose_rows_are_left_out_says_so(
+    text: str, said: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where its only row is, so that nothing is sent and nothing fails; the number is not shown."""
+    (tmp_path / "a.csv").write_text(text)
+    file = FileAudience(tmp_path / "a.csv")
+    list(readable(Classifier().classify(file), file, warn=True))
+    assert len(caplog.messages) == len(said)
+    assert all(part in message for part, message in zip(said, caplog.messages, strict=True))
+    assert A not in caplog.text
+    assert B not in caplog.text
 
 
 def test_less_than_half_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
