@@ -7,13 +7,16 @@ import unicodedata
 from collections.abc import Sequence
 
 from airflow_provider_caixin.audience.exceptions import AudienceError
-from airflow_provider_caixin.audience.numbers import mask, normalise
+from airflow_provider_caixin.audience.numbers import without_numbers
+from airflow_provider_caixin.audience.shapes import LEGEND, shape
 
 #: The columns looked for when none is named, in this order.
 COLUMNS = ("mobile", "手机号", "手机号码", "手机")
 
-# No heading holds so many, and no more of them than this are shown.
+# No heading holds so many.
 MANY_DIGITS = 7
+# What stands between digits that people write for people.
+_OF_ROWS = re.compile(rf"\d(?:[\W_]*\d){{{MANY_DIGITS - 1}}}")
 
 
 def column_name(column: object) -> str | None:
@@ -68,13 +71,17 @@ def named_column(header: Sequence[str], column: str | None) -> int | None:
 
 def missing_column(header: Sequence[str], column: str | None, where: str) -> str:
     """
-    Say which column is not there, and which are, in case they are numbers without these.
+    Say which column is not there, and which are: of a row, which may be taken for a header, only how it is made.
 
     :param header: the names of the columns.
     :param column: the one that was looked for, or None.
     :param where: where the names stand.
     """
-    shown = ", ".join(_masked(name) for name in [name for name in header if name.strip()][:20])
+    names = [name for name in header if name.strip()][:20]
+    if any(map(_OF_ROWS.search, names)):
+        shown = f"{', '.join(map(shape, names))}; {LEGEND}"
+    else:
+        shown = ", ".join(map(_seen, names))
     return f"has no single column {column or '/'.join(COLUMNS)} {where} ({shown})"
 
 
@@ -84,11 +91,6 @@ def _plain(name: str) -> str:
     return "".join("".join(seen).split()).removeprefix("=").strip("*\"'").casefold()
 
 
-def _masked(name: str) -> str:
-    number = normalise(name)
-    if number:
-        return mask(number)
-    seen = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in name.strip()
-    )
-    return re.sub(rf"\d{{{MANY_DIGITS},}}", "***", seen)[:40]
+def _seen(name: str) -> str:
+    seen = [char if char.isprintable() else char.encode("unicode_escape").decode() for char in name.strip()]
+    return without_numbers("".join(seen))[:40]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 UTF_32: Final = "utf-32"
@@ -72,3 +72,16 @@ def decode(line: bytes) -> str:
         return line.decode()
     except UnicodeDecodeError:
         return line.decode("gb18030", errors="replace")
+
+
+def decode_all(lines: Sequence[bytes]) -> Iterable[str]:
+    """
+    Read lines as :func:`decode` reads each.
+
+    :param lines: their bytes.
+    """
+    try:
+        # Most files are UTF-8 throughout, and a call for each line is what reading costs most.
+        return list(map(bytes.decode, lines))
+    except UnicodeDecodeError:
+        return map(decode, lines)

@@ -34,6 +34,8 @@ _DIGITS = re.compile(rf"\d(?:[\s{re.escape(_SEPARATORS)}.,/_·]*\d){{10,}}")
 # The sign is what Excel's ="13800138000" keeps of itself without its quotes.
 _MOBILE = re.compile(r"=?(?:\+86|0086|86)?(1[3-9][0-9]{9})(?:\.0)?")
 
+_WITHIN = re.compile(r"(?<!\d)(?:(?:00)?86|0)?1[3-9]\d{9}(?!\d)")
+
 
 def normalise(raw: object) -> str | None:
     """
@@ -59,6 +61,15 @@ def normalise(raw: object) -> str | None:
     else:
         return None
     return match[1] if match else None
+
+
+def holds_number(text: str) -> bool:
+    """
+    Tell whether a text has a mobile number in it, also beside other words.
+
+    :param text: a cell, or a line of them.
+    """
+    return bool(_WITHIN.search(text)) or any(map(normalise, re.split(r"[,;\t|]", text)))
 
 
 def compact(text: str, keep: str = "") -> str:

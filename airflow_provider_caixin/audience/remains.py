@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from string import ascii_letters
 
 from airflow_provider_caixin.audience.numbers import compact, normalise, text_of
-from airflow_provider_caixin.audience.shapes import is_misfit
+from airflow_provider_caixin.audience.shapes import Misfit
 
 # Where one cell holds several numbers.
 _BETWEEN = re.compile(r"[,;/|、，；\r\n]+")
+# What stands within one, when it is written for people.
+_WITHIN = re.compile(r"[,;:/\\|、，；：.·_~^\r\n]+")
 _NUMBER = re.compile(r"(?<!\d)(?:(?:\+|00)?86[ -]?|0)?(1[3-9]\d{9})(?!\d)")
 _SCIENTIFIC = re.compile(r"\d(?:\.\d+)?[eE]\+?\d")
 _MOMENT = re.compile(
@@ -39,10 +42,23 @@ def numbers_in(row: object) -> tuple[list[str], bool]:
     number = normalise(row)
     if number:
         return [number], False
-    text = compact(text_of(row), keep=" -'\"")
+    # A moment's digits are nobody's, and part what stands around them.
+    text = _MOMENT.sub(
+        "@", compact(",".join(row.cells) if isinstance(row, Misfit) else text_of(row), keep=" -'\"")
+    )
+    found, damaged = _read(_BETWEEN.split(text))
+    if not found and not damaged:
+        # What parts numbers may stand within one.
+        found, damaged = _read([_WITHIN.sub("", text)])
+    if isinstance(row, Misfit):
+        return [], damaged or bool(found)
+    return found, damaged
+
+
+def _read(pieces: list[str]) -> tuple[list[str], bool]:
     found: list[str] = []
     damaged = False
-    for piece in _BETWEEN.split(_MOMENT.sub("\n", text)):
+    for piece in pieces:
         if number := normalise(piece):
             found.append(number)
         elif _SCIENTIFIC.search(piece):
@@ -50,13 +66,12 @@ def numbers_in(row: object) -> tuple[list[str], bool]:
         else:
             found += _NUMBER.findall(piece)
             damaged = damaged or any(map(_may_be_mobile, _NUMBER.sub("\n", piece).split("\n")))
-    if is_misfit(text):
-        return [], damaged or bool(found)
     return found, damaged
 
 
 def _may_be_mobile(part: str) -> bool:
-    return any(map(_is_damaged, _WORD.findall(compact(part).translate(dict.fromkeys(map(ord, "._·"))))))
+    words = _WORD.findall(compact(part).translate(dict.fromkeys(map(ord, "._·"))))
+    return any(_is_damaged(word) or _is_damaged(word.lstrip(ascii_letters)) for word in words)
 
 
 def _is_damaged(word: str) -> bool:

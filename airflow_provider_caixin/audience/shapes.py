@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
+
+from airflow_provider_caixin.audience.numbers import holds_number
 
 #: Said with shapes, once.
 LEGEND: Final = "9 stands for a digit, x for a letter"
 _LONGEST = 32
+# Of a row's other cells so many letters, and so many of them before the first number.
+_SHORT = 8
+_BEFORE = 2
 # What programs write for nothing says nothing of a person.
 _NOTHING = ("", "nan", "none", "null", "nat", "<na>", "n/a", "#n/a", "true", "false")
 # The E of a number in scientific notation is what tells that digits are lost.
@@ -32,20 +37,41 @@ def shape(text: str) -> str:
     return text[:start] + shown + ("…" if len(text) > start + _LONGEST else "")
 
 
-def misfit(row: Sequence[str], width: int) -> str:
+class Misfit(str):
     """
-    Write out a row of another width than its header, as a text that is never read as a number.
+    A row of another width than its header, as a text that is never read as a number.
+
+    The text keeps the cells that hold a mobile number, so that the report says who was left out, and of the others their
+    shapes: they are other columns' and may say anything of a person.
 
     :param row: its cells.
     :param width: how many headings there are.
     """
-    cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
-    return f"[{cells} under {width} heading{'' if width == 1 else 's'}] {','.join(row)}"
+
+    __slots__ = ("cells",)
+
+    #: The cells as they are.
+    cells: Sequence[str]
+
+    def __new__(cls, row: Sequence[str], width: int) -> Self:
+        """Write the row out."""
+        held = [holds_number(cell) for cell in row]
+        # Of a long row that part which has the number.
+        start = max(held.index(True) - _BEFORE, 0) if True in held else 0
+        shown = [
+            cell if holds else shape(cell)[:_SHORT]
+            for cell, holds in zip(row[start:], held[start:], strict=True)
+        ]
+        cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
+        note = f"[{cells} under {width} heading{'' if width == 1 else 's'}] "
+        self = super().__new__(cls, f"{note}{'…,' if start else ''}{','.join(shown)}")
+        self.cells = row
+        return self
 
 
 def is_misfit(text: str) -> bool:
     """
-    Tell whether a text is one of :func:`misfit`.
+    Tell whether a text is that of a :class:`Misfit`.
 
     :param text: a row's text.
     """

@@ -16,7 +16,7 @@ from stat import S_ISDIR
 from typing import Any, Protocol
 
 from airflow_provider_caixin.audience.columns import COLUMNS, column_name
-from airflow_provider_caixin.audience.encodings import UTF_32, as_utf_8, decode, wide_encoding
+from airflow_provider_caixin.audience.encodings import UTF_32, as_utf_8, decode, decode_all, wide_encoding
 from airflow_provider_caixin.audience.exceptions import AudienceError
 from airflow_provider_caixin.audience.items import is_table, item_of, refusal, table_refused, values_of
 from airflow_provider_caixin.audience.numbers import BYTES, text_of, written
@@ -308,7 +308,7 @@ class FileAudience:
                     f"has more than 1 MiB in line {number + len(lines) + 1}", "give one number a line"
                 )
             number += len(lines)
-            yield from map(decode, lines)
+            yield from decode_all(lines)
         if rest:
             yield decode(rest)
 

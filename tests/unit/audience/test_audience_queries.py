@@ -67,7 +67,7 @@ def test_nobody() -> None:
         ("CREATE TABLE t (i)", None, "the statement gives no rows; expected a SELECT"),
         ("SELECT 1 AS a, 2 AS b", None, r"no single column mobile/.* among its columns \(a, b\); name one"),
         ("SELECT 1 AS mobile", "phone", r"no single column phone among its columns \(mobile\)"),
-        (f"SELECT 1, '{A}'", None, r"\(1, 139\*{4}0001\)"),
+        (f"SELECT 1, '{A}'", None, r"\(9, '9{11}'; 9 stands for a digit"),
     ],
     ids=["no select", "several", "missing", "numbers as headings"],
 )

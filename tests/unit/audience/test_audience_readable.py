@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from airflow_provider_caixin.audience import AudienceError, Classifier, audience_from, readable
-from airflow_provider_caixin.audience.shapes import shape
+from airflow_provider_caixin.audience import AudienceError, Classifier, FileAudience, audience_from, readable
+from airflow_provider_caixin.audience.shapes import Misfit, shape
 
 A, B = "13912350001", "13912350002"
 
@@ -42,11 +44,61 @@ def test_rows_and_none_of_them_a_number_fail(rows: list[object], shown: str) -> 
     assert not any(part in sentence for part in ("1391235", "甲", "张"))
 
 
-@pytest.mark.parametrize("rows", [[], ["hello"], [A], [A, "x"], [A, A], ["13312350001", "x"]], ids=range(6))
+@pytest.mark.parametrize("rows", [[], [A], [A, "x"], [A, A], ["13312350001", "x"]], ids=range(5))
 def test_what_can_be_read_goes_on(rows: list[object], caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody, a single number of whatever kind, and half and more numbers are no reason for a word."""
+    """Nobody, and half and more numbers are no reason for a word."""
     assert len(read(*rows)) == len(rows)
     assert not caplog.records
+
+
+def test_a_list_of_one_row_that_is_no_number_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """What was given as one number is not: there the task itself is skipped."""
+    assert read("hello", warn=False) == ["hello"]
+    single = audience_from("hello")
+    assert list(readable(Classifier().classify(single), single, warn=True)) == [("hello", "invalid_number")]
+    assert not caplog.records
+    assert read("hello") == ["hello"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "1 of 1 rows are no mobile numbers, such as 'xxxxx'" in caplog.text
+
+
+def test_numbers_in_rows_of_another_width_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """However few they are; a footer is none of them."""
+    rows = [*[A] * 8, Misfit(["合计", "8"], 4), Misfit(["甲", B], 4), Misfit(["乙", "", B], 4)]
+    read(*rows, warn=False)
+    assert not caplog.records
+    read(*rows)
+    (message,) = caplog.messages
+    assert message.startswith(
+        "mobiles: 2 of 11 rows hold a number and have more or fewer cells than there are headings"
+    )
+    assert "such as '[2 cells under 4 headings] x,99999999999' (" in message
+    assert caplog.records[0].levelname == "WARNING"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"mobile,联系电话\n{A}\n",
+            ["1 of 1 rows hold a number and have", "1 of 1 rows are no mobile numbers"],
+        ),
+        (f"mobile,联系电话\n{A},x\n{A},x\n{B}\n", ["1 of 3 rows hold a number and have"]),
+        (f"mobile,备注\n{A}\n", []),
+    ],
+    ids=["one row", "few", "read"],
+)
+def test_a_file_whose_rows_are_left_out_says_so(
+    text: str, said: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where its only row is, so that nothing is sent and nothing fails; the number is not shown."""
+    (tmp_path / "a.csv").write_text(text)
+    file = FileAudience(tmp_path / "a.csv")
+    list(readable(Classifier().classify(file), file, warn=True))
+    assert len(caplog.messages) == len(said)
+    assert all(part in message for part, message in zip(said, caplog.messages, strict=True))
+    assert A not in caplog.text
+    assert B not in caplog.text
 
 
 def test_less_than_half_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -101,7 +101,11 @@ def test_the_header_is_found_below_titles_and_hints(text: str, encoding: str) ->
         (f"{TITLE}\n门店电话;联系电话\n{X};{A}\n", None, "line 2 has (门店电话, 联系电话)"),
         (f"{TITLE}\n门店电话|联系电话\n{X}|{A}\n", None, "line 2 has (门店电话, 联系电话)"),
         (f"{TITLE}\n门店电话,联系电话\n{X},{A}\n", "电话", "has no single column 电话"),
-        (f"手机号\n{X},{A}\n", None, "line 2 has (139****0001, 139****0001)"),
+        (
+            f"手机号\n{X},{A}\n",
+            None,
+            "line 2 has (99999999999, 99999999999; 9 stands for a digit, x for a letter)",
+        ),
         (
             f"{X},张三\n手机号,姓名\n{A},李四\n",
             None,
@@ -114,7 +118,7 @@ def test_the_header_is_found_below_titles_and_hints(text: str, encoding: str) ->
         ),
         (f"{X}\n{Y}\n手机\n{A}\n", None, "has a mobile number in line 1, above its header in line 3"),
         (f"{TITLE}\n手机号,姓名,手机号\n{A},x,{X}\n", None, "has no single column"),
-        (f"whatever\n{A}\n{X},{Y}\n", None, "line 3 has (139****0001, 139****0002)"),
+        (f"whatever\n{A}\n{X},{Y}\n", None, "line 3 has (99999999999, 99999999999; 9"),
         (f"日期,\n,{A}\n", None, "cells in different columns"),
         ('"手机号,姓名\n1,2\n', None, "breaks the rules of CSV near line 1"),
         (
@@ -132,6 +136,147 @@ def test_a_header_that_is_not_proven_is_refused(text: str, column: str | None, s
     said = refusal(text, column)
     assert sentence in said
     assert said.partition("; ")[2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'"推荐人\n手机号",客户电话\n{X},{A}\n{Z},{C}\n',
+        f'"退订渠道\n手机",退订号码\n{A},{X}\n{C},{Y}\n',
+        f'推荐人,"客户\n手机号\n备用",备注\n{A},{X},x\n',
+        f'"说明\n\n手机号;必填"\n姓名;客户电话\n甲;{A}\n',
+    ],
+    ids=range(4),
+)
+def test_a_line_within_a_cell_is_no_header(text: str) -> None:
+    """A heading of two lines is not a heading in its second."""
+    assert "has no single column" in refusal(text)
+
+
+def test_the_header_is_found_below_a_cell_of_several_lines() -> None:
+    """Whatever these lines are."""
+    text = f'"填写说明：\n手机号,必填"\n推荐人手机,手机号\n{X},{A}\n{Y},{B}\n'
+    assert numbers(text) == [A, B]
+    assert "has a mobile number in line 2" in refusal(f'"说明\n电话{X}\n"\n推荐人,手机号\n甲,{A}\n')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"客户电话,联系人电话,来源\n{A},{X},手机\n{C},{Y},{Z}\n",
+        f"类型,联系方式\n手机,{A}\n手机,{B}\n",
+        f"phone,source\n{A},mobile\n{B},pc\n",
+        f"退订类型,号码\n手机,{A}\n",
+        f"客户,来源\n张三+86{A},手机\n李四+86{B},手机\n",
+        "客户电话,来源\n139-1235-0001,手机\n139-1235-0002,手机\n",
+        f"客户电话,来源\n1391235000,手机\n{A},{X}\n",
+        f"客户电话,来源\n1.39E+10,手机\n{A},{X}\n",
+        f"客户电话,来源\n010-12345678,手机\n{A},{X}\n",
+    ],
+    ids=range(9),
+)
+def test_a_row_is_no_header(text: str) -> None:
+    """Also where one of its cells is the column's name."""
+    assert "has no single column" in refusal(text)
+
+
+def test_days_may_be_headings() -> None:
+    """Their digits are no phone's."""
+    assert numbers(f"手机号,2026-11-01,20261102,2026/11/3,消费20261101-20261130\n{A},1,2,3,4\n") == [A]
+
+
+def test_a_title_may_be_the_columns_name() -> None:
+    """Also with more titles below; where there is no header, nothing is read."""
+    for titles in ("手机号,,\n导出时间 2026-11-29,,\n", "手机号\n导出时间 2026-11-29\n\n"):
+        assert numbers(f"{titles}推荐人手机,手机号,备注\n{X},{A},x\n") == [A]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"编号,手机号,,\n,推荐人,客户,备注\n1,{X},{A},x\n",
+        f"手机号,,\n推荐人,客户,备注\n{X},{A},x\n",
+        f"手机号,,\n2026-11-29,,\n推荐人,客户电话,备注\n{X},{A},x\n",
+        f"编号,手机号,\n,,客户\n1,{X},{A}\n",
+        f"客户电话,来源\n,手机\n{A},手机\n",
+    ],
+    ids=range(5),
+)
+def test_a_heading_over_several_columns_is_refused(text: str) -> None:
+    """A row of texts below a header with gaps is its second half."""
+    assert "has columns without a heading in line" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ("张三 139-1234-0001,x", "(xx 999-9999-9999, x; 9"),
+        ("张三,139.1234.0001", "(xx, 999.9999.9999; 9"),
+        ("张三,139 12", "(张三, 139 12)"),
+        ("张三,１３９１２３４０００１", "(xx, 99999999999; 9"),
+        ("张三,139_1234_0001", "(xx, 999_9999_9999; 9"),
+        ("李四,1391234", "(xx, 9999999; 9"),
+    ],
+    ids=range(6),
+)
+def test_a_row_that_is_taken_for_a_header_is_not_shown(row: str, shown: str) -> None:
+    """Of what has as many digits as no heading, also parted ones, the message has the shapes."""
+    assert f"line 2 has {shown}" in refusal(f"客户清单\n{row}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f",phone\n0,{A}\n1,{B}\n",
+        f"phone,\n{A},甲\n{B},乙\n",
+        f",,客户,\n0,甲,{A},\n1,乙,{B},x\n",
+        f";phone\n0;{A}\n1;{B}\n",
+    ],
+    ids=range(4),
+)
+def test_the_only_name_is_that_of_the_numbers(text: str) -> None:
+    """As pandas writes a table with its index."""
+    assert numbers(text) == [A, B]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f",phone\n{X},{A}\n{Y},{B}\n",
+        f",phone\n0,x\n1,{B}\n",
+        f",phone\n0,{A}\n1,{B},{X}\n",
+        f"会员名单,,\n推荐人,客户电话,备注\n{X},{A},x\n",
+        f"会员名单,,\n姓名,客户电话,备注\n甲,{A},x\n",
+    ],
+    ids=range(5),
+)
+def test_the_only_name_may_be_a_title(text: str) -> None:
+    """Where another column has numbers, or the first row none."""
+    assert "has no single column" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"mobile,referrer\n{A},{X}\n\nreferrer,mobile\n{Y},{C}\n", 4),
+        (f"mobile,referrer\n{A},{X}\nreferrer,mobile,,\n{Y},{C},,\n", 3),
+        (f"mobile,name\n{A},甲\n\n,mobile\n{Y},{C}\n", 4),
+        (f"referrer, mobile\n{X},{A}\nmobile, referrer\n{C},{Y}\n", 3),
+        (f"手机号,推荐人\n{A},{X}\n推荐人,手机号码\n{Y},{C}\n", 3),
+        (f"手机号,推荐人,备注\n{A},甲,\n推荐人,手机号\n{Y},乙\n", 3),
+        ("手机号,推荐人\n" + f"{A},{X}\n" * 20 + f"*推荐人,*手机号\n{Y},{C}\n", 22),
+    ],
+    ids=range(7),
+)
+def test_a_second_table_with_another_order_is_refused(text: str, line: int) -> None:
+    """With the line of its header."""
+    assert f"has another header in line {line}" in refusal(text)
+
+
+def test_a_row_with_a_columns_name_is_no_second_table() -> None:
+    """The same header again is a row without a number, and 手机 may be a device."""
+    text = f"手机号,设备\n{A},手机\n手机号,设备\n,手机\n+86{B},手机\n"
+    assert numbers(text) == [A, None, None, B]
 
 
 def test_a_header_out_of_reach_is_none() -> None:
@@ -158,8 +303,15 @@ def test_the_way_out_is_one_that_there_is() -> None:
         ),
         (f"推荐人,手机号\n{A}\n{X},{B}\n", [None, B]),
         (f"手机号,推荐人\n{A}\n{B},{X}\n", [None, B]),
-        (f"手机号,推荐人\n{A}\n", [None]),
-        (f"序号,手机号,城市,备注\n1,{A},上海,\n2,{B},上海\n3,{C}\n{A}\n", [A, B, C, None]),
+        (f"手机号,推荐人手机\n{A}\n", [None]),
+        (f"mobile,联系电话\n{A}\n", [None]),
+        (f"手机号,原因\n{A}\n{B}\n", [A, B]),
+        ("手机号,备注\n" + f"{A}\n" * 10 + f"{B},x\n{C}\n", [*[A] * 10, B, C]),
+        (f"手机号,联系地址,会员号码,微信,hotel,cancelled\n{A}\n{B},x\n", [A, B]),
+        (f"手机号,Tel.\n{A}\n{B},x\n", [None, B]),
+        (f"手机号,HomeTel\n{A}\n{B},x\n", [None, B]),
+        (f"序号,手机号,城市,备注\n1,{A},上海,\n2,{B},上海\n3,{C}\n合计,3\n", [A, B, C, None]),
+        (f"序号,手机号,城市,备注\n1,{A},上海,\n2,{B},上海\n{C}\n", [A, None, None]),
         (f"序号,手机号,备注\n1,{A},\n2,{B} {X}\n{A},{X}\n{X},上海\n", [A, None, None, None]),
         (f"序号,手机号,推荐人\n1,{A},\n2,{B},{X}\n3,{C}\n", [A, B, None]),
         (f"序号,手机号,联系人手机\n1,{A},\n2,{B}\n", [A, None]),
@@ -173,7 +325,7 @@ def test_the_way_out_is_one_that_there_is() -> None:
         (f"{A}\n" * 10 + f"{X},{Y}\n,{Z}\n", [*[A] * 10, None, None]),
         (f"手机号\n{A}\n\n{B}\n", [A, B]),
     ],
-    ids=range(17),
+    ids=range(24),
 )
 def test_a_row_of_another_width_gives_nobody_else(text: str, expected: list[str | None]) -> None:
     """It gives its number only where no cell can be out of place."""
@@ -183,7 +335,19 @@ def test_a_row_of_another_width_gives_nobody_else(text: str, expected: list[str 
 def test_a_row_of_another_width_says_so() -> None:
     """Its text is in the report, and is no number whatever is in it."""
     rows = list(FileAudience(Stored("a.csv", f"推荐人,手机号\n{X}\n甲,乙,{X}\n".encode())))
-    assert rows == [f"[1 cell under 2 headings] {X}", f"[3 cells under 2 headings] 甲,乙,{X}"]
+    assert rows == [f"[1 cell under 2 headings] {X}", f"[3 cells under 2 headings] x,x,{X}"]
+
+
+def test_a_row_of_another_width_shows_no_other_columns_cells() -> None:
+    """Names and ID numbers stay out of ledger and report, and of a long row the number is in its first 64 characters."""
+    text = (
+        f"手机号,姓名\n张三,330106200001011234,139-1234-0001,x\n{'张三丰住在很远的地方,' * 40}{X}\n甲,乙,丙\n"
+    )
+    assert list(FileAudience(Stored("a.csv", text.encode()))) == [
+        "[4 cells under 2 headings] xx,99999999,139-1234-0001,x",
+        f"[41 cells under 2 headings] …,xxxxxxxx,xxxxxxxx,{X}",
+        "[3 cells under 2 headings] x,x,x",
+    ]
 
 
 def test_rows_are_numbered_by_their_lines() -> None:
@@ -310,7 +474,7 @@ def test_never_a_cell_of_another_column(
 ) -> None:
     """Wherever the column stands, whatever stands above it, and wherever a row has lost or gained a cell."""
     width, index = shape
-    header = [f"推荐人{place}" for place in range(width)]
+    header = [f"推荐人手机{place}" for place in range(width)]
     header[index] = "手机号"
     lines, whole = [above.format(separator) + separator.join(header)], []
     for number, (kind, place) in enumerate(rows):
