@@ -117,9 +117,12 @@ class _Reading:
         """
         if self.damaged:
             more = f" and {self.damaged - len(self.named)} more" if self.damaged > len(self.named) else ""
+            rows = "1 row may be a damaged mobile number"
+            if self.damaged > 1:
+                rows = f"{self.damaged} rows may be damaged mobile numbers"
             raise DamagedRows(
-                f"{self._listed}: {self.damaged} rows may be damaged mobile numbers "
-                f"({', '.join(self.named)}{more}; {LEGEND}). Mend them, or delete what is no number, and run it again. {done}".strip()
+                f"{self._listed}: {rows} "
+                f"({', '.join(self.named)}{more}; {LEGEND}). Take these numbers from their source again, as text, or delete what is no number, and run it again. {done}".strip()
             )
         if self.others and not self.numbers:
             raise AudienceError(

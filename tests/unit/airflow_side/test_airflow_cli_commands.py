@@ -673,7 +673,7 @@ def test_an_import_takes_what_it_can_read_and_names_the_rest(run: Run, tmp_path:
     source.write_text(f"{A}\n1391234000\n{B}/{C}\n")
     imported = run("suppress", "import", str(source))
     assert imported.status == 1
-    assert "1 rows may be damaged mobile numbers (line 2: '9999999999'" in imported.err
+    assert "1 row may be a damaged mobile number (line 2: '9999999999'" in imported.err
     assert "What can be read is on the suppression list." in imported.err
     assert [row["mobile"] for row in run("suppress", "list", "-o", "json", full=True).json] == [A, B, C]
     for command in (("check",), ("send", "--tpl-id", "65535", "-y")):

@@ -120,7 +120,7 @@ def test_a_damaged_row_stops_the_send(
     assert str(caught.value) == (
         f"suppress_file '{file}': 7 rows may be damaged mobile numbers (line 4: '9.99E+99', line 5: '999999999', "
         "line 7: '999****9999', line 8: '[3 cells under 2 headings] x,x,99999999999', line 10: '99999999' and 2 more; 9 stands for "
-        "a digit, x for a letter). Mend them, or delete what is no number, and run it again."
+        "a digit, x for a letter). Take these numbers from their source again, as text, or delete what is no number, and run it again."
         + ("" if dry_run else " What can be read is on the suppression list.")
     )
     assert sandbox.requests() == []
