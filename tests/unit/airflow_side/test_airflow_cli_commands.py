@@ -678,7 +678,7 @@ def test_an_import_takes_what_it_can_read_and_names_the_rest(run: Run, tmp_path:
     assert [row["mobile"] for row in run("suppress", "list", "-o", "json", full=True).json] == [A, B, C]
     for command in (("check",), ("send", "--tpl-id", "65535", "-y")):
         stopped = run(*command, A, "--suppress-file", str(source))
-        assert (stopped.status, "may be damaged" in stopped.err) == (2, True)
+        assert (stopped.status, "may be a damaged mobile number" in stopped.err) == (2, True)
     source.write_text("13912340009\n1391234000\n")
     stopped = run("send", "--tpl-id", "65535", "-y", A, "--suppress-file", str(source))
     assert "What can be read is on the suppression list." in stopped.err
