@@ -95,9 +95,9 @@ class Campaign:
         self._lease = lease
         self._senders = senders
         with ledger.writing() as connection:
-            self._account = accounts.open_account(ledger, connection, plan.account, plan.account_key)
+            account = accounts.open_account(ledger, connection, plan.account, plan.account_key)
             self._key = campaigns.find_campaign(
-                ledger, connection, plan.campaign_id, self._account, plan.tpl_id, clock()
+                ledger, connection, plan.campaign_id, account, plan.tpl_id, clock()
             )
             campaigns.note_run(connection, self._key, origin, plan.rate, plan.loosened)
 
@@ -260,7 +260,6 @@ class Campaign:
             self.plan,
             self._ledger,
             self._client,
-            account=self._account,
             campaign=self._key,
             clock=self._clock,
             lease=self._lease,
