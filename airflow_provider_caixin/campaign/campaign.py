@@ -252,8 +252,11 @@ class Campaign:
         :param on_progress: called in this thread about once every ``every`` seconds.
         :param every: seconds.
         :raises CampaignError: when the run ends otherwise; see :mod:`.exceptions`.
+        :raises KeyOfAnotherAccount: when the AppKey was given to another account since this was made.
         """
         self._refuse_if_stopped()
+        with self._ledger.reading() as connection:
+            accounts.refuse_if_separated(connection, self._key, self.plan.account_key)
         reopen_skipped(self._ledger, self.plan, self._key)
         self._forecast()
         run = Run(
