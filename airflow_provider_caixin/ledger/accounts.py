@@ -366,7 +366,7 @@ def separate_account(ledger: Ledger, key: AccountKey, new: str, *, existing: boo
         if connection.execute(others).first() is None:
             raise OnlyKey(
                 f"account {_name_of(connection, owner)!r} has no AppKey but that of connection {key.conn_id!r}, and one AppKey "
-                "is one account. Rename it instead."
+                "is one account. Rename it instead, or, where its own AppKey has not sent yet, let that one send first."
             )
         _refuse_if_under_way(connection, owner, ledger.now(connection))
         gate = gates[account]

@@ -12,6 +12,7 @@ from airflow_provider_caixin.ledger import (
     LedgerUnavailable,
     State,
     accounts,
+    campaigns,
     catalogue,
     schema,
     upkeep,
@@ -305,6 +306,16 @@ def test_what_changed_nothing_is_not_told_as_done(
         accounts._name_of(connection, 99)
     with ledger.writing() as connection, pytest.raises(LedgerUnavailable):
         Gate.open(connection, 99)
+
+
+@EMBEDDED
+def test_a_campaign_whose_account_is_merged_while_it_is_looked_up(past: Past, ledger: Ledger) -> None:
+    """Its account is gone when its name is asked for: the next attempt finds it."""
+    past.campaign("campaign")
+    with ledger.writing() as connection:
+        connection.execute(sa.delete(schema.account))
+        with pytest.raises(LedgerUnavailable, match="merged into another this very moment"):
+            campaigns.peek_campaign(connection, "campaign", 99, 65535)
 
 
 @pytest.mark.parametrize("days", [(NOW, NOW), (NOW, NOW + DAY), (NOW + DAY, NOW)])
