@@ -183,8 +183,9 @@ def _tls(extra: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError:
             found = None
     if not isinstance(found, dict):
+        # It may hold the password of a key: the value is not shown.
         raise ValueError(
-            f'extra field \'ssl\' is {extra["ssl"]!r}: expected an object such as {{"ca": "/etc/ssl/ca.pem"}}.'
+            'extra field \'ssl\' is no JSON object: expected one such as {"ca": "/etc/ssl/ca.pem"}.'
         )
     for name in found:
         _refuse_unknown(name, _MYSQL_TLS, "extra field 'ssl':")
@@ -193,11 +194,13 @@ def _tls(extra: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"extra field 'ssl_mode' is {mode!r}: expected DISABLED, {', '.join(_MYSQL_TLS_MODES)}."
         )
-    tls = {
-        **_MYSQL_TLS_MODES.get(mode, {}),
+    said = {
         **found,
         **{name: extra[other] for other, name in _MYSQL_TLS_NAMES.items() if other in extra},
     }
+    # MySQL's own clients, too, heed a CA that is given where TLS is only REQUIRED.
+    heeds_ca = mode == "REQUIRED" and (said.get("ca") or said.get("capath"))
+    tls = {**({} if heeds_ca else _MYSQL_TLS_MODES.get(mode, {})), **said}
     for name in ("check_hostname", "verify_mode"):
         if name in tls:
             tls[name] = _is_on(name, tls[name])

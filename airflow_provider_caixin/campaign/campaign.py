@@ -96,9 +96,9 @@ class Campaign:
         self._lease = lease
         self._senders = senders
         with ledger.writing() as connection:
-            self._account = accounts.open_account(ledger, connection, plan.account, plan.account_key)
+            account = accounts.open_account(ledger, connection, plan.account, plan.account_key)
             self._key = campaigns.find_campaign(
-                ledger, connection, plan.campaign_id, self._account, plan.tpl_id, clock()
+                ledger, connection, plan.campaign_id, account, plan.tpl_id, clock()
             )
             campaigns.note_run(connection, self._key, origin, plan.rate, plan.loosened)
 
@@ -254,15 +254,17 @@ class Campaign:
         :param on_progress: called in this thread about once every ``every`` seconds.
         :param every: seconds.
         :raises CampaignError: when the run ends otherwise; see :mod:`.exceptions`.
+        :raises KeyOfAnotherAccount: when the AppKey was given to another account since this was made.
         """
         self._refuse_if_stopped()
+        with self._ledger.reading() as connection:
+            accounts.refuse_if_separated(connection, self._key, self.plan.account_key)
         reopen_skipped(self._ledger, self.plan, self._key)
         self._forecast()
         run = Run(
             self.plan,
             self._ledger,
             self._client,
-            account=self._account,
             campaign=self._key,
             clock=self._clock,
             lease=self._lease,

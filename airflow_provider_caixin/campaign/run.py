@@ -42,6 +42,7 @@ from airflow_provider_caixin.ledger.gate import Gate
 from airflow_provider_caixin.ledger.loads import visible_ranges
 from airflow_provider_caixin.ledger.messages import Settlement
 from airflow_provider_caixin.rules import china_midnight
+from airflow_provider_caixin.rules.window import DAY, OPENING_GUARD
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ SOON: Final = 60.0
 class Seen:
     """What a tick saw of the ledger when it committed."""
 
+    now: float
     counts: dict[State, int]
     paused: bool
     cancelled: bool
@@ -120,7 +122,6 @@ class Run:
     :param plan: the rules of this run.
     :param ledger: the ledger.
     :param client: the gateway's client.
-    :param account: the account's key.
     :param campaign: the campaign's key.
     :param clock: the host's clock, for window and expiry.
     :param lease: seconds that a claim holds.
@@ -135,7 +136,6 @@ class Run:
         ledger: Ledger,
         client: Client,
         *,
-        account: int,
         campaign: int,
         clock: Callable[[], float],
         lease: float,
@@ -145,7 +145,6 @@ class Run:
     ) -> None:
         self._plan = plan
         self._ledger = ledger
-        self._account = account
         self._campaign = campaign
         self._clock = clock
         self._clocks = Clocks(clock)
@@ -311,23 +310,28 @@ class Run:
         self._ticks += 1
         self._tick_outcomes.clear()
         with self._ledger.writing() as connection:
-            gate = Gate.of(connection, self._campaign, self._account)
-            self._account = gate.id
+            gate = Gate.of(connection, self._campaign)
             row = CampaignRow.lock(connection, self._campaign)
             read_at = time.monotonic()
-            now = row.active_at = self._clocks.read(partial(self._ledger.now, connection))
-            self._end(self._clocks.ending())
-            gate.begin_day(china_midnight(now))
+            now = self._clocks.read(partial(self._ledger.now, connection))
+            apart = self._clocks.ending()
+            self._end(apart)
+            # By a clock that may be a day off no day begins and no lease runs out: what was answered is all that is known.
+            if apart is None:
+                row.active_at = now
+                gate.begin_day(china_midnight(now))
             settlements += self._settle(connection, gate, row, answers, now)
-            self._tick_outcomes[State.UNKNOWN, ""] += messages.expire_leases(connection, row, now)
-            gate.speed_up(now)
+            if apart is None:
+                self._tick_outcomes[State.UNKNOWN, ""] += messages.expire_leases(connection, row, now)
+                gate.speed_up(now)
             stopped = row.paused or row.cancelled or gate.paused
             used = row.counts[State.SENT] + row.counts[State.UNKNOWN]
             over_budget = self._plan.max_messages is not None and used >= self._plan.max_messages
-            if not stopped and self._may_claim():
+            if not stopped and apart is None and self._may_claim():
                 jobs += self._claim(connection, gate, row, now, read_at)
             volume = self._volume(gate)
             seen = Seen(
+                now=now,
                 counts=dict(row.counts),
                 paused=row.paused or gate.paused,
                 cancelled=row.cancelled,
@@ -376,7 +380,15 @@ class Run:
         moments = self._clocks.moments()
         if self._expires is not None and moments[0] >= self._expires:
             return False
-        return all(self._plan.seconds_to_post(moment) <= within for moment in moments)
+        return self._seconds_to_post(*moments) <= within
+
+    def _seconds_to_post(self, host: float, ledger: float) -> float:
+        """Reckon how long until both clocks let a request leave, and name the same China day: caps and volume are that day's."""
+        wait = max(self._plan.seconds_to_post(host), self._plan.seconds_to_post(ledger))
+        if china_midnight(host) == china_midnight(ledger):
+            return wait
+        behind = min(host, ledger)
+        return max(wait, china_midnight(behind) + DAY + OPENING_GUARD - behind)
 
     def _claim(
         self, connection: Connection, gate: Gate, row: CampaignRow, now: float, read_at: float
@@ -506,16 +518,18 @@ class Run:
         elif seen.over_budget:
             self._skip_rest(Skip.OVER_BUDGET)
         elif seen.volume_used:
-            if not seen.counts[State.IN_FLIGHT]:
+            # Around midnight the new day's count is waited for here: by one of the clocks it may have begun already.
+            days = {china_midnight(moment) for moment in (seen.now, *self._clocks.moments())}
+            if not seen.counts[State.IN_FLIGHT] and len(days) == 1:
                 sentence = f"max_per_day: {seen.volume} messages of this account have left today."
-                self._end(DayVolumeUsedUp(sentence, self._plan.next_day(self._clock())))
+                self._end(DayVolumeUsedUp(sentence, self._plan.next_day(seen.now)))
         else:
             self._look_at_window()
         return self._ending is not None
 
     def _look_at_window(self) -> None:
         plan, (host, ledger) = self._plan, self._clocks.moments()
-        wait = max(plan.seconds_to_post(host), plan.seconds_to_post(ledger))
+        wait = self._seconds_to_post(host, ledger)
         if self._expires is not None and host + wait >= self._expires:
             # Nobody needs to wait a night for that.
             self._skip_rest(Skip.EXPIRED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import time
 from datetime import datetime
@@ -19,6 +20,8 @@ from airflow_provider_caixin.rules.window import DAY
 
 # What the rules for SMS services (通信短信息服务管理规定) ask to be kept.
 KEPT_DAYS = 153
+# The name of an account that was given none.
+_MADE_OF_A_KEY = re.compile("[0-9a-f]{16}")
 
 
 def accounts(args: argparse.Namespace) -> Exit:
@@ -103,7 +106,16 @@ def rename_account(args: argparse.Namespace) -> Exit:
             merged = ledger_accounts.merge_accounts(ledger, name, new)
         else:
             ledger_accounts.rename_account(ledger, name, new)
+        if wanted.key is not None:
+            ledger_accounts.note_key(ledger, new, wanted.key)
+        with ledger.reading() as connection:
+            keyless = not ledger_accounts.has_keys(connection, new)
     say(f"Account {name!r} is {new!r} now: put it into the extra account of all its connections.")
+    if keyless and _MADE_OF_A_KEY.fullmatch(name):
+        say(
+            "Do so before anything is sent: the ledger knows no AppKey of it yet, so a connection that gives no account would begin "
+            "a new one."
+        )
     if merged is not None and merged.paused:
         say(f"It is paused, as one of the two was: account resume --account {shlex.quote(new)}")
     if merged is not None and merged.max_per_day is not None:
@@ -115,7 +127,7 @@ def rename_account(args: argparse.Namespace) -> Exit:
 
 def separate_account(args: argparse.Namespace) -> Exit:
     """
-    Give a connection's AppKey an account of its own.
+    Give a connection's AppKey an account of its own, or another one that is there.
 
     :param args: the command's.
     """
@@ -125,14 +137,17 @@ def separate_account(args: argparse.Namespace) -> Exit:
     key = settings.account_key()
     with open_book(args) as ledger:
         with ledger.reading() as connection:
-            name = ledger_accounts.name_in_force(connection, settings.account, key)
+            name = ledger_accounts.owner_of(connection, key)
+            existing = ledger_accounts.peek_account(connection, new) is not None
+        whose = f"account {new!r}, which is there already," if existing else f"a new account {new!r}"
         confirm(
-            f"Is the AppKey of connection {key.conn_id!r} that of another account of Juhe's than {name!r} is? As account "
-            f"{new!r} it has caps, volume and a rate of its own; what it has sent so far stays with {name!r}.",
+            f"Is the AppKey of connection {key.conn_id!r} that of another account of Juhe's than {name!r} is? With {whose} it has "
+            f"caps, volume and a rate apart from {name!r}; what it has sent so far stays with {name!r}: of the caps of the last 7 "
+            "days nothing goes along.",
             yes=args.yes,
         )
-        ledger_accounts.separate_account(ledger, key, new)
-    say(f'The AppKey has an account of its own: put "account": "{new}" into the extra of its connections.')
+        ledger_accounts.separate_account(ledger, key, new, existing=existing)
+    say(f'The AppKey is that of account {new!r}: put "account": "{new}" into the extra of its connections.')
     return Exit.DONE
 
 

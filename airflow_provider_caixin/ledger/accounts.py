@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import shlex
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger.catalogue import ACTIVE_FOR
 from airflow_provider_caixin.ledger.database import Ledger, LedgerError, LedgerUnavailable
 from airflow_provider_caixin.ledger.gate import Gate
 from airflow_provider_caixin.ledger.schema import digest
@@ -34,6 +36,10 @@ class KeyOfAnotherAccount(LedgerError):
 
 class OnlyKey(LedgerError):
     """The account has one AppKey, which cannot be taken from it."""
+
+
+class CampaignsUnderWay(LedgerError):
+    """A campaign of the account is not finished."""
 
 
 class AccountKey(NamedTuple):
@@ -167,7 +173,10 @@ def name_in_force(connection: Connection, name: str, key: AccountKey | None) -> 
 
 
 def _name_of(connection: Connection, account: int) -> str:
-    return str(connection.execute(sa.select(_table.c.name).where(_table.c.id == account)).scalar_one())
+    found = connection.execute(sa.select(_table.c.name).where(_table.c.id == account)).scalar_one_or_none()
+    if found is None:
+        raise LedgerUnavailable("The account was merged into another this very moment.")
+    return str(found)
 
 
 def accounts(connection: Connection) -> list[Account]:
@@ -191,7 +200,7 @@ def pause_account(ledger: Ledger, name: str, *, paused: bool = True) -> None:
     """
     with ledger.writing() as connection:
         key = find_account(ledger, connection, name)
-        connection.execute(sa.update(_table).where(_table.c.id == key).values(paused=paused))
+        _change(connection, key, name, paused=paused)
 
 
 def limit_account(ledger: Ledger, name: str, max_per_day: int | None) -> None:
@@ -209,7 +218,40 @@ def limit_account(ledger: Ledger, name: str, max_per_day: int | None) -> None:
         raise ValueError(f"max_per_day {max_per_day}: expected a whole number from 0.")
     with ledger.writing() as connection:
         key = find_account(ledger, connection, name)
-        connection.execute(sa.update(_table).where(_table.c.id == key).values(max_per_day=max_per_day))
+        _change(connection, key, name, max_per_day=max_per_day)
+
+
+def _change(connection: Connection, account: int, known_as: str, /, **values: object) -> None:
+    """Write columns of an account that was looked up by its name a moment ago."""
+    same = (_table.c.id == account, _table.c.hash == digest(known_as))
+    if not connection.execute(sa.update(_table).where(*same).values(values)).rowcount:
+        raise LedgerUnavailable(f"Account {known_as!r} was renamed or merged this very moment.")
+
+
+def has_keys(connection: Connection, name: str) -> bool:
+    """
+    Tell whether the ledger knows an AppKey of an account.
+
+    :param connection: any transaction.
+    :param name: the account's name.
+    """
+    table = schema.account_key
+    known = sa.select(table.c.hash).join(_table, _table.c.id == table.c.account)
+    return connection.execute(known.where(_table.c.hash == digest(name))).first() is not None
+
+
+def note_key(ledger: Ledger, name: str, key: AccountKey) -> None:
+    """
+    Note whose an AppKey is that has not sent since the ledger knows of keys; one that is known stays whose it is.
+
+    :param ledger: the ledger.
+    :param name: the account's name.
+    :param key: the AppKey of a connection that sends by it.
+    :raises NoSuchAccount: when there is none of the name.
+    """
+    with ledger.writing() as connection:
+        values = {"hash": key.fingerprint, "account": _known(connection, name)}
+        connection.execute(ledger.insert_if_absent(schema.account_key), values)
 
 
 def rename_account(ledger: Ledger, name: str, new: str) -> None:
@@ -226,8 +268,7 @@ def rename_account(ledger: Ledger, name: str, new: str) -> None:
         key = _known(connection, name)
         if peek_account(connection, new) is not None:
             raise AccountExists(f"account {new!r} is there already: merge the two, or take another name.")
-        change = sa.update(_table).where(_table.c.id == key)
-        connection.execute(change.values(name=new, hash=digest(new)))
+        _change(connection, key, name, name=new, hash=digest(new))
 
 
 def merge_accounts(ledger: Ledger, name: str, into: str) -> Account:
@@ -256,45 +297,112 @@ def merge_accounts(ledger: Ledger, name: str, into: str) -> Account:
         gate = Gate.open(connection, kept)
         gate.absorb(Gate.open(connection, old))
         gate.save(connection)
-        switches = {"paused": gate.paused, "max_per_day": gate.max_per_day}
-        connection.execute(sa.update(_table).where(_table.c.id == kept).values(switches))
+        _change(connection, kept, into, paused=gate.paused, max_per_day=gate.max_per_day)
         for table in (schema.account_key, schema.account_connection, schema.campaign):
             connection.execute(sa.update(table).where(table.c.account == old).values(account=kept))
         connection.execute(sa.delete(_table).where(_table.c.id == old))
         return next(one for one in accounts(connection) if one.id == kept)
 
 
-def separate_account(ledger: Ledger, key: AccountKey, new: str) -> None:
+def owner_of(connection: Connection, key: AccountKey) -> str:
     """
-    Give an AppKey an account of its own: what went on with its connection's account is another account of Juhe's.
+    Say what the account is called that an AppKey belongs to, whatever its connection says.
 
-    What it has sent so far stays with the account that it leaves.
+    :param connection: any transaction.
+    :param key: the connection's AppKey.
+    :raises NoSuchAccount: when nothing was sent with this AppKey.
+    """
+    return _name_of(connection, _owned(connection, key))
+
+
+def refuse_if_separated(connection: Connection, campaign: int, key: AccountKey | None) -> None:
+    """
+    Make sure that an AppKey still belongs to the account of a campaign that was opened with it.
+
+    :param connection: any transaction.
+    :param campaign: the campaign's key.
+    :param key: the connection's AppKey; None: only the name counts.
+    :raises KeyOfAnotherAccount: when it was given to another account meanwhile.
+    """
+    if key is None:
+        return
+    whose = sa.select(schema.campaign.c.account).where(schema.campaign.c.id == campaign).scalar_subquery()
+    owner, account = connection.execute(sa.select(_owner(key), whose)).one()
+    if owner is not None and owner != account:
+        raise KeyOfAnotherAccount(
+            f"The AppKey of connection {key.conn_id!r} was given to account {_name_of(connection, owner)!r} meanwhile, and the "
+            f"campaign is one of account {_name_of(connection, account)!r}: cancel it and give a new one its own campaign_id."
+        )
+
+
+def separate_account(ledger: Ledger, key: AccountKey, new: str, *, existing: bool = False) -> None:
+    """
+    Give an AppKey another account: what went on with its connection's account is another account of Juhe's.
+
+    What it has sent so far, and with it the caps, stays with the account that it leaves, while none of its campaigns is under
+    way. Of pause, limit, rate and slow-down of the two the stricter holds for the other account.
 
     :param ledger: the ledger.
     :param key: the connection's AppKey.
-    :param new: the new account's name.
+    :param new: the other account's name.
+    :param existing: it may be there already.
     :raises NoSuchAccount: when nothing was sent with this AppKey.
-    :raises AccountExists: when there is an account of the new name.
+    :raises AccountExists: when there is an account of that name, and it may not be, or has the AppKey already.
     :raises OnlyKey: when the account has no other AppKey: it would begin anew.
+    :raises CampaignsUnderWay: when a campaign of the account would go on with both AppKeys.
     """
     table = schema.account_key
     with ledger.writing() as connection:
-        owner = connection.execute(sa.select(_owner(key))).scalar_one()
-        if owner is None:
-            raise NoSuchAccount(f"connection {key.conn_id!r}: nothing was sent with its AppKey.")
-        Gate.open(connection, owner)
-        if peek_account(connection, new) is not None:
-            raise AccountExists(f"account {new!r} is there already: expected a new name.")
+        owner, there = _owned(connection, key), peek_account(connection, new)
+        if there is not None and (not existing or there == owner):
+            raise AccountExists(f"account {new!r} is there already: expected another name.")
+        account = find_account(ledger, connection, new) if there is None else there
+        gates = {one: Gate.open(connection, one) for one in sorted((owner, account))}
+        if (owner, account) != (_owned(connection, key), peek_account(connection, new)):
+            raise LedgerUnavailable(
+                f"The AppKey of connection {key.conn_id!r} or account {new!r} changed this very moment."
+            )
         others = sa.select(table.c.hash).where(table.c.account == owner, table.c.hash != key.fingerprint)
         if connection.execute(others).first() is None:
             raise OnlyKey(
                 f"account {_name_of(connection, owner)!r} has no AppKey but that of connection {key.conn_id!r}, and one AppKey "
-                "is one account. Rename it instead."
+                "is one account. Rename it instead, or, where its own AppKey has not sent yet, let that one send first."
             )
-        account = find_account(ledger, connection, new)
+        _refuse_if_under_way(connection, owner, ledger.now(connection))
+        gate = gates[account]
+        gate.absorb(replace(gates[owner], failures=0, last_sent_at=None, day=0.0, day_count=0))
+        gate.save(connection)
+        _change(connection, account, new, paused=gate.paused, max_per_day=gate.max_per_day)
         connection.execute(sa.update(table).where(table.c.hash == key.fingerprint).values(account=account))
-        mine = schema.account_connection.c.hash == digest(key.conn_id)
-        connection.execute(sa.update(schema.account_connection).where(mine).values(account=account))
+        last = schema.account_connection
+        mine = (last.c.hash == digest(key.conn_id), last.c.account == owner)
+        connection.execute(sa.update(last).where(*mine).values(account=account))
+
+
+def _refuse_if_under_way(connection: Connection, account: int, now: float) -> None:
+    table, load = schema.campaign, schema.load
+    loading = sa.exists().where(
+        load.c.campaign == table.c.id, ~load.c.done, load.c.lease.between(now, now + schema.FAR_AHEAD)
+    )
+    # With nobody pending a run may still ask for doubts once more.
+    doubting = sa.and_(table.c.unknown > 0, table.c.active_at > now - ACTIVE_FOR)
+    under_way = sa.or_(table.c.pending > 0, table.c.in_flight > 0, doubting, loading)
+    names = sa.select(table.c.campaign_id).where(
+        table.c.account == account, table.c.purged_at.is_(None), under_way
+    )
+    found = connection.execute(names.order_by(table.c.id).limit(1)).scalar_one_or_none()
+    if found is not None:
+        raise CampaignsUnderWay(
+            f"campaign {found!r} of account {_name_of(connection, account)!r} is under way: let it end, or cancel it, before the "
+            "AppKey gets another account."
+        )
+
+
+def _owned(connection: Connection, key: AccountKey) -> int:
+    owner = connection.execute(sa.select(_owner(key))).scalar_one()
+    if owner is None:
+        raise NoSuchAccount(f"connection {key.conn_id!r}: nothing was sent with its AppKey.")
+    return int(owner)
 
 
 def _known(connection: Connection, name: str) -> int:
@@ -317,7 +425,7 @@ class _Seen(NamedTuple):
 
     :param named: the account of that name.
     :param owner: the AppKey's.
-    :param unnamed: the one whose name was made of the AppKey.
+    :param unnamed: the one whose name was made of the AppKey, where it has campaigns, is paused or limited.
     :param last: the one that the connection sent by last.
     """
 
@@ -329,10 +437,13 @@ class _Seen(NamedTuple):
     @classmethod
     def of(cls, connection: Connection, name: str, key: AccountKey) -> _Seen:
         """Read it: in several statements what others do meanwhile would contradict itself."""
-        named, unnamed = (
-            sa.select(_table.c.id).where(_table.c.hash == digest(one)).scalar_subquery()
-            for one in (name, key.unnamed)
+        by_name, by_key = (
+            sa.select(_table.c.id).where(_table.c.hash == digest(one)) for one in (name, key.unnamed)
         )
+        # A row that a command made and that says nothing is nobody's account yet.
+        had = sa.exists().where(schema.campaign.c.account == _table.c.id)
+        used = sa.or_(had, _table.c.paused, _table.c.max_per_day.is_not(None))
+        named, unnamed = by_name.scalar_subquery(), by_key.where(used).scalar_subquery()
         table = schema.account_connection
         last = sa.select(table.c.account).where(table.c.hash == digest(key.conn_id)).scalar_subquery()
         return cls(*connection.execute(sa.select(named, _owner(key), unnamed, last)).one())
@@ -361,6 +472,9 @@ def _one_account(connection: Connection, owner: int, name: str, key: AccountKey,
             f'Put "account": "{theirs}" into the extra of connection {key.conn_id!r}, or give the account the new name: '
             f"{_rename(theirs, name)}"
         )
+    keys = sa.select(schema.account_key.c.hash).where(schema.account_key.c.account == owner).limit(2)
+    if len(connection.execute(keys).all()) > 1:
+        ways += f" If the key is not one of account {theirs!r}, take it out: {_separate(name, key)}"
     return (
         f"account {name!r}: the AppKey of connection {key.conn_id!r} belongs to account {theirs!r} of this ledger, and one AppKey "
         f"is one account: rate, caps and volume are counted once. {ways}"
@@ -369,6 +483,10 @@ def _one_account(connection: Connection, owner: int, name: str, key: AccountKey,
 
 def _rename(name: str, new: str) -> str:
     return f"airflow caixin account rename {shlex.quote(new)} --account {shlex.quote(name)}"
+
+
+def _separate(name: str, key: AccountKey) -> str:
+    return f"airflow caixin account separate {shlex.quote(name)} --conn-id {shlex.quote(key.conn_id)}"
 
 
 def _tell(
@@ -390,5 +508,5 @@ def _tell(
             'campaigns, caps and volume. Put "account": "%s" into the extra of every connection with this AppKey, so that it '
             "stays so. If it is another account of Juhe's, separate it: %s",
             *(key.conn_id, name, name),
-            f"airflow caixin account separate NAME --conn-id {shlex.quote(key.conn_id)}",
+            _separate("NAME", key),
         )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
-from airflow_provider_caixin.ledger.database import Ledger, LedgerError
+from airflow_provider_caixin.ledger.database import Ledger, LedgerError, LedgerUnavailable
 from airflow_provider_caixin.ledger.schema import State, digest
 
 _LOCK: Final = sa.select(schema.campaign).where(schema.campaign.c.id == sa.bindparam("key")).with_for_update()
@@ -192,8 +192,11 @@ def peek_campaign(connection: Connection, campaign_id: str, account: int | None,
     if found.tpl_id != tpl_id:
         other = f"template {found.tpl_id}, not {tpl_id}"
     elif found.account != account:
-        name = sa.select(schema.account.c.name).where(schema.account.c.id == found.account)
-        other = f"another account, {connection.execute(name).scalar_one()!r}"
+        whose = sa.select(schema.account.c.name).where(schema.account.c.id == found.account)
+        name = connection.execute(whose).scalar_one_or_none()
+        if name is None:
+            raise LedgerUnavailable("The campaign's account was merged into another this very moment.")
+        other = f"another account, {name!r}"
     else:
         return int(found.id)
     raise CampaignMismatch(

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from airflow_provider_caixin.ledger.database import LedgerUnavailable
 from airflow_provider_caixin.ledger.schema import account, campaign
 
 log = logging.getLogger(__name__)
@@ -63,23 +64,31 @@ class Gate:
 
         :param connection: a writing transaction.
         :param key: the account's surrogate key.
+        :raises LedgerUnavailable: when the account is no more.
         """
-        return cls._of(connection.execute(_LOCK, {"key": key}).one())
+        found = connection.execute(_LOCK, {"key": key}).one_or_none()
+        if found is None:
+            raise LedgerUnavailable("The account was merged into another this very moment.")
+        return cls._of(found)
 
     @classmethod
-    def of(cls, connection: Connection, campaign: int, account: int | None = None) -> Gate:
+    def of(cls, connection: Connection, campaign: int) -> Gate:
         """
         Lock the row of a campaign's account, also of one that was merged into another a moment ago.
 
+        The campaign's row is asked each time, and once more under the lock, without which nobody changes its account: a key
+        that was remembered may be another account's by now.
+
         :param connection: a writing transaction.
         :param campaign: the campaign's surrogate key.
-        :param account: the account's, where it is known; the campaign's row says it otherwise.
         """
+        key = connection.execute(_WHOSE, {"key": campaign}).scalar_one()
         while True:
-            key = account or connection.execute(_WHOSE, {"key": campaign}).scalar_one()
-            if found := connection.execute(_LOCK, {"key": key}).one_or_none():
+            found = connection.execute(_LOCK, {"key": key}).one_or_none()
+            now = connection.execute(_WHOSE, {"key": campaign}).scalar_one()
+            if found is not None and now == key:
                 return cls._of(found)
-            account = None
+            key = now
 
     @classmethod
     def _of(cls, row: sa.Row[Any]) -> Gate:

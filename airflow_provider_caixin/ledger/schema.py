@@ -100,6 +100,8 @@ account = sa.Table(
     sa.Column("paused", sa.Boolean, nullable=False, default=False),
     # What a person set while campaigns run; it holds instead of the connections' own.
     sa.Column("max_per_day", sa.BigInteger),
+    # The key of an account that was merged into another is given to no other one; older files may do so.
+    sqlite_autoincrement=True,
     **_MYSQL,
 )
 

@@ -94,6 +94,9 @@ def hold_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
     }
     wanted = {name: (value,) for name, value in values.items()}
     wanted |= {"autocommit": (0,), "isolation": ("READ-COMMITTED",)}
+    # Not a reader's: what it reads goes to a file meanwhile, and the server counts that time, too.
+    longest = limits.statement if limits.writes else 0
+    wanted["statement_limit"] = (longest,)
     asked = [
         *(f"@@session.{name} AS {name}" for name in (*values, "autocommit")),
         "@@global.read_only AS read_only",
@@ -102,14 +105,25 @@ def hold_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
     ]
     statement = "SELECT " + ", ".join(asked)
 
+    def is_mariadb() -> bool:
+        return bool(getattr(engine.dialect, "is_mariadb", False))
+
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
+        # MariaDB has it in seconds, and MySQL in milliseconds and for what only reads.
+        limit = (
+            f"max_statement_time = {longest}" if is_mariadb() else f"max_execution_time = {1000 * longest}"
+        )
         with connection.cursor() as cursor:
-            cursor.execute("SET " + ", ".join(f"{name} = {value!r}" for name, value in values.items()))
+            cursor.execute(
+                "SET " + ", ".join([*(f"{name} = {value!r}" for name, value in values.items()), limit])
+            )
 
     def look(connection: Connection) -> Mapping[str, Any]:
-        name = "tx_isolation" if getattr(connection.dialect, "is_mariadb", False) else "transaction_isolation"
-        return connection.exec_driver_sql(f"{statement}, @@session.{name} AS isolation").one()._asdict()
+        names = "@@session.transaction_isolation AS isolation, @@session.max_execution_time / 1000"
+        if is_mariadb():
+            names = "@@session.tx_isolation AS isolation, @@session.max_statement_time"
+        return connection.exec_driver_sql(f"{statement}, {names} AS statement_limit").one()._asdict()
 
     durable = ("innodb_flush_log_at_trx_commit", 1)
     _hold(engine, limits, look, wanted, ("read_only", "innodb_read_only"), durable, allow_unsafe=allow_unsafe)

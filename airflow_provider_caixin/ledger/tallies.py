@@ -125,8 +125,8 @@ def count(connection: Connection, campaign: int, now: float) -> list[Line]:
 
 
 def _kept(connection: Connection, row: CampaignRow) -> list[Line] | None:
-    """Give the count that was kept, where nobody wrote the campaign's counts since."""
-    if row.purged_at is None and row.tallied is None:
+    """Give the count that was kept, where nobody wrote the campaign's counts since and nobody turns unknown by himself."""
+    if row.purged_at is None and (row.tallied is None or row.counts[State.IN_FLIGHT]):
         return None
     table = schema.tally
     rows = sa.select(table.c.state, table.c.detail, table.c.number).where(table.c.campaign == row.id)

@@ -159,6 +159,70 @@ def test_a_clock_that_is_set_wrong_while_a_run_sends(make: Make, gateway: Sandbo
 
 
 @EMBEDDED
+@pytest.mark.parametrize("used", [0, 20])
+@pytest.mark.parametrize("host_ahead", [True, False])
+def test_nothing_leaves_while_the_clocks_name_two_days(
+    make: Make, gateway: SandboxServer, ledger: Ledger, host_ahead: bool, used: int
+) -> None:
+    """Both say that the window is open; the run waits until both are behind midnight, also for the new day's volume."""
+    midnight = pendulum.datetime(2026, 11, 24, tz=CHINA).timestamp()
+    began = time.monotonic()
+
+    def ahead() -> float:
+        return midnight + 3.0 + time.monotonic() - began
+
+    def behind() -> float:
+        passed = time.monotonic() - began
+        return midnight + passed + (-19.0 if passed < 1.0 else 2.0)
+
+    host, other = (ahead, behind) if host_ahead else (behind, ahead)
+    campaign = make(people(20), rate=100, max_per_day=20, clock=host, ledger_clock=other)
+    with ledger.writing() as connection:
+        day = sa.update(schema.account).values(day=midnight - 86_400.0, day_count=used)
+        connection.execute(day)
+    began = time.monotonic()
+    campaign.send()
+    assert gateway.state()["billed"] == 20
+    assert min(request["moment"] for request in gateway.requests()) - began >= 1.0
+    with ledger.reading() as connection:
+        [account] = accounts.accounts(connection)
+    assert (account.day, account.day_count) == (midnight, 20)
+
+
+@EMBEDDED
+def test_a_ledger_s_clock_that_is_a_day_ahead_forgets_no_volume(make: Make, gateway: SandboxServer) -> None:
+    """The run ends by it, and what was sent today is still counted when it is right again."""
+    now, off = clock_at("2026-11-23 12:00:00"), 0.0
+    plan = {"max_per_day": 5, "clock": now, "ledger_clock": lambda: now() + off}
+    with pytest.raises(DayVolumeUsedUp):
+        make(people(20), **plan).send()
+    off = 86_400.0
+    with pytest.raises(ClocksApart):
+        make(**plan).send()
+    off = 0.0
+    with pytest.raises(DayVolumeUsedUp):
+        make(**plan).send()
+    assert gateway.state()["billed"] == 5
+
+
+@EMBEDDED
+def test_an_open_campaign_whose_account_was_merged(
+    make: Make, gateway: SandboxServer, ledger: Ledger
+) -> None:
+    """It heeds the account that it has by now, also where the old one's place in the file was taken by another."""
+    with ledger.writing() as connection:
+        accounts.find_account(ledger, connection, "kept")
+    campaign = make(people(20), account="merged")
+    accounts.merge_accounts(ledger, "merged", "kept")
+    accounts.pause_account(ledger, "kept")
+    with ledger.writing() as connection:
+        accounts.find_account(ledger, connection, "new")
+    with pytest.raises(CampaignPaused):
+        campaign.send()
+    assert gateway.state()["requests"] == 0
+
+
+@EMBEDDED
 def test_nothing_arrives_on_another_day_than_it_left(make: Make, gateway: SandboxServer) -> None:
     """The run is idle some seconds before midnight and 2 s after it, and goes on with the new day's count."""
     midnight = pendulum.datetime(2026, 11, 24, tz=CHINA).timestamp()

@@ -798,9 +798,27 @@ def test_an_account_with_a_new_key(run: Run, sandbox: SandboxServer, connect: Ca
     assert run("account", "show", "-o", "json").json["messages_today"] == 4
     assert run("account", "separate", " ", "-y").status == 2
     assert run("account", "separate", "brand").status == 5
+    under_way = run("account", "separate", "brand", "-y")
+    assert under_way.status == 1
+    assert "campaign 'c'" in under_way.err
+    with closing(Ledger.sqlite(embedded_path())) as ledger, ledger.writing() as connection:
+        # One of its messages is in doubt, and its run was at work until now.
+        connection.execute(sa.update(schema.campaign).values(active_at=1.0))
     assert run("account", "separate", "brand", "-y").status == 0
     assert run("account", "show", "-o", "json").json["account"] == "brand"
     assert run("account", "separate", "another", "-y").status == 1
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_an_account_that_is_renamed_before_its_key_is_known(run: Run, by_name: bool) -> None:
+    """Named by its connection it keeps the key; otherwise the answer says what is to be done first."""
+    assert run("account", "pause").status == 0
+    [account] = run("account", "list", "-o", "json").json
+    said = ("--account", account["account"]) if by_name else ()
+    renamed = run("account", "rename", "shop", *said)
+    assert renamed.status == 0
+    assert ("Do so before anything is sent" in renamed.err) == by_name
+    assert run("account", "show").status == (2 if by_name else 0)
 
 
 def test_a_first_campaign_can_be_paused_before(run: Run) -> None:

@@ -77,8 +77,9 @@ def test_what_only_airflow_s_hooks_read(
         ("postgres", {"ssl_ca": "/ca.pem"}, "extra field 'ssl_ca' is not known"),
         ("mysql", {"sslmode": "require"}, "extra field 'sslmode' is not known; did you mean 'ssl_mode'?"),
         ("mysql", {"ssl": {"cA": "/ca.pem"}}, "extra field 'ssl': 'cA' is not known"),
-        ("mysql", {"ssl": True}, "extra field 'ssl' is True: expected an object"),
-        ("mysql", {"ssl": "{ca"}, "extra field 'ssl' is '{ca': expected an object"),
+        ("mysql", {"ssl": True}, "extra field 'ssl' is no JSON object: expected one such as"),
+        ("mysql", {"ssl": '{"password": "secret"'}, "extra field 'ssl' is no JSON object"),
+        ("mysql", {"ssl": ["secret"]}, "extra field 'ssl' is no JSON object"),
         ("mysql", {"ssl_mode": "VERIFY"}, "extra field 'ssl_mode' is 'VERIFY': expected DISABLED, PREFERRED"),
         ("mysql", {"ssl_verify_identity": "maybe"}, "'check_hostname' is 'maybe': expected true or false"),
         ("mysql", {"ssl_ca": "/no/ca.pem"}, "with /no/ca.pem on this host (No such file or directory)"),
@@ -101,6 +102,7 @@ def test_what_would_have_no_effect_or_the_wrong_one(kind: str, extra: Any, said:
     with pytest.raises(ValueError, match="Ledger connection 'led'") as caught:
         parsed(kind, extra)
     assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,8 @@ def test_what_would_have_no_effect_or_the_wrong_one(kind: str, extra: Any, said:
         ({"ssl": {"ca": DEFAULT_CA_BUNDLE_PATH, "check_hostname": False}}, True, False),
         ({"ssl_ca": DEFAULT_CA_BUNDLE_PATH, "ssl_verify_cert": False}, False, False),
         ({"ssl_mode": "REQUIRED"}, False, False),
+        ({"ssl_mode": "REQUIRED", "ssl_ca": DEFAULT_CA_BUNDLE_PATH}, True, True),
+        ({"ssl_mode": "REQUIRED", "ssl": {"capath": "/"}}, True, True),
         ({"ssl_mode": "VERIFY_CA"}, True, False),
         ({"ssl_mode": "verify_identity"}, True, True),
         ({"ssl_verify_identity": True}, True, True),

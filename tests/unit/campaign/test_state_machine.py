@@ -122,7 +122,6 @@ class LedgerMachine(RuleBasedStateMachine):
             campaign.plan,
             self.ledger,
             None,  # type: ignore[arg-type]  # the machine posts
-            account=campaign._account,
             campaign=campaign._key,
             clock=lambda: self.now,
             lease=LEASE,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,17 +9,22 @@ import sqlalchemy as sa
 
 from airflow_provider_caixin.ledger import (
     Ledger,
+    LedgerUnavailable,
     State,
     accounts,
+    campaigns,
     catalogue,
     schema,
     upkeep,
 )
 from airflow_provider_caixin.ledger.accounts import AccountKey
-from airflow_provider_caixin.ledger.gate import DAY
+from airflow_provider_caixin.ledger.gate import DAY, Gate
 
 from .conftest import Past
 from .test_gate import NOW
+
+# What the databases do not differ in.
+EMBEDDED = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 def test_a_person_pauses_limits_and_renames(past: Past, ledger: Ledger) -> None:
@@ -187,6 +193,129 @@ def test_a_key_that_was_another_s_is_separated(ledger: Ledger) -> None:
     accounts.separate_account(ledger, key(2), "brand")
     assert opened(ledger, "brand", key(2)) == "brand"
     assert opened(ledger, None, key(1)) == old
+
+
+@EMBEDDED
+def test_a_separated_key_takes_the_stricter_along(ledger: Ledger) -> None:
+    """Pause, limit, slow-down and slots, and nothing of the day's count."""
+    old = opened(ledger, None, key(1))
+    opened(ledger, None, key(2))
+    accounts.limit_account(ledger, old, 10)
+    accounts.pause_account(ledger, old)
+    with ledger.writing() as connection:
+        values = {"pace": 0.25, "paced_at": NOW, "next_slot": NOW, "day": NOW, "day_count": 5, "failures": 3}
+        connection.execute(sa.update(schema.account).values(values))
+    accounts.separate_account(ledger, key(2), "brand")
+    with ledger.writing() as connection:
+        gate = Gate.open(connection, accounts.find_account(ledger, connection, "brand"))
+    assert (gate.paused, gate.max_per_day, gate.pace, gate.paced_at, gate.next_slot) == (
+        *(True, 10, 0.25, NOW, NOW),
+    )
+    assert (gate.day_count, gate.failures) == (0, 0)
+
+
+@EMBEDDED
+@pytest.mark.parametrize("state", ["pending", "in_flight", "doubting", "loading"])
+def test_no_key_is_separated_while_a_campaign_is_under_way(past: Past, ledger: Ledger, state: str) -> None:
+    """It would go on with both; afterwards it can be, and a campaign that was opened before sends nothing."""
+    old = opened(ledger, None, key(1))
+    opened(ledger, None, key(2))
+    campaign = past.campaign("campaign", account=old)
+    with ledger.writing() as connection:
+        now = ledger.now(connection)
+        values = {"unknown": 1, "active_at": now} if state == "doubting" else {state: 1}
+        if state == "loading":
+            change = sa.update(schema.load).values(done=False, owner="x", lease=now + 30)
+        else:
+            change = sa.update(schema.campaign).values(values)
+        connection.execute(change)
+    with pytest.raises(accounts.CampaignsUnderWay, match=r"'campaign' of account '0+1' is under way"):
+        accounts.separate_account(ledger, key(2), "brand")
+    with ledger.writing() as connection:
+        connection.execute(sa.update(schema.load).values(lease=now - 1))
+        connection.execute(sa.update(schema.campaign).values(pending=0, in_flight=0, active_at=now - 60))
+    accounts.separate_account(ledger, key(2), "brand")
+    with ledger.reading() as connection:
+        accounts.refuse_if_separated(connection, campaign, key(1))
+        with pytest.raises(accounts.KeyOfAnotherAccount, match="was given to account 'brand' meanwhile"):
+            accounts.refuse_if_separated(connection, campaign, key(2))
+
+
+@EMBEDDED
+def test_a_key_that_was_put_into_the_wrong_connection(ledger: Ledger) -> None:
+    """The refusal of the right one names the way, and the key gets the account that is there."""
+    opened(ledger, "shop", key(1, "c1"))
+    opened(ledger, "games", key(2, "c2"))
+    opened(ledger, "shop", key(3, "c1"))
+    with ledger.reading() as connection, pytest.raises(accounts.KeyOfAnotherAccount) as refused:
+        accounts.resolve_account(connection, "games", key(3, "c2"))
+    assert str(refused.value).endswith("take it out: airflow caixin account separate games --conn-id c2")
+    with ledger.reading() as connection:
+        assert accounts.owner_of(connection, key(3, "c2")) == "shop"
+    accounts.separate_account(ledger, key(3, "c2"), "games", existing=True)
+    assert opened(ledger, "games", key(3, "c2")) == "games"
+    assert opened(ledger, "shop", key(1, "c1")) == "shop"
+    with pytest.raises(accounts.AccountExists):
+        accounts.separate_account(ledger, key(3, "c2"), "games", existing=True)
+
+
+@EMBEDDED
+def test_a_row_that_was_never_an_account_blocks_no_name(ledger: Ledger) -> None:
+    """A command made it, named after the key. One that is paused is still heeded."""
+    for name in (key(1).unnamed, "shop"):
+        accounts.pause_account(ledger, name, paused=False)
+    with ledger.reading() as connection:
+        assert accounts.name_in_force(connection, "shop", key(1)) == "shop"
+    accounts.pause_account(ledger, key(1).unnamed)
+    with ledger.reading() as connection, pytest.raises(accounts.KeyOfAnotherAccount):
+        accounts.resolve_account(connection, "shop", key(1))
+
+
+@EMBEDDED
+def test_an_account_that_is_renamed_before_its_key_is_known(past: Past, ledger: Ledger) -> None:
+    """The command notes the connection's key, so that a connection without a name goes on with it."""
+    past.campaign("campaign", account=key(1).unnamed)
+    accounts.rename_account(ledger, key(1).unnamed, "shop")
+    with ledger.reading() as connection:
+        assert not accounts.has_keys(connection, "shop")
+    accounts.note_key(ledger, "shop", key(1))
+    with ledger.reading() as connection:
+        assert accounts.has_keys(connection, "shop")
+    assert opened(ledger, None, key(1)) == "shop"
+
+
+@EMBEDDED
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ledger: accounts.rename_account(ledger, "one", "two"),
+        lambda ledger: accounts.pause_account(ledger, "one"),
+        lambda ledger: accounts.limit_account(ledger, "one", 5),
+    ],
+    ids=["rename", "pause", "limit"],
+)
+def test_what_changed_nothing_is_not_told_as_done(
+    ledger: Ledger, change: Callable[[Ledger], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account was merged into another between the look-up and the change."""
+    monkeypatch.setattr(accounts, "peek_account", lambda _, name: 99 if name == "one" else None)
+    monkeypatch.setattr(accounts, "find_account", lambda *_: 99)
+    with pytest.raises(LedgerUnavailable, match="'one' was renamed or merged this very moment"):
+        change(ledger)
+    with ledger.reading() as connection, pytest.raises(LedgerUnavailable):
+        accounts._name_of(connection, 99)
+    with ledger.writing() as connection, pytest.raises(LedgerUnavailable):
+        Gate.open(connection, 99)
+
+
+@EMBEDDED
+def test_a_campaign_whose_account_is_merged_while_it_is_looked_up(past: Past, ledger: Ledger) -> None:
+    """Its account is gone when its name is asked for: the next attempt finds it."""
+    past.campaign("campaign")
+    with ledger.writing() as connection:
+        connection.execute(sa.delete(schema.account))
+        with pytest.raises(LedgerUnavailable, match="merged into another this very moment"):
+            campaigns.peek_campaign(connection, "campaign", 99, 65535)
 
 
 @pytest.mark.parametrize("days", [(NOW, NOW), (NOW, NOW + DAY), (NOW + DAY, NOW)])

@@ -233,6 +233,17 @@ def test_a_count_is_not_kept_that_turns_by_itself(ledger: Ledger, key: int) -> N
         assert (State.UNKNOWN.value, None, None, 5) in tallies.tally(connection, key, now)
 
 
+@IN_A_FILE
+def test_a_count_that_was_kept_all_the_same_hides_nobody(ledger: Ledger, key: int) -> None:
+    """An older version kept one while somebody was in flight."""
+    with ledger.writing() as connection:
+        row, now = CampaignRow.lock(connection, key), ledger.now(connection)
+        tallies.store(connection, row, tallies.count(connection, key, now - 2 * LEASE), now)
+    with ledger.reading() as connection:
+        lines = tallies.tally(connection, key, ledger.now(connection) + LEASE + 1)
+    assert (State.UNKNOWN.value, None, None, 5) in lines
+
+
 def _resolve(ledger: Ledger, key: int) -> None:
     with ledger.reading() as connection:
         found = [one.id for one in doubts.doubts(connection, key, NOW) if one.number == ASKED]

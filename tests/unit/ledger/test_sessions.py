@@ -118,6 +118,16 @@ def test_a_proxy_that_drops_what_was_set(ledger_url: URL) -> None:
 
 
 @MYSQL
+def test_a_server_s_own_limit_of_statements_is_not_the_ledger_s(ledger_url: URL) -> None:
+    """Longer ones than it allows are broken off in the middle."""
+    ledger = Ledger(ledger_url, arguments={"init_command": "SET max_statement_time = 0.01"})
+    for opened in (ledger.writing, ledger.reading):
+        with opened() as connection:
+            assert connection.exec_driver_sql("SELECT sleep(0.05)").scalar_one() == 0
+    ledger.close()
+
+
+@MYSQL
 def test_a_session_that_lost_a_setting(ledger: Ledger) -> None:
     """It is not used, and the next transaction gets another."""
     for statement in (
@@ -126,6 +136,7 @@ def test_a_session_that_lost_a_setting(ledger: Ledger) -> None:
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "SET SESSION time_zone = 'SYSTEM'",
         "SET SESSION autocommit = 1",
+        "SET SESSION max_statement_time = 1",
     ):
         before = session(ledger)
         with in_pool(ledger) as waiting:
