@@ -25,6 +25,8 @@ from scripts.throwaway import RECORD
 # One process runs them all: they share one Airflow.
 LIVE = [pytest.mark.live, pytest.mark.timeout(300), pytest.mark.xdist_group("live")]
 FINISHED = ("success", "failed")
+#: What every AppKey of these tests begins with.
+KEY = "key-of-a-live-test"
 START = """
 import importlib, sys
 from pathlib import Path
@@ -153,21 +155,21 @@ class Live:
     def connect(
         self,
         sandbox: SandboxServer,
-        key: str = "key-of-a-live-test",
+        key: str | None = None,
         conn_id: str | None = None,
         **extra: Any,
     ) -> str:
         """Make a connection to a sandbox, open at any hour unless ``extra`` says otherwise, and return its id."""
         conn_id = conn_id or f"live_{uuid.uuid4().hex}"
-        # Rate and caps are counted by account: no test counts another's.
+        # Rate and caps are counted by account, and one AppKey is one account: no test counts another's.
         extra = {"send_window": "00:00-24:00", "account": conn_id, **extra}
-        self.api.ask("POST", "connections", **_connection(conn_id, sandbox, key, extra))
+        self.api.ask("POST", "connections", **_connection(conn_id, sandbox, key or _key(conn_id), extra))
         return conn_id
 
     def reconnect(self, conn_id: str, sandbox: SandboxServer, **extra: Any) -> None:
         """Change the extra of a connection that :meth:`connect` made."""
         extra = {"send_window": "00:00-24:00", "account": conn_id, **extra}
-        body = _connection(conn_id, sandbox, "key-of-a-live-test", extra)
+        body = _connection(conn_id, sandbox, _key(conn_id), extra)
         self.api.ask("PATCH", "connections", conn_id, **body)
 
     def trigger(self, dag_id: str, **conf: Any) -> Run:
@@ -202,6 +204,10 @@ def tried(script: str, home: Path, *dags: Path) -> Iterator[tuple[Live, dict[str
     last_words = [line for line in last.splitlines() if not line.startswith("worker-")]
     assert last_words == ["Stopping ...", "Stopped, with all that was started."]
     assert left_in(home) == []
+
+
+def _key(conn_id: str) -> str:
+    return f"{KEY}-{conn_id}"
 
 
 def _connection(conn_id: str, sandbox: SandboxServer, key: str, extra: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from airflow_provider_caixin.sandbox import SandboxServer
 from scripts import cluster as script
 from scripts.throwaway import EXAMPLE_DAGS, WORKER, Command, session_of, worker_command
 from tests.system.leaks import Leak, Search
-from tests.system.live import Live, Run, audience, tried, wait_until
+from tests.system.live import KEY, Live, Run, audience, tried, wait_until
 
 pytestmark = [
     pytest.mark.live,
@@ -36,7 +36,6 @@ pytestmark = [
 ]
 
 RECIPIENTS = int(os.environ.get("CAIXIN_CLUSTER_RECIPIENTS", "2000"))
-KEY = "key-of-a-live-test"
 # As many as two workers of two run at once, so that none is done before the others are half-way.
 CHUNKS = 4
 LATENCY = (0.05, 0.15)
