@@ -142,7 +142,7 @@ def measure(address: str) -> None:
     from airflow.utils.db import initdb
     from fastapi.testclient import TestClient
 
-    from airflow_provider_caixin.plugins.page.tallies import forget
+    from airflow_provider_caixin.page.tallies import forget
 
     initdb()
     client = TestClient(create_app("all"))

@@ -18,7 +18,7 @@ from airflow_provider_caixin.sandbox.magic import MAGIC, magic_mobile
 
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"
-CHINESE: Final = ROOT / "airflow_provider_caixin" / "plugins" / "static" / "codes.zh.json"
+CHINESE: Final = ROOT / "airflow_provider_caixin" / "page" / "static" / "codes.zh.json"
 
 _PLACE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 

@@ -31,6 +31,6 @@ class CaixinPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # Airflow asks instances
         """The page's app, made when the api-server asks for it and nowhere else."""
-        from airflow_provider_caixin.plugins.page.app import make_app
+        from airflow_provider_caixin.page.app import make_app
 
         return [{"app": make_app(), "url_prefix": URL_PREFIX, "name": "Caixin"}]

@@ -27,9 +27,9 @@ DISTRIBUTION = "airflow-provider-caixin"
 SHIPPED = (
     "py.typed",
     "audience/data/segments.zlib",
-    "plugins/static/index.html",
-    "plugins/static/page.css",
-    "plugins/static/words.zh.json",
+    "page/static/index.html",
+    "page/static/page.css",
+    "page/static/words.zh.json",
     "sandbox/static/index.html",
 )
 
@@ -87,7 +87,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path], 
 def test_what_others_wrote_comes_with_its_licence(built: tuple[Path, Path]) -> None:
     """Each library of the page has its licence beside it: ``preact.LICENSE`` also speaks for ``preact-hooks.js``."""
     vendored = {
-        Path(name).name for name in names_in(built[0]) if name.startswith(f"{PACKAGE}/plugins/static/vendor/")
+        Path(name).name for name in names_in(built[0]) if name.startswith(f"{PACKAGE}/page/static/vendor/")
     }
     libraries = {re.split(r"[-.]", name)[0] for name in vendored if name.endswith((".js", ".css"))}
     assert libraries

@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.ledger import Ledger, State
-from airflow_provider_caixin.plugins.page import books, connections, tallies
+from airflow_provider_caixin.page import books, connections, tallies
 from airflow_provider_caixin.sandbox import SandboxServer
 from tests.conftest import as_connection
 from tests.unit.ledger.conftest import Past

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_provider_caixin.ledger import Ledger, State, controls, schema
-from airflow_provider_caixin.plugins.page.campaigns import lately
+from airflow_provider_caixin.page.campaigns import lately
 
 from .conftest import HIDDEN, HOSTILE, A, B, Browser, C, Connect, D, Told
 

@@ -24,7 +24,7 @@ plugins = {plugin.name: plugin for plugin in plugins_manager._get_plugins()[0]}
 plugin = plugins["caixin"]
 views = plugins_manager._get_ui_plugins()[0]
 heavy = [name for name in sys.modules if name.startswith((
-    "airflow_provider_caixin.ledger", "airflow_provider_caixin.campaign", "airflow_provider_caixin.plugins.page",
+    "airflow_provider_caixin.ledger", "airflow_provider_caixin.campaign", "airflow_provider_caixin.page",
     "airflow_provider_caixin.juhe"))]
 print("HEAVY", heavy, [name for name in ("fastapi", "requests") if name in sys.modules])
 print("VIEW", next(view for view in views if view["name"] == "Caixin")["href"])

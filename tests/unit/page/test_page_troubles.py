@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_caixin.ledger import Ledger
-from airflow_provider_caixin.plugins.page import books, bounded
+from airflow_provider_caixin.page import books, bounded
 from airflow_provider_caixin.sandbox import SandboxServer
 
 from .conftest import KEY, Browser, Connect, Told

@@ -15,10 +15,10 @@ from airflow_provider_caixin.audience.prefixes import Carrier
 from airflow_provider_caixin.juhe.codes import CODES
 from airflow_provider_caixin.ledger.catalogue import Status
 from airflow_provider_caixin.ledger.schema import Skip, State
-from airflow_provider_caixin.plugins.page.problems import Kind
+from airflow_provider_caixin.page.problems import Kind
 
 PACKAGE = Path(__file__).parents[3] / "airflow_provider_caixin"
-STATIC = PACKAGE / "plugins" / "static"
+STATIC = PACKAGE / "page" / "static"
 SCRIPTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js")))
 
 PLACE = re.compile(r"\{(\w+)\}")
@@ -107,7 +107,7 @@ def is_demand(node: ast.AST) -> TypeGuard[ast.Call]:
 
 def sentences() -> Iterator[str]:
     """Give the server's sentences, as far as they stand in its code, with {} for what is filled in."""
-    for path in (*(PACKAGE / "plugins" / "page").rglob("*.py"), PACKAGE / "operators" / "rules.py"):
+    for path in (*(PACKAGE / "page").rglob("*.py"), PACKAGE / "operators" / "rules.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem":
                 given = node.args[2]

@@ -17,8 +17,8 @@ from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
 from fastapi import Depends
 
-from airflow_provider_caixin.plugins.page.connections import Known
-from airflow_provider_caixin.plugins.page.problems import Problem
+from airflow_provider_caixin.page.connections import Known
+from airflow_provider_caixin.page.problems import Problem
 
 Method = Literal["GET", "PUT"]
 

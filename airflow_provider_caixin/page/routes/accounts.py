@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_caixin.ledger import Ledger, accounts
-from airflow_provider_caixin.plugins.page import audit
-from airflow_provider_caixin.plugins.page.books import Book, BookDep, is_of
-from airflow_provider_caixin.plugins.page.bounded import bounded
-from airflow_provider_caixin.plugins.page.connections import account_of, connections
-from airflow_provider_caixin.plugins.page.headers import same_origin
-from airflow_provider_caixin.plugins.page.problems import Problem
-from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
+from airflow_provider_caixin.page import audit
+from airflow_provider_caixin.page.books import Book, BookDep, is_of
+from airflow_provider_caixin.page.bounded import bounded
+from airflow_provider_caixin.page.connections import account_of, connections
+from airflow_provider_caixin.page.headers import same_origin
+from airflow_provider_caixin.page.problems import Problem
+from airflow_provider_caixin.page.rights import Rights, RightsDep
 
 router = APIRouter(prefix="/accounts", dependencies=[Depends(same_origin)])
 

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from airflow_provider_caixin.plugins.page.headers import Headers
-from airflow_provider_caixin.plugins.page.problems import tell
-from airflow_provider_caixin.plugins.page.routes import (
+from airflow_provider_caixin.page.headers import Headers
+from airflow_provider_caixin.page.problems import tell
+from airflow_provider_caixin.page.routes import (
     accounts,
     campaigns,
     overview,
@@ -24,7 +24,7 @@ from airflow_provider_caixin.plugins.page.routes import (
     usage,
 )
 
-STATIC: Final = Path(__file__).parents[1] / "static"
+STATIC: Final = Path(__file__).parent / "static"
 # What a host's own table may say of them makes browsers refuse them.
 _TYPES: Final = {
     ".js": "text/javascript",

@@ -9,7 +9,7 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_caixin.plugins.page.problems import Problem
+from airflow_provider_caixin.page.problems import Problem
 
 # Pictures and videos of templates lie wherever the gateway says, and the browser loads them when asked.
 POLICY: Final = (

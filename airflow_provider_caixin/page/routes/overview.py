@@ -13,11 +13,11 @@ from sqlalchemy.engine import Connection
 from airflow_provider_caixin.ledger import accounts, catalogue, traffic
 from airflow_provider_caixin.ledger.accounts import Account
 from airflow_provider_caixin.ledger.catalogue import Status
-from airflow_provider_caixin.plugins.page.books import BookDep, is_of
-from airflow_provider_caixin.plugins.page.bounded import bounded
-from airflow_provider_caixin.plugins.page.campaigns import Sight
-from airflow_provider_caixin.plugins.page.connections import Known, account_of, connections
-from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
+from airflow_provider_caixin.page.books import BookDep, is_of
+from airflow_provider_caixin.page.bounded import bounded
+from airflow_provider_caixin.page.campaigns import Sight
+from airflow_provider_caixin.page.connections import Known, account_of, connections
+from airflow_provider_caixin.page.rights import Rights, RightsDep
 from airflow_provider_caixin.rules import SendWindow
 from airflow_provider_caixin.rules.window import DAY, seconds_of_day
 

@@ -12,8 +12,8 @@ from fastapi import Depends, Query
 from airflow_provider_caixin.configuration import default_ledger
 from airflow_provider_caixin.ledger import Ledger, LedgerError
 from airflow_provider_caixin.ledgers import EMBEDDED_NAME, open_ledger
-from airflow_provider_caixin.plugins.page.connections import Known, connections
-from airflow_provider_caixin.plugins.page.problems import Problem
+from airflow_provider_caixin.page.connections import Known, connections
+from airflow_provider_caixin.page.problems import Problem
 
 # A changed connection is seen after so long.
 KEPT_FOR: Final = 60.0

@@ -16,14 +16,14 @@ from airflow_provider_caixin.campaign.report import report_pieces
 from airflow_provider_caixin.juhe.codes import describe
 from airflow_provider_caixin.ledger import Ledger, State, catalogue, controls, doubts, messages, traffic
 from airflow_provider_caixin.ledger.catalogue import Status, Summary
-from airflow_provider_caixin.plugins.page import audit
-from airflow_provider_caixin.plugins.page.books import Book, BookDep
-from airflow_provider_caixin.plugins.page.bounded import SECONDS, bounded
-from airflow_provider_caixin.plugins.page.campaigns import Sight
-from airflow_provider_caixin.plugins.page.headers import same_origin
-from airflow_provider_caixin.plugins.page.problems import Problem
-from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
-from airflow_provider_caixin.plugins.page.tallies import tally
+from airflow_provider_caixin.page import audit
+from airflow_provider_caixin.page.books import Book, BookDep
+from airflow_provider_caixin.page.bounded import SECONDS, bounded
+from airflow_provider_caixin.page.campaigns import Sight
+from airflow_provider_caixin.page.headers import same_origin
+from airflow_provider_caixin.page.problems import Problem
+from airflow_provider_caixin.page.rights import Rights, RightsDep
+from airflow_provider_caixin.page.tallies import tally
 
 T = TypeVar("T")
 

@@ -14,13 +14,13 @@ from airflow_provider_caixin.juhe.codes import describe
 from airflow_provider_caixin.ledger import people, suppressions
 from airflow_provider_caixin.ledger.people import Entry
 from airflow_provider_caixin.ledger.schema import REASON_LENGTH
-from airflow_provider_caixin.plugins.page import audit
-from airflow_provider_caixin.plugins.page.books import BookDep
-from airflow_provider_caixin.plugins.page.bounded import bounded
-from airflow_provider_caixin.plugins.page.campaigns import Sight
-from airflow_provider_caixin.plugins.page.headers import same_origin
-from airflow_provider_caixin.plugins.page.problems import Problem
-from airflow_provider_caixin.plugins.page.rights import RightsDep
+from airflow_provider_caixin.page import audit
+from airflow_provider_caixin.page.books import BookDep
+from airflow_provider_caixin.page.bounded import bounded
+from airflow_provider_caixin.page.campaigns import Sight
+from airflow_provider_caixin.page.headers import same_origin
+from airflow_provider_caixin.page.problems import Problem
+from airflow_provider_caixin.page.rights import RightsDep
 
 router = APIRouter(prefix="/person", dependencies=[Depends(same_origin)])
 

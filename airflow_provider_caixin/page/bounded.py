@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from airflow_provider_caixin.ledger import LedgerError
 from airflow_provider_caixin.ledger.campaigns import CampaignPurged, CancelledForGood, NoSuchCampaign
-from airflow_provider_caixin.plugins.page.problems import Kind, Problem, no_such_campaign
+from airflow_provider_caixin.page.problems import Kind, Problem, no_such_campaign
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 from airflow_provider_caixin.configuration import ui_path
 from airflow_provider_caixin.ledger import Ledger, State, catalogue, traffic
 from airflow_provider_caixin.ledger.catalogue import Status, Summary
-from airflow_provider_caixin.plugins.page.problems import no_such_campaign
-from airflow_provider_caixin.plugins.page.rights import Dags, Rights
+from airflow_provider_caixin.page.problems import no_such_campaign
+from airflow_provider_caixin.page.rights import Dags, Rights
 
 _LOOK_BACK: Final = 3 * traffic.MINUTE
 # In less time a rate says nothing yet.

@@ -11,11 +11,11 @@ from fastapi.responses import Response
 from airflow_provider_caixin.campaign.report import csv_pieces
 from airflow_provider_caixin.ledger import traffic
 from airflow_provider_caixin.ledger.traffic import Usage
-from airflow_provider_caixin.plugins.page.books import Book, BookDep
-from airflow_provider_caixin.plugins.page.bounded import bounded
-from airflow_provider_caixin.plugins.page.campaigns import Sight
-from airflow_provider_caixin.plugins.page.problems import Problem
-from airflow_provider_caixin.plugins.page.rights import Rights, RightsDep
+from airflow_provider_caixin.page.books import Book, BookDep
+from airflow_provider_caixin.page.bounded import bounded
+from airflow_provider_caixin.page.campaigns import Sight
+from airflow_provider_caixin.page.problems import Problem
+from airflow_provider_caixin.page.rights import Rights, RightsDep
 from airflow_provider_caixin.rules import start_of
 from airflow_provider_caixin.rules.window import DAY
 

@@ -10,7 +10,7 @@ from airflow.models.log import Log
 from airflow.utils.session import create_session
 
 from airflow_provider_caixin.ledger.catalogue import Summary
-from airflow_provider_caixin.plugins.page.rights import Rights
+from airflow_provider_caixin.page.rights import Rights
 
 log = logging.getLogger(__name__)
 
