@@ -81,7 +81,7 @@ with DAG(
         if result["unknown"]:
             lines.append(f"{result['unknown']} may have got it: the gateway's answer was lost.")
         text = "\n".join(lines)
-        print(text)  # noqa: T201  # a task's log is where people look
+        print(text)  # noqa: T201  # a task's log is where users look
         return text
 
     wait_for_template >> send

@@ -45,7 +45,7 @@ with DAG(
         events = triggering_asset_events[approved] if triggering_asset_events else []
         templates = [event.extra["payload"] for event in events]
         text = "\n".join(f"{one['tpl_id']}: {one['content']}" for one in templates) or "no event"
-        print(text)  # noqa: T201  # a task's log is where people look
+        print(text)  # noqa: T201  # a task's log is where users look
         return text
 
     announce() >> CaixinSendOperator(
