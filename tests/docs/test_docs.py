@@ -15,20 +15,20 @@ from typing import Any, NamedTuple
 import pendulum
 import pytest
 from airflow.sdk import DAG, Asset, Connection, task
-from airflow.sdk.definitions._internal.types import NOTSET
 
 from airflow_provider_caixin import cli
-from airflow_provider_caixin.configuration import CONFIG_OPTIONS
-from airflow_provider_caixin.connection import _EXTRA_FIELDS, CaixinConnection
-from airflow_provider_caixin.ledger import Skip, State
+from airflow_provider_caixin.compat import NOTSET
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
-from airflow_provider_caixin.operators import metrics
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sensors.caixin import CaixinTemplateSensor, CaixinWindowSensor
+from airflow_provider_caixin.session import metrics
+from airflow_provider_caixin.settings.connection import _EXTRA_FIELDS, CaixinConnection
+from airflow_provider_caixin.settings.options import CONFIG_OPTIONS
 from airflow_provider_caixin.timetables.caixin import SendWindowTimetable
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
+from airflow_provider_caixin.vocabulary import SkipReason, State
 from scripts.tables import CHINESE, DOCS, ROOT, written
 
 PAGES = sorted([*DOCS.glob("**/*.md"), *ROOT.glob("*.md")])
@@ -200,7 +200,7 @@ def test_states_and_reasons() -> None:
     words = json.loads((CHINESE.parent / "words.zh.json").read_text(encoding="utf-8"))
     assert {row[0].strip("`") for row in rows("index.md", "States")} == {state.value for state in State}
     reasons = {row[0].strip("`"): row[1] for row in rows("rules.md", "Why somebody was skipped")}
-    assert reasons == {reason.value: words[f"skip.{reason.value}"] for reason in Skip}
+    assert reasons == {reason.value: words[f"skip.{reason.value}"] for reason in SkipReason}
 
 
 def test_metrics() -> None:

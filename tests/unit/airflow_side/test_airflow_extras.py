@@ -169,7 +169,7 @@ def _closed() -> str:
     """Give a window of two hours that is closed now."""
     from datetime import datetime, timedelta
 
-    from airflow_provider_caixin.rules import CHINA
+    from airflow_provider_caixin.china_time import CHINA
 
     hour = (datetime.now(CHINA) + timedelta(hours=3)).hour
     return f"{hour:02}:00-{hour:02}:59"
