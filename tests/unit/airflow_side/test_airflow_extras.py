@@ -22,7 +22,7 @@ from airflow_provider_caixin.juhe import Template
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.operators.links import TemplateMediaLink
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
-from tests.unit.airflow_side.conftest import Connect
+from tests.unit.conftest import Connect
 
 A, B, C = "13912340001", "13912340002", "13912340003"
 BEIJING = "13501000001"

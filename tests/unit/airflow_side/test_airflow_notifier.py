@@ -23,7 +23,7 @@ from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 from airflow_provider_caixin.settings.ledgers import embedded_path, open_ledger
-from tests.unit.airflow_side.conftest import Connect
+from tests.unit.conftest import Connect
 
 A, B = "13912340001", "13912340002"
 DEADLINE = {

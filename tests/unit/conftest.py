@@ -1,4 +1,4 @@
-"""What the tests of the Airflow side share: a ledger for each test, a sandbox and its connection."""
+"""What unit tests share: an Airflow home and a ledger for each test, a sandbox and its connection."""
 
 from __future__ import annotations
 
