@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_caixin.configuration import CONFIG_OPTIONS, OPTION_MEANINGS, SECTION
+from airflow_provider_caixin.settings.options import CONFIG_OPTIONS, OPTION_MEANINGS, SECTION
 
 INTEGRATION = "Caixin (Juhe video SMS)"
 

@@ -20,7 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.audience import ListAudience
-from airflow_provider_caixin.ledger import Ledger, accounts, campaigns, schema
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.sandbox import SandboxServer
 from benchmarks.ledgers import empty_ledger, running
 from benchmarks.resuming import first_new_message, load_and_settle
@@ -66,9 +68,9 @@ def fill(url: URL, messages: int) -> None:
     today = int(time.time())
     engine = sa.create_engine(url)
     with ledger.writing() as connection:
-        account = accounts.find_account(ledger, connection, str(PLAN["account"]))
+        account = account_names.find_account(ledger, connection, str(PLAN["account"]))
         keys = [
-            campaigns.find_campaign(
+            campaign_rows.find_campaign(
                 ledger, connection, f"history-{number}", account, int(PLAN["tpl_id"]), today
             )
             for number in range(CAMPAIGNS)

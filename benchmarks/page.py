@@ -23,7 +23,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from airflow_provider_caixin.ledger import Ledger, Skip, State, accounts, schema, tallies
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import tally as tallies
+from airflow_provider_caixin.vocabulary import SkipReason, State
 from benchmarks.ledgers import DATABASES, empty_ledger, running
 
 MESSAGES, CAMPAIGNS, PEOPLE = 1_000_000, 200, 100_000
@@ -36,11 +39,11 @@ BATCH: Final = 10_000
 FIRST: Final = 13_900_000_000
 LIMIT_MS: Final = 100
 REASONS: Final = (
-    Skip.DUPLICATE,
-    Skip.BLOCKED_REGION,
-    Skip.SUPPRESSED,
-    Skip.FREQUENCY_CAP,
-    Skip.INVALID_NUMBER,
+    SkipReason.DUPLICATE,
+    SkipReason.BLOCKED_REGION,
+    SkipReason.SUPPRESSED,
+    SkipReason.FREQUENCY_CAP,
+    SkipReason.INVALID_NUMBER,
 )
 
 
@@ -55,7 +58,7 @@ def fill(url: URL, messages: int) -> None:
     now = int(time.time())
     sizes = [round(messages * SHARE)] + [round(messages * (1 - SHARE) / (CAMPAIGNS - 1))] * (CAMPAIGNS - 1)
     with ledger.writing() as connection:
-        account = accounts.find_account(ledger, connection, "benchmark")
+        account = account_names.find_account(ledger, connection, "benchmark")
     for number, size in enumerate(sizes):
         began = now - 86_400 * DAYS * (CAMPAIGNS - number) // CAMPAIGNS
         name = f"campaign-{number}"

@@ -12,8 +12,9 @@ from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, CampaignStopped
-from airflow_provider_caixin.ledger import Ledger, State, schema
+from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.vocabulary import State
 from benchmarks.sender import PLAN, campaign_on
 
 SOURCE = "benchmark"

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from airflow_provider_caixin.audience import mask
-from airflow_provider_caixin.ledger import Ledger, State, schema
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.vocabulary import State
 from scripts.throwaway import EXAMPLE_DAGS, ROOT, Home, duration, shown, tail, unwind_when_told
 
 DAG_ID = "caixin_campaign"

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from airflow_provider_caixin.configuration import CONFIG_OPTIONS, SECTION
 from airflow_provider_caixin.juhe.codes import CODES
 from airflow_provider_caixin.sandbox.magic import MAGIC, magic_mobile
+from airflow_provider_caixin.settings.options import CONFIG_OPTIONS, SECTION
 
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"

@@ -20,9 +20,8 @@ os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="caixin-airflow-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
 
+from airflow_provider_caixin.china_time import DAY_SECONDS, china_midnight
 from airflow_provider_caixin.ledger import Ledger
-from airflow_provider_caixin.rules import china_midnight
-from airflow_provider_caixin.rules.window import DAY
 
 if TYPE_CHECKING:
     from tests.system.live import Live
@@ -70,7 +69,7 @@ def mysql() -> URL:
 @pytest.fixture(autouse=True)
 def _not_at_midnight() -> None:
     """Begin no test in the seconds around China's midnight in which nothing leaves: some tests have little patience."""
-    since = (time.time() - china_midnight(time.time()) + 30.0) % DAY
+    since = (time.time() - china_midnight(time.time()) + 30.0) % DAY_SECONDS
     if since < 32.5:
         time.sleep(32.5 - since)
 
@@ -78,7 +77,7 @@ def _not_at_midnight() -> None:
 @pytest.fixture
 def one_china_day() -> None:
     """Let a test of caps begin and end on one day in China: it waits where midnight is less than a minute away."""
-    left = china_midnight(time.time()) + DAY - time.time()
+    left = china_midnight(time.time()) + DAY_SECONDS - time.time()
     if left < 60:
         time.sleep(left + 1)
 

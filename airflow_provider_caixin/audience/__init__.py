@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from airflow_provider_caixin.audience.classifier import Classifier
-from airflow_provider_caixin.audience.exceptions import AudienceError
+from airflow_provider_caixin.audience.errors import AudienceError
 from airflow_provider_caixin.audience.numbers import mask, normalise, without_numbers
-from airflow_provider_caixin.audience.queries import QueryAudience, digest_of
-from airflow_provider_caixin.audience.readable import readable
-from airflow_provider_caixin.audience.remains import numbers_in
 from airflow_provider_caixin.audience.segments import Segments
-from airflow_provider_caixin.audience.sources import Audience, FileAudience, ListAudience, audience_from
+from airflow_provider_caixin.audience.sources.audience import Audience
+from airflow_provider_caixin.audience.sources.files import FileAudience
+from airflow_provider_caixin.audience.sources.lists import ListAudience, audience_from
+from airflow_provider_caixin.audience.sources.readable import readable
+from airflow_provider_caixin.audience.sources.remnants import numbers_in
+from airflow_provider_caixin.audience.sources.rows import QueryAudience, digest_of
 
 __all__ = [
     "Audience",

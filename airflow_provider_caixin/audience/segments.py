@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_caixin.audience.exceptions import AudienceError
+from airflow_provider_caixin.audience.errors import AudienceError
 from airflow_provider_caixin.audience.prefixes import FIRST_SEGMENT, SEGMENTS
 
 if TYPE_CHECKING:

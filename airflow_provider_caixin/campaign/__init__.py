@@ -6,7 +6,7 @@ from airflow_provider_caixin.campaign.beginning import is_new, loaded, refuse_ex
 from airflow_provider_caixin.campaign.campaign import Campaign
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.dry_run import dry_run
-from airflow_provider_caixin.campaign.exceptions import (
+from airflow_provider_caixin.campaign.errors import (
     AudienceChanged,
     CampaignCancelled,
     CampaignError,
@@ -23,7 +23,7 @@ from airflow_provider_caixin.campaign.exceptions import (
     StoppedInSilence,
 )
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.campaign.suppression import (
+from airflow_provider_caixin.campaign.suppression_list import (
     DamagedRows,
     check_suppressions,
     import_suppressions,

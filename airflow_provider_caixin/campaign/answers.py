@@ -14,8 +14,8 @@ from airflow_provider_caixin.juhe import (
     RateLimited,
     RecipientRejected,
 )
-from airflow_provider_caixin.ledger.messages import Settlement
-from airflow_provider_caixin.ledger.schema import State
+from airflow_provider_caixin.ledger.queue.settle import Settlement
+from airflow_provider_caixin.vocabulary import State
 
 BUSY_DELAYS: Final = (10.0, 30.0, 90.0)
 RATE_DELAY: Final = 1.0

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.campaign.exceptions import CampaignFatal
+from airflow_provider_caixin.campaign.errors import CampaignFatal
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.ledger import Ledger, accounts, campaigns, loads
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import load as load_rows
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 
 
 def is_new(ledger: Ledger, plan: Plan) -> bool:
@@ -57,7 +60,8 @@ def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
             return Loaded()
         first_at = CampaignRow.read(connection, key).loaded_at
         return Loaded(
-            first_at, any(loads.is_of(source, loader) for source in loads.complete(connection, key))
+            first_at,
+            any(load_rows.is_of(source, loader) for source in load_rows.complete_sources(connection, key)),
         )
 
 
@@ -87,8 +91,8 @@ def refuse_expired(plan: Plan, now: float, first_at: float | None = None, *, wai
 
 
 def _key_of(connection: Connection, plan: Plan) -> int | None:
-    account = accounts.resolve_account(connection, plan.account, plan.account_key)
-    return campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
+    account = account_names.resolve_account(connection, plan.account, plan.account_key)
+    return campaign_rows.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
 
 
 def _moment(seconds: float) -> str:

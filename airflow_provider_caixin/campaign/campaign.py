@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.audience import Audience, AudienceError, readable
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
-from airflow_provider_caixin.campaign.exceptions import (
+from airflow_provider_caixin.campaign.dispatcher import Dispatcher
+from airflow_provider_caixin.campaign.errors import (
     AudienceChanged,
     CampaignCancelled,
     CampaignPaused,
@@ -26,25 +27,24 @@ from airflow_provider_caixin.campaign.exceptions import (
 )
 from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.campaign.reopening import reopen_skipped
+from airflow_provider_caixin.campaign.reopen import reopen_skipped
 from airflow_provider_caixin.campaign.report import write_report
-from airflow_provider_caixin.campaign.run import Run
 from airflow_provider_caixin.campaign.senders import Client
-from airflow_provider_caixin.ledger import Ledger, Skip, State, accounts, campaigns, messages, tallies
-from airflow_provider_caixin.ledger.campaigns import CampaignRow, Origin
-from airflow_provider_caixin.ledger.loads import (
-    Change,
-    LoadGivenUp,
-    LoadUnwanted,
-    Revision,
-    is_known,
-    is_of,
-    load_audience,
-    skipped_by_load,
-    was_loaded,
-)
-from airflow_provider_caixin.ledger.messages import Drawn
-from airflow_provider_caixin.rules import CHINA, CLOSING_GUARD
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.errors import LoadGivenUp
+from airflow_provider_caixin.ledger.queue import history
+from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.load import Change, LoadUnwanted, Revision, load_audience
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
+from airflow_provider_caixin.ledger.rows import tally as tallies
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, Origin
+from airflow_provider_caixin.ledger.rows.load import is_known, is_of, skipped_by_load, was_loaded
+from airflow_provider_caixin.ledger.views import reports
+from airflow_provider_caixin.rules import CLOSING_GUARD
+from airflow_provider_caixin.vocabulary import SkipReason, State
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +96,11 @@ class Campaign:
         self._lease = lease
         self._senders = senders
         with ledger.writing() as connection:
-            account = accounts.open_account(ledger, connection, plan.account, plan.account_key)
-            self._key = campaigns.find_campaign(
+            account = account_names.open_account(ledger, connection, plan.account, plan.account_key)
+            self._key = campaign_rows.find_campaign(
                 ledger, connection, plan.campaign_id, account, plan.tpl_id, clock()
             )
-            campaigns.note_run(connection, self._key, origin, plan.rate, plan.loosened)
+            campaign_rows.note_run(connection, self._key, origin, plan.rate, plan.loosened)
 
     def load(
         self,
@@ -154,7 +154,7 @@ class Campaign:
 
         def judged() -> Iterable[tuple[str, str | None]]:
             # Also before: what these rules skip is adopted as it is by a later load when this one is broken off.
-            campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
+            campaign_rows.note_classifier(self._ledger, self._key, classifier.fingerprint)
             return readable(classifier.classify(audience), audience, warn=True)
 
         def is_same(loaded: str) -> bool:
@@ -190,7 +190,7 @@ class Campaign:
             with self._ledger.reading() as connection:
                 skipped = skipped_by_load(connection, self._key, name)
             self.outcomes.update({(State.SKIPPED, reason): number for reason, number in skipped.items()})
-            campaigns.note_classifier(self._ledger, self._key, classifier.fingerprint)
+            campaign_rows.note_classifier(self._ledger, self._key, classifier.fingerprint)
             log.info(
                 "Audience loaded in %.1f s; %d numbers are in segments that the data does not know and count as allowed.",
                 time.monotonic() - began,
@@ -258,10 +258,10 @@ class Campaign:
         """
         self._refuse_if_stopped()
         with self._ledger.reading() as connection:
-            accounts.refuse_if_separated(connection, self._key, self.plan.account_key)
+            account_names.refuse_if_separated(connection, self._key, self.plan.account_key)
         reopen_skipped(self._ledger, self.plan, self._key)
         self._forecast()
-        run = Run(
+        run = Dispatcher(
             self.plan,
             self._ledger,
             self._client,
@@ -285,17 +285,17 @@ class Campaign:
         with self._ledger.reading() as connection:
             counts.add(tallies.tally(connection, self._key, self._ledger.now(connection)))
             if counts.total == counts.sent == 1:
-                counts.sid = messages.sid_of_only(connection, self._key)
+                counts.sid = reports.read_only_sid(connection, self._key)
         return counts
 
-    def skip_rest(self, reason: Skip | str) -> None:
+    def skip_rest(self, reason: SkipReason | str) -> None:
         """
         Skip what is pending.
 
         :param reason: the skip reason.
         """
-        skip = Skip(reason)
-        self.outcomes[State.SKIPPED, skip.value] += messages.skip_pending(self._ledger, self._key, skip)
+        skip = SkipReason(reason)
+        self.outcomes[State.SKIPPED, skip.value] += recipient_rows.skip_pending(self._ledger, self._key, skip)
 
     def check_ratio(self) -> None:
         """
@@ -318,7 +318,7 @@ class Campaign:
         :param file: open for text with ``newline=""``.
         """
         with self._ledger.reading() as connection:
-            write_report(file, messages.report(connection, self._key, self._ledger.now(connection)))
+            write_report(file, reports.read_report(connection, self._key, self._ledger.now(connection)))
 
     # ------------------------------------------------------------------ the start of a run
 
@@ -326,7 +326,7 @@ class Campaign:
         with self._ledger.reading() as connection:
             row = CampaignRow.read(connection, self._key)
         if row.cancelled:
-            self.skip_rest(Skip.CANCELLED)
+            self.skip_rest(SkipReason.CANCELLED)
             raise CampaignCancelled(f"Campaign {self.plan.campaign_id!r} was cancelled.")
         if row.paused:
             raise CampaignPaused(f"Campaign {self.plan.campaign_id!r} is paused.")
@@ -335,7 +335,7 @@ class Campaign:
         """Say how long the run will take and what of it falls behind today's closing."""
         with self._ledger.reading() as connection:
             row = CampaignRow.read(connection, self._key)
-            had, looked_at = messages.had_template(connection, self._key, row.account, self.plan.tpl_id)
+            had, looked_at = history.count_had_template(connection, self._key, row.account, self.plan.tpl_id)
         pending = row.counts[State.PENDING]
         seconds = pending / self.plan.rate
         log.info(

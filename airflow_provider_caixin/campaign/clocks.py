@@ -10,8 +10,9 @@ from typing import Final
 
 import pendulum
 
-from airflow_provider_caixin.campaign.exceptions import ClocksApart
-from airflow_provider_caixin.rules import CHINA, OPENING_GUARD
+from airflow_provider_caixin.campaign.errors import ClocksApart
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.rules import OPENING_GUARD
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_caixin.ledger.schema import State
+from airflow_provider_caixin.vocabulary import State
 
 Outcome = tuple[State, str]
 """What became of a recipient: the state, and of a rejected one the code, of a skipped one the reason."""

@@ -15,14 +15,21 @@ from airflow_provider_caixin.audience import Audience, readable
 from airflow_provider_caixin.campaign.counts import Counts
 from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.campaign.reopening import looked_at_again
-from airflow_provider_caixin.ledger import Ledger, Skip, State, accounts, campaigns, messages, tallies
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import sorted_audience
-from airflow_provider_caixin.ledger.messages import Drawn, ReportRow
+from airflow_provider_caixin.campaign.reopen import looked_at_again
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.queue import draw as drawing
+from airflow_provider_caixin.ledger.queue import history
+from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.sorting import sorted_audience
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import tally as tallies
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
+from airflow_provider_caixin.ledger.views.reports import ReportRow
+from airflow_provider_caixin.vocabulary import SkipReason, State
 
 _BATCH: Final = 1_000
-_LEFT_OVER: Final = (Skip.OVER_BUDGET, Skip.WINDOW_CLOSED)
+_LEFT_OVER: Final = (SkipReason.OVER_BUDGET, SkipReason.WINDOW_CLOSED)
 
 Tell = Callable[[ReportRow], None]
 
@@ -49,21 +56,21 @@ def dry_run(
     :raises AudienceError: the audience cannot be read, or has rows and not one of them is a number.
     """
     counts = Counts(plan.campaign_id, plan.tpl_id)
-    over: Skip | None = None
+    over: SkipReason | None = None
     begun_at = clock()
     with ledger.reading() as connection:
-        account = accounts.resolve_account(connection, plan.account, plan.account_key)
-        campaign = campaigns.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
+        account = account_names.resolve_account(connection, plan.account, plan.account_key)
+        campaign = campaign_rows.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
         passed, spent = 0, 0
         earlier = _Earlier(connection, campaign, account, plan.tpl_id)
         if campaign is not None:
             row = CampaignRow.read(connection, campaign)
             begun_at = row.loaded_at or row.created_at
-            over = Skip.CANCELLED if row.cancelled else None
+            over = SkipReason.CANCELLED if row.cancelled else None
             passed, spent = _existing(connection, ledger, plan, row, counts, earlier)
         expires = plan.expiry(begun_at)
         if over is None and expires is not None and clock() >= expires:
-            over = Skip.EXPIRED
+            over = SkipReason.EXPIRED
         judged = readable(plan.classifier.classify(audience), audience)
         with closing(sorted_audience(judged)) as rows:
             for batch in _batches(rows):
@@ -74,7 +81,7 @@ def dry_run(
         room = 0
     counts.would_send = min(passed, room)
     if passed > room:
-        counts.skipped[over or Skip.OVER_BUDGET] += passed - room
+        counts.skipped[over or SkipReason.OVER_BUDGET] += passed - room
     return counts
 
 
@@ -93,10 +100,10 @@ class _Earlier:
     ) -> None:
         self.had = self.looked_at = 0
         self._connection = connection
-        self._left = messages.LOOK_SECONDS
+        self._left = history.LOOK_SECONDS
         self._campaigns: list[int] = []
         if account is not None:
-            self._campaigns = messages.campaigns_with_template(connection, campaign, account, tpl_id)
+            self._campaigns = history.campaigns_with_template(connection, campaign, account, tpl_id)
 
     def look(self, recipients: Sequence[Drawn]) -> None:
         """Look at recipients who would get the message."""
@@ -108,7 +115,7 @@ class _Earlier:
         began = time.monotonic()
         for start in range(0, len(recipients), _BATCH):
             numbers = [one.number for one in recipients[start : start + _BATCH]]
-            self.had += len(messages.who_got_it(self._connection, self._campaigns, numbers))
+            self.had += len(history.who_got_it(self._connection, self._campaigns, numbers))
         self._left -= time.monotonic() - began
 
 
@@ -131,7 +138,7 @@ def _count(
     """Count the rows that the campaign does not have yet; return how many would be sent."""
     known: set[tuple[str, int]] = set()
     if campaign is not None:
-        known = messages.known_keys(connection, campaign, [row["number"] for row in batch])
+        known = drawing.known_keys(connection, campaign, [row["number"] for row in batch])
     new = [row for row in batch if (row["number"], row["occurrence"]) not in known]
     for row in new:
         if row["reason"]:
@@ -169,11 +176,11 @@ def _existing(
     counts.skipped = Counter(
         {reason: n for reason, n in before.skipped.items() if reason not in {*again, *_LEFT_OVER}}
     )
-    counts.skipped[Skip.DUPLICATE] += before.sent + in_the_air
+    counts.skipped[SkipReason.DUPLICATE] += before.sent + in_the_air
     passed = 0
     for batches in (
-        messages.pending_batches(connection, row.id),
-        messages.skipped_batches(connection, row.id, [*again, *_LEFT_OVER]),
+        drawing.pending_batches(connection, row.id),
+        drawing.skipped_batches(connection, row.id, [*again, *_LEFT_OVER]),
     ):
         for batch in batches:
             judgement = judge(connection, plan, row.account, batch, ledger.now(connection))

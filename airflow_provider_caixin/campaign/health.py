@@ -7,12 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from airflow_provider_caixin.campaign.answers import (
-    BUSY_DELAYS,
-    Answer,
-    is_channel_failure,
-)
-from airflow_provider_caixin.campaign.exceptions import (
+from airflow_provider_caixin.campaign.answers import BUSY_DELAYS, Answer, is_channel_failure
+from airflow_provider_caixin.campaign.errors import (
     CampaignError,
     CampaignFatal,
     CampaignInterrupted,
@@ -28,8 +24,8 @@ from airflow_provider_caixin.juhe import (
     RateLimited,
     WrongEndpoint,
 )
-from airflow_provider_caixin.ledger import State
-from airflow_provider_caixin.ledger.messages import Settlement
+from airflow_provider_caixin.ledger.queue.settle import Settlement
+from airflow_provider_caixin.vocabulary import State
 
 FAILING_FOR: Final = 30.0
 SLOWEST_FOR: Final = 300.0

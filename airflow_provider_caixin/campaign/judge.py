@@ -10,16 +10,18 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.ledger import leases, messages
-from airflow_provider_caixin.ledger.messages import Drawn, Message
-from airflow_provider_caixin.ledger.schema import Skip, State
+from airflow_provider_caixin.ledger.queue import history
+from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.history import Attempt
+from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.vocabulary import SkipReason, State
 
 RULES: Final = (
-    Skip.NOT_CHINA_MOBILE,
-    Skip.VIRTUAL_OPERATOR,
-    Skip.BLOCKED_REGION,
-    Skip.SUPPRESSED,
-    Skip.FREQUENCY_CAP,
+    SkipReason.NOT_CHINA_MOBILE,
+    SkipReason.VIRTUAL_OPERATOR,
+    SkipReason.BLOCKED_REGION,
+    SkipReason.SUPPRESSED,
+    SkipReason.FREQUENCY_CAP,
 )
 REMEMBERED: Final = RULES[3:]
 
@@ -36,7 +38,7 @@ class Judgement:
 
     passed: list[Drawn] = field(default_factory=list)
     waiting: list[Drawn] = field(default_factory=list)
-    skipped: dict[Skip, list[Drawn]] = field(default_factory=lambda: defaultdict(list))
+    skipped: dict[SkipReason, list[Drawn]] = field(default_factory=lambda: defaultdict(list))
 
 
 def judge(
@@ -58,20 +60,20 @@ def judge(
     if not rows:
         return judgement
     numbers = [row.number for row in rows]
-    never = messages.suppressed(connection, numbers)
-    earlier: dict[str, list[Message]] = {}
+    never = history.find_suppressed(connection, numbers)
+    earlier: dict[str, list[Attempt]] = {}
     if plan.cap is not None and account is not None:
-        earlier = messages.history(connection, account, numbers, plan.cap.since(now))
+        earlier = history.find_attempts(connection, account, numbers, plan.cap.since(now))
     for row in rows:
         reason = plan.classifier.reason(row.number)
         if reason is not None:
-            judgement.skipped[Skip(reason)].append(row)
+            judgement.skipped[SkipReason(reason)].append(row)
         elif row.number in never or row.number in plan.suppressed:
-            judgement.skipped[Skip.SUPPRESSED].append(row)
+            judgement.skipped[SkipReason.SUPPRESSED].append(row)
         elif plan.cap is not None and row.number in earlier:
             settled, in_the_air = _moments((one for one in earlier[row.number] if one.id != row.id), now)
             if not plan.cap.allows(now, settled):
-                judgement.skipped[Skip.FREQUENCY_CAP].append(row)
+                judgement.skipped[SkipReason.FREQUENCY_CAP].append(row)
             elif not plan.cap.allows(now, settled + in_the_air):
                 judgement.waiting.append(row)
             else:
@@ -81,12 +83,12 @@ def judge(
     return judgement
 
 
-def _moments(others: Iterable[Message], now: float) -> tuple[list[float], list[float]]:
+def _moments(others: Iterable[Attempt], now: float) -> tuple[list[float], list[float]]:
     """Give when messages left that count, and when those leave of which it is not known yet."""
     settled: list[float] = []
     in_the_air: list[float] = []
     for message in others:
-        flies = message.state == State.IN_FLIGHT and not leases.has_ended(message.due, now)
+        flies = message.state == State.IN_FLIGHT and not lease_rows.has_ended(message.due, now)
         (in_the_air if flies else settled).append(message.sent_at)
         # Of one that was not sent a second time after all both say the same.
         if message.doubt_at is not None and message.doubt_at != message.sent_at:

@@ -9,17 +9,9 @@ from typing import Final, Literal
 import pendulum
 
 from airflow_provider_caixin.audience import Classifier
-from airflow_provider_caixin.ledger.accounts import AccountKey
-from airflow_provider_caixin.rules import (
-    CHINA,
-    DEFAULT_RATE,
-    GATEWAY_RATE,
-    OPENING_GUARD,
-    FrequencyCap,
-    SendWindow,
-    china_midnight,
-    in_china,
-)
+from airflow_provider_caixin.china_time import CHINA, china_midnight, in_china
+from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.rules import DEFAULT_RATE, GATEWAY_RATE, OPENING_GUARD, FrequencyCap, SendWindow
 
 _ANY_TIME: Final = SendWindow("00:00-24:00")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import IO, Final
 
-from airflow_provider_caixin.ledger.messages import ReportRow
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.ledger.views.reports import ReportRow
 
 COLUMNS: Final = ReportRow._fields
 # Lines of one piece of a stream.

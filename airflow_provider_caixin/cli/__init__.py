@@ -88,6 +88,6 @@ def _action(target: str) -> Callable[[argparse.Namespace], None]:
 
 
 def _run(target: str, args: argparse.Namespace) -> int:
-    from airflow_provider_caixin.cli.shell import run
+    from airflow_provider_caixin.cli.terminal import run
 
     return run(target, args)

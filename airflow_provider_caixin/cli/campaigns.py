@@ -8,12 +8,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_caixin.campaign.report import report_pieces
+from airflow_provider_caixin.cli.opening import known_campaign, open_book
 from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
-from airflow_provider_caixin.cli.places import known_campaign, open_book
-from airflow_provider_caixin.cli.shell import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
 from airflow_provider_caixin.juhe.codes import describe
-from airflow_provider_caixin.ledger import Ledger, State, catalogue, controls, messages, tallies
-from airflow_provider_caixin.ledger.catalogue import Status, Summary
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.admin import controls
+from airflow_provider_caixin.ledger.rows import tally as tallies
+from airflow_provider_caixin.ledger.views import campaigns as campaign_views
+from airflow_provider_caixin.ledger.views import reports
+from airflow_provider_caixin.ledger.views.campaigns import Summary
+from airflow_provider_caixin.vocabulary import State, Status
 
 
 def campaigns(args: argparse.Namespace) -> Exit:
@@ -24,7 +29,7 @@ def campaigns(args: argparse.Namespace) -> Exit:
     """
     with open_book(args) as ledger, Busy("Reading the campaigns"), ledger.reading() as connection:
         now = ledger.now(connection)
-        found = catalogue.campaigns(
+        found = campaign_views.campaigns(
             connection,
             now,
             search=args.search,
@@ -149,7 +154,7 @@ def report(args: argparse.Namespace) -> Exit:
     """
     written = 0
 
-    def counted(rows: Iterator[messages.ReportRow]) -> Iterator[messages.ReportRow]:
+    def counted(rows: Iterator[reports.ReportRow]) -> Iterator[reports.ReportRow]:
         nonlocal written
         for written, row in enumerate(rows, 1):  # noqa: B007
             yield row
@@ -163,7 +168,7 @@ def report(args: argparse.Namespace) -> Exit:
                 Exit.FAILED,
             )
         state = State(args.state) if args.state else None
-        rows = messages.report(connection, one.key, now, state=state, reason=args.reason)
+        rows = reports.read_report(connection, one.key, now, state=state, reason=args.reason)
         with csv_file(args.file) as file:
             file.writelines(report_pieces(counted(busy.count(rows, "recipients written"))))
     if args.file:

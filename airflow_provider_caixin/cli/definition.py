@@ -162,7 +162,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     Command(
         "check",
         "say what would happen to an audience now, by reason; nothing is sent or kept",
-        "sending:check",
+        "send:check",
         (
             Option("audience", nargs="+", metavar="AUDIENCE", help="a .txt or .csv (also .gz), or numbers"),
             Option("--tpl-id", metavar="ID", help="the template, to say who had it already"),
@@ -173,7 +173,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     Command(
         "send",
         "send a template to an audience, through the same rules and ledger as the operator",
-        "sending:send",
+        "send:send",
         (
             Option("audience", nargs="+", metavar="AUDIENCE", help="a .txt or .csv (also .gz), or numbers"),
             Option("--tpl-id", required=True, metavar="ID", help="the template"),
@@ -266,26 +266,28 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
         "account",
         "look at accounts, stop them, limit them",
         (
-            Command("list", "list the ledger's accounts", "books:accounts", _SHOW),
-            Command("show", "show one account", "books:show_account", (_ACCOUNT, *_SHOW)),
-            Command("pause", "pause all campaigns of an account", "books:pause_account", (_ACCOUNT, *_PLACE)),
-            Command("resume", "let them go on", "books:resume_account", (_ACCOUNT, *_PLACE)),
+            Command("list", "list the ledger's accounts", "ledger:accounts", _SHOW),
+            Command("show", "show one account", "ledger:show_account", (_ACCOUNT, *_SHOW)),
+            Command(
+                "pause", "pause all campaigns of an account", "ledger:pause_account", (_ACCOUNT, *_PLACE)
+            ),
+            Command("resume", "let them go on", "ledger:resume_account", (_ACCOUNT, *_PLACE)),
             Command(
                 "rename",
                 "give an account another name, history and all, or merge it into the one of that name",
-                "books:rename_account",
+                "ledger:rename_account",
                 (Option("new", metavar="NEW_NAME", help="the name to take"), _ACCOUNT, _YES, *_PLACE),
             ),
             Command(
                 "separate",
                 "give a connection's AppKey an account of its own",
-                "books:separate_account",
+                "ledger:separate_account",
                 (Option("new", metavar="NEW_NAME", help="the new account's name"), _YES, *_PLACE),
             ),
             Command(
                 "limit",
                 "set how many messages it may send in a China day, also for campaigns that run",
-                "books:limit_account",
+                "ledger:limit_account",
                 (
                     Option(
                         "limit",
@@ -305,7 +307,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             Command(
                 "show",
                 "list every message to a number, and say whether it is suppressed",
-                "people:show_number",
+                "suppress:show_number",
                 (Option("number", metavar="NUMBER", help="such as 13800138000"), *_SHOW),
             ),
         ),
@@ -313,7 +315,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     Command(
         "usage",
         "add up what was billed and what may have been, by China days",
-        "books:usage",
+        "ledger:usage",
         (
             Option(
                 "--from", dest="first", type=_day, metavar="DAY", help="first day (the first of this month)"
@@ -333,7 +335,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             Command(
                 "list",
                 "list the campaigns with doubts, or the recipients in doubt of one",
-                "doubts:list_doubts",
+                "unknown:list_doubts",
                 (
                     Option("campaign_id", nargs="?", metavar="CAMPAIGN_ID", help="one campaign (all)"),
                     Option("--full", action="store_true", help="with full numbers"),
@@ -344,7 +346,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             Command(
                 "resolve",
                 "say what became of them, after the gateway's people or the bill have told",
-                "doubts:resolve",
+                "unknown:resolve",
                 (
                     _CAMPAIGN,
                     Option("--numbers", nargs="+", default=(), metavar="NUMBER", help="these"),
@@ -367,12 +369,12 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
         "suppress",
         "the suppression list: people who must never get a message",
         (
-            Command("add", "put numbers on the list", "people:add", (_NUMBERS, _REASON, *_PLACE)),
-            Command("remove", "take numbers off the list", "people:remove", (_NUMBERS, _YES, *_PLACE)),
+            Command("add", "put numbers on the list", "suppress:add", (_NUMBERS, _REASON, *_PLACE)),
+            Command("remove", "take numbers off the list", "suppress:remove", (_NUMBERS, _YES, *_PLACE)),
             Command(
                 "import",
                 "put all numbers of a file on the list",
-                "people:import_file",
+                "suppress:import_file",
                 (
                     Option("file", metavar="FILE", help=".txt or .csv, also .gz"),
                     Option(
@@ -387,7 +389,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             Command(
                 "list",
                 "list them, with full numbers",
-                "people:list_suppressed",
+                "suppress:list_suppressed",
                 (
                     Option("--most", type=_whole(1), default=1000, metavar="N", help="how many (1000)"),
                     Option("--file", metavar="FILE", help="write all of them as CSV, which import takes"),
@@ -400,12 +402,12 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
         "ledger",
         "look after the ledger",
         (
-            Command("info", "say what it is and holds", "books:info", _SHOW),
-            Command("check", "count everything anew and say what disagrees", "books:check", _PLACE),
+            Command("info", "say what it is and holds", "ledger:info", _SHOW),
+            Command("check", "count everything anew and say what disagrees", "ledger:check", _PLACE),
             Command(
                 "purge",
                 "forget the recipients of finished campaigns; counts, ids and suppressions stay",
-                "books:purge",
+                "ledger:purge",
                 (
                     Option(
                         "--older-than",
@@ -426,7 +428,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             Command(
                 "restored",
                 "after a backup came back: doubt what it would still send",
-                "books:restored",
+                "ledger:restored",
                 (_YES, *_PLACE),
             ),
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from airflow_provider_caixin.cli.shell import Busy, Exit, say
+from airflow_provider_caixin.cli.terminal import Busy, Exit, say
 
 
 def templates(args: argparse.Namespace) -> Exit:
@@ -13,8 +13,8 @@ def templates(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
+    from airflow_provider_caixin.cli.opening import open_hook
     from airflow_provider_caixin.cli.output import show
-    from airflow_provider_caixin.cli.places import open_hook
 
     with open_hook(args) as hook, Busy("Asking the gateway for the templates"):
         found = hook.get_templates()

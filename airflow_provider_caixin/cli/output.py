@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from airflow_provider_caixin.cli.shell import usage
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.cli.terminal import usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,8 +88,8 @@ def csv_file(path: str | None) -> Iterator[IO[str]]:
     if path is None:
         yield sys.stdout
         return
-    from airflow_provider_caixin.operators.arguments import object_path
-    from airflow_provider_caixin.operators.report_file import ReportFile
+    from airflow_provider_caixin.session.arguments import object_path
+    from airflow_provider_caixin.session.report_file import ReportFile
 
     with usage():
         target = ReportFile(object_path(path), "file")

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.operators.rendered import Argument, uncovered
+from airflow_provider_caixin.session.masking import Argument, uncovered
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

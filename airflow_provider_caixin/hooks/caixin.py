@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
-from airflow_provider_caixin.connection import CaixinConnection
+from airflow_provider_caixin.settings.connection import CaixinConnection
+from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.juhe import JuheClient, Template

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_caixin.juhe.client import JuheClient
 from airflow_provider_caixin.juhe.codes import CODES, Code, Kind, describe
-from airflow_provider_caixin.juhe.exceptions import (
+from airflow_provider_caixin.juhe.errors import (
     AccountRefused,
     CaixinError,
     ChannelBusy,

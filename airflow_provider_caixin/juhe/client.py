@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from airflow_provider_caixin.juhe.envelope import Envelope, integer, printable
-from airflow_provider_caixin.juhe.exceptions import GatewayError, NotReached, OutcomeUnknown, WrongEndpoint
+from airflow_provider_caixin.juhe.errors import GatewayError, NotReached, OutcomeUnknown, WrongEndpoint
 from airflow_provider_caixin.juhe.template import Template
 from airflow_provider_caixin.juhe.transport import Answer, Transport
 

@@ -37,7 +37,7 @@ from urllib3.util.proxy import connection_requires_http_tunnel
 from urllib3.util.ssl_ import create_urllib3_context
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from airflow_provider_caixin.juhe.exceptions import NotPosted, NotReached, OutcomeUnknown, WrongEndpoint
+from airflow_provider_caixin.juhe.errors import NotPosted, NotReached, OutcomeUnknown, WrongEndpoint
 
 if TYPE_CHECKING:
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool

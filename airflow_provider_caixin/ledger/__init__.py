@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_caixin.ledger.campaigns import CampaignMismatch
-from airflow_provider_caixin.ledger.database import Ledger, LedgerError, LedgerUnavailable
-from airflow_provider_caixin.ledger.schema import Skip, State
+from airflow_provider_caixin.ledger.database import Ledger
+from airflow_provider_caixin.ledger.errors import CampaignMismatch, LedgerError, LedgerUnavailable
 
-__all__ = ["CampaignMismatch", "Ledger", "LedgerError", "LedgerUnavailable", "Skip", "State"]
+__all__ = ["CampaignMismatch", "Ledger", "LedgerError", "LedgerUnavailable"]

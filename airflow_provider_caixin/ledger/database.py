@@ -19,10 +19,11 @@ from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
 
-from airflow_provider_caixin.ledger import places, schema
+from airflow_provider_caixin.ledger import files, schema
 from airflow_provider_caixin.ledger.engines import MAKER, READER, WRITER, Limits, engine_for
+from airflow_provider_caixin.ledger.errors import LedgerError, LedgerUnavailable
+from airflow_provider_caixin.ledger.migrations import STEPS
 from airflow_provider_caixin.ledger.sessions import ReadOnly, Unfit
-from airflow_provider_caixin.ledger.upgrades import STEPS
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,6 @@ _MAKING: Final = {
     "postgresql": "SELECT pg_advisory_xact_lock(236300) IS NOT NULL",
     "mysql": f"SELECT GET_LOCK(CONCAT('caixin_ledger_', MD5(DATABASE())), {MAKER.lock})",
 }
-
-
-class LedgerError(Exception):
-    """Something about the ledger that a person has to mend."""
-
-
-class LedgerUnavailable(LedgerError):
-    """The ledger did not take a transaction: locked for over 5 s, gone, or out of space. It may come back."""
 
 
 class Ledger:
@@ -185,7 +178,7 @@ class Ledger:
             raise self._unfit(str(error)) from None
         except (exc.DBAPIError, exc.TimeoutError) as error:
             file = self._url.database if self._url.get_backend_name() == "sqlite" else None
-            if file and (why := places.refusal(Path(file))):
+            if file and (why := files.refusal(Path(file))):
                 raise self._unfit(
                     f"The ledger's file {file} cannot be used: {why}. Run all of Airflow's processes as one user, or give "
                     "this one the right to write there."

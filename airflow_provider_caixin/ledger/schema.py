@@ -10,10 +10,11 @@ compares case-sensitively and can index.
 from __future__ import annotations
 
 import hashlib
-from enum import StrEnum
 from typing import Any, Final
 
 import sqlalchemy as sa
+
+from airflow_provider_caixin.vocabulary import State
 
 SCHEMA_VERSION: Final = 5
 RAW_TEXT_LENGTH: Final = 64
@@ -22,33 +23,6 @@ REASON_LENGTH: Final = 200
 NAME_LENGTH: Final = 250
 # No delay and no lease is longer; a moment further ahead was written before the clock went back.
 FAR_AHEAD: Final = 600.0
-
-
-class State(StrEnum):
-    """What became of a recipient. A recipient is in exactly one of these states."""
-
-    PENDING = "pending"
-    IN_FLIGHT = "in_flight"
-    SENT = "sent"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-    SKIPPED = "skipped"
-
-
-class Skip(StrEnum):
-    """Why a recipient gets no message."""
-
-    INVALID_NUMBER = "invalid_number"
-    DUPLICATE = "duplicate"
-    NOT_CHINA_MOBILE = "not_china_mobile"
-    VIRTUAL_OPERATOR = "virtual_operator"
-    BLOCKED_REGION = "blocked_region"
-    SUPPRESSED = "suppressed"
-    FREQUENCY_CAP = "frequency_cap"
-    OVER_BUDGET = "over_budget"
-    EXPIRED = "expired"
-    WINDOW_CLOSED = "window_closed"
-    CANCELLED = "cancelled"
 
 
 metadata = sa.MetaData()

@@ -11,19 +11,19 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseNotifier
-from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, read_flag
-from airflow_provider_caixin.operators.arguments import check_rules, object_path, one_of, read_campaign_id
-from airflow_provider_caixin.operators.rendered import Covering, uncovered
+from airflow_provider_caixin.compat import NOTSET, ArgNotSet
+from airflow_provider_caixin.session.arguments import check_rules, object_path, one_of, read_campaign_id
+from airflow_provider_caixin.session.masking import Covering, uncovered
+from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID, read_flag
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_caixin.audience import Audience
     from airflow_provider_caixin.campaign import Counts, Plan
-    from airflow_provider_caixin.connection import CaixinConnection
     from airflow_provider_caixin.rules import FrequencyCap, SendWindow
+    from airflow_provider_caixin.settings.connection import CaixinConnection
 
 _PATIENCE = 30.0
 
@@ -118,9 +118,9 @@ class CaixinNotifier(Covering, BaseNotifier):
         """
         from airflow_provider_caixin.campaign import Campaign, OutsideWindow
         from airflow_provider_caixin.hooks.caixin import CaixinHook
-        from airflow_provider_caixin.ledger.campaigns import Origin
-        from airflow_provider_caixin.ledgers import open_ledger
-        from airflow_provider_caixin.operators.errors import as_airflow_errors
+        from airflow_provider_caixin.ledger.rows.campaign import Origin
+        from airflow_provider_caixin.session.airflow_errors import as_airflow_errors
+        from airflow_provider_caixin.settings.ledgers import open_ledger
 
         self._refuse_lost()
         with as_airflow_errors(), CaixinHook(self.caixin_conn_id) as hook:
@@ -165,7 +165,7 @@ class CaixinNotifier(Covering, BaseNotifier):
 
     def _plan(self, occasion: _Occasion, settings: CaixinConnection) -> Plan:
         from airflow_provider_caixin.hooks.caixin import template_id
-        from airflow_provider_caixin.operators.rules import TaskRules
+        from airflow_provider_caixin.session.rules import TaskRules
 
         rules = TaskRules.of(self, settings)
         for sentence in rules.warnings(self):

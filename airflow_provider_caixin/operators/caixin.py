@@ -20,11 +20,13 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
     conf,
 )
-from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, read_flag
-from airflow_provider_caixin.operators.arguments import (
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.compat import NOTSET, ArgNotSet
+from airflow_provider_caixin.operators.links import CampaignLink, TemplateMediaLink, campaign_page
+from airflow_provider_caixin.rules import FrequencyCap, SendWindow
+from airflow_provider_caixin.session.arguments import (
     check_rules,
     object_path,
     one_of,
@@ -36,9 +38,8 @@ from airflow_provider_caixin.operators.arguments import (
     read_suppress_file,
     refuse_place,
 )
-from airflow_provider_caixin.operators.links import CampaignLink, TemplateMediaLink, campaign_page
-from airflow_provider_caixin.operators.rendered import Covering, uncovered
-from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow
+from airflow_provider_caixin.session.masking import Covering, uncovered
+from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID, read_flag
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -46,12 +47,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_caixin.audience import Audience
     from airflow_provider_caixin.campaign import Campaign, Counts, OutsideWindow, Plan
-    from airflow_provider_caixin.connection import CaixinConnection
     from airflow_provider_caixin.hooks.caixin import CaixinHook
     from airflow_provider_caixin.ledger import Ledger
-    from airflow_provider_caixin.ledger.campaigns import Origin
-    from airflow_provider_caixin.operators.metrics import CampaignMetrics
-    from airflow_provider_caixin.operators.report_file import ReportFile
+    from airflow_provider_caixin.ledger.rows.campaign import Origin
+    from airflow_provider_caixin.session.metrics import CampaignMetrics
+    from airflow_provider_caixin.session.report_file import ReportFile
+    from airflow_provider_caixin.settings.connection import CaixinConnection
 
 PAUSE_INTERVAL = timedelta(seconds=60)
 # Of a scheduled run that begins nothing any more.
@@ -216,9 +217,9 @@ class CaixinSendOperator(Covering, BaseOperator):
             refuse_expired,
         )
         from airflow_provider_caixin.hooks.caixin import CaixinHook
-        from airflow_provider_caixin.ledgers import open_ledger
-        from airflow_provider_caixin.operators.errors import as_airflow_errors
-        from airflow_provider_caixin.operators.metrics import CampaignMetrics
+        from airflow_provider_caixin.session.airflow_errors import as_airflow_errors
+        from airflow_provider_caixin.session.metrics import CampaignMetrics
+        from airflow_provider_caixin.settings.ledgers import open_ledger
 
         self._refuse_lost()
         stop = self._stop = self._stop or threading.Event()
@@ -284,7 +285,7 @@ class CaixinSendOperator(Covering, BaseOperator):
             CampaignPaused,
             OutsideWindow,
         )
-        from airflow_provider_caixin.operators.progress import ProgressLog
+        from airflow_provider_caixin.session.progress import ProgressLog
 
         opens_at = campaign.plan.opening(time.time())
         if opens_at is not None and self.outside_window == "skip" and not _tried(campaign.counts()):
@@ -416,8 +417,8 @@ class CaixinSendOperator(Covering, BaseOperator):
         return result
 
     def _report_file(self) -> ReportFile | None:
-        from airflow_provider_caixin.ledgers import embedded_path
-        from airflow_provider_caixin.operators.report_file import ReportFile
+        from airflow_provider_caixin.session.report_file import ReportFile
+        from airflow_provider_caixin.settings.ledgers import embedded_path
 
         path = read_report_file(self.report_file)
         if path is None:
@@ -431,7 +432,7 @@ class CaixinSendOperator(Covering, BaseOperator):
         return report
 
     def _write_report(self, campaign: Campaign) -> None:
-        from airflow_provider_caixin.operators.report_file import ReportError
+        from airflow_provider_caixin.session.report_file import ReportError
 
         report = self._report_file()
         if report is None:
@@ -476,7 +477,7 @@ class CaixinSendOperator(Covering, BaseOperator):
 
     def _plan(self, context: Context, settings: CaixinConnection) -> Plan:
         from airflow_provider_caixin.hooks.caixin import template_id
-        from airflow_provider_caixin.operators.rules import TaskRules
+        from airflow_provider_caixin.session.rules import TaskRules
 
         rules = TaskRules.of(self, settings)
         for sentence in rules.warnings(self):
@@ -576,7 +577,7 @@ def _tried(counts: Counts) -> int:
 
 
 def _origin(context: Context) -> Origin:
-    from airflow_provider_caixin.ledger.campaigns import Origin
+    from airflow_provider_caixin.ledger.rows.campaign import Origin
 
     ti = context["ti"]
     return Origin(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)

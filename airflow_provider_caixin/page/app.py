@@ -18,7 +18,7 @@ from airflow_provider_caixin.page.routes import (
     accounts,
     campaigns,
     overview,
-    people,
+    recipients,
     session,
     templates,
     usage,
@@ -52,7 +52,7 @@ def make_app() -> FastAPI:
     app.add_middleware(Headers)
     tell(app)
     api = APIRouter(prefix="/api")
-    for one in (session, overview, campaigns, templates, accounts, people, usage):
+    for one in (session, overview, campaigns, templates, accounts, recipients, usage):
         api.include_router(one.router)
     app.include_router(api)
     app.add_api_route("/", _index, methods=["GET"])

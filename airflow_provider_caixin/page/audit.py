@@ -9,7 +9,7 @@ from typing import Any, Final
 from airflow.models.log import Log
 from airflow.utils.session import create_session
 
-from airflow_provider_caixin.ledger.catalogue import Summary
+from airflow_provider_caixin.ledger.views.campaigns import Summary
 from airflow_provider_caixin.page.rights import Rights
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,11 @@ from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from sqlalchemy.engine import Connection as LedgerConnection
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
-from airflow_provider_caixin.connection import CaixinConnection
 from airflow_provider_caixin.hooks.caixin import CaixinHook
-from airflow_provider_caixin.ledger.accounts import KeyOfAnotherAccount, name_in_force
+from airflow_provider_caixin.ledger.errors import KeyOfAnotherAccount
+from airflow_provider_caixin.ledger.rows.names import name_in_force
+from airflow_provider_caixin.settings.connection import CaixinConnection
+from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID
 
 KEPT_FOR: Final = 5.0
 _VARIABLE: Final = "AIRFLOW_CONN_"

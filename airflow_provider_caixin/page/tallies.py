@@ -8,8 +8,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from airflow_provider_caixin.ledger import Ledger, tallies
-from airflow_provider_caixin.ledger.catalogue import Status, Summary
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.rows import tally as tallies
+from airflow_provider_caixin.ledger.views.campaigns import Summary
+from airflow_provider_caixin.vocabulary import Status
 
 #: A count is as good as new for so many times as long as it took.
 WORTH: Final = 20

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
-from airflow_provider_caixin.configuration import ui_path
+from airflow_provider_caixin.settings.options import ui_path
 from airflow_provider_caixin.timetables.caixin import SendWindowTimetable
 
 URL_PREFIX = "/caixin"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Final
 
-from airflow_provider_caixin.rules.window import CHINA, DAY, seconds_of_day
+from airflow_provider_caixin.china_time import DAY_SECONDS, china_midnight
 
 _EXPECTED: Final = (
     'expected "member_marketing" (1 a day), "games_health" (1 a day and 3 a week), '
@@ -106,26 +105,8 @@ class FrequencyCap:
 
     def _start(self, now: float, days: int) -> float:
         if self.rolling:
-            return now - days * DAY
-        return china_midnight(now) - (days - 1) * DAY
-
-
-def china_midnight(now: float) -> float:
-    """
-    Reckon the start of a moment's calendar day in Asia/Shanghai.
-
-    :param now: a moment, in seconds since the epoch.
-    """
-    return now - seconds_of_day(now)
-
-
-def start_of(day: date) -> float:
-    """
-    Give the start of a calendar day in Asia/Shanghai, in seconds since the epoch.
-
-    :param day: the day.
-    """
-    return datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp()
+            return now - days * DAY_SECONDS
+        return china_midnight(now) - (days - 1) * DAY_SECONDS
 
 
 PRESETS: Final[Mapping[str, FrequencyCap]] = {

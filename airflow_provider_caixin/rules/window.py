@@ -7,13 +7,11 @@ from datetime import datetime, time
 
 import pendulum
 
-CHINA = pendulum.timezone("Asia/Shanghai")
+from airflow_provider_caixin.china_time import DAY_SECONDS, in_china, seconds_of_day
 
-DAY = 24 * 3600
 OPENING_GUARD = 2.0
 CLOSING_GUARD = 5.0
 
-_UTC_OFFSET = 8 * 3600
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _EXPECTED = 'expected "HH:MM-HH:MM" (or HH:MM:SS) in Asia/Shanghai, such as "09:00-18:00" or "00:00-24:00"'
 
@@ -64,7 +62,7 @@ class SendWindow:
     @property
     def all_day(self) -> bool:
         """Whether the window never closes: at midnight, which is guarded like any closing, it opens again."""
-        return self._closes - self._opens == DAY
+        return self._closes - self._opens == DAY_SECONDS
 
     def contains(self, moment: datetime) -> bool:
         """
@@ -110,7 +108,7 @@ class SendWindow:
         first, last = self._opens + OPENING_GUARD, self._closes - CLOSING_GUARD - timeout
         if first <= into <= last:
             return 0.0
-        return first - into if into < first else first - into + DAY
+        return first - into if into < first else first - into + DAY_SECONDS
 
     def usable_seconds(self, timeout: float) -> float:
         """
@@ -135,32 +133,13 @@ class SendWindow:
         return hash((self._opens, self._closes))
 
 
-def seconds_of_day(now: float) -> float:
-    """
-    Say how far into its calendar day in Asia/Shanghai a moment is (UTC+8, no summer time since 1991).
-
-    :param now: a moment, in seconds since the epoch.
-    """
-    return (now + _UTC_OFFSET) % DAY
-
-
-def in_china(moment: datetime) -> pendulum.DateTime:
-    """
-    Read a moment in Asia/Shanghai.
-
-    :param moment: any moment; one without a zone is taken as Asia/Shanghai.
-    """
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=CHINA)
-    return pendulum.instance(aware).in_timezone(CHINA)
-
-
 def _seconds(value: str | time) -> int:
     if isinstance(value, time):
         return value.hour * 3600 + value.minute * 60 + value.second
     found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
     if found:
         hours, minutes, seconds = (int(part or 0) for part in found.groups())
-        if minutes < 60 and seconds < 60 and hours * 3600 + minutes * 60 + seconds <= DAY:
+        if minutes < 60 and seconds < 60 and hours * 3600 + minutes * 60 + seconds <= DAY_SECONDS:
             return hours * 3600 + minutes * 60 + seconds
     raise ValueError(f"send_window: {value!r} is not a time of day: {_EXPECTED}.")
 

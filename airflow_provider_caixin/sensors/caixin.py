@@ -13,10 +13,10 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID, read_flag
+from airflow_provider_caixin.compat import NOTSET, ArgNotSet
 from airflow_provider_caixin.rules import SendWindow
+from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID, read_flag
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -73,7 +73,7 @@ class CaixinTemplateSensor(BaseSensorOperator):
         :raises AirflowFailException: when waiting cannot help, or is not wanted.
         """
         from airflow_provider_caixin.hooks.caixin import template_id
-        from airflow_provider_caixin.hooks.waiting import Look
+        from airflow_provider_caixin.session.template_check import Look
 
         try:
             tpl_id = template_id(self.tpl_id)
@@ -204,7 +204,7 @@ class CaixinWindowSensor(BaseSensorOperator):
         return self.execute(context)
 
     def _window(self) -> SendWindow:
-        from airflow_provider_caixin.hooks.waiting import window_of
+        from airflow_provider_caixin.session.template_check import window_of
 
         try:
             return window_of(self.send_window, self.caixin_conn_id)

@@ -8,11 +8,12 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Self
 
 import pendulum
-from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 from airflow.timetables.base import DagRunInfo, DataInterval, Timetable
 
-from airflow_provider_caixin.configuration import get_option
-from airflow_provider_caixin.rules import CHINA, SendWindow, in_china
+from airflow_provider_caixin.china_time import CHINA, in_china
+from airflow_provider_caixin.compat import NOTSET, ArgNotSet
+from airflow_provider_caixin.rules import SendWindow
+from airflow_provider_caixin.settings.options import get_option
 
 if TYPE_CHECKING:
     from airflow.timetables.base import TimeRestriction

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
 
-from airflow_provider_caixin.operators.arguments import read_column
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
+from airflow_provider_caixin.session.arguments import read_column
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_caixin.audience import Audience
-    from airflow_provider_caixin.audience.queries import Cursor
+    from airflow_provider_caixin.audience.sources.rows import Cursor
 
 
 class SqlToCaixinOperator(CaixinSendOperator):

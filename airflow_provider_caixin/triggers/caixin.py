@@ -11,15 +11,16 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from airflow.sdk.definitions._internal.types import NOTSET, ArgNotSet
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_caixin.configuration import DEFAULT_CONN_ID
-from airflow_provider_caixin.rules import CHINA, SendWindow
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.compat import NOTSET, ArgNotSet
+from airflow_provider_caixin.rules import SendWindow
+from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
-    from airflow_provider_caixin.hooks.waiting import Look
     from airflow_provider_caixin.juhe import Template
+    from airflow_provider_caixin.session.template_check import Look
 
 T = TypeVar("T")
 
@@ -301,7 +302,7 @@ class _Memory:
 
 # Imported in the thread, too: the HTTP client behind it would hold up the triggerer's loop.
 def _look(caixin_conn_id: str) -> Look:
-    from airflow_provider_caixin.hooks.waiting import Look
+    from airflow_provider_caixin.session.template_check import Look
 
     try:
         return Look.at(caixin_conn_id)
@@ -310,7 +311,7 @@ def _look(caixin_conn_id: str) -> Look:
 
 
 def _window(send_window: SendWindow | str | ArgNotSet | None, caixin_conn_id: str) -> SendWindow:
-    from airflow_provider_caixin.hooks.waiting import window_of
+    from airflow_provider_caixin.session.template_check import window_of
 
     return window_of(send_window, caixin_conn_id)
 

@@ -17,10 +17,12 @@ from urllib.parse import quote
 import jwt
 import pytest
 
-from airflow_provider_caixin.ledger import Ledger, State, people
-from airflow_provider_caixin.ledgers import EMBEDDED_NAME
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.views import recipients as recipient_views
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from airflow_provider_caixin.settings.ledgers import EMBEDDED_NAME
+from airflow_provider_caixin.vocabulary import State
 from tests.browser.conftest import NARROW, WIDE, picture, sign_in
 from tests.system.live import LIVE, Live, Run, audience, wait_until
 from tests.system.live import people as some_people
@@ -114,7 +116,7 @@ def shop(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
 
 def campaigns_of(ledger: Any, number: str) -> list[Any]:
     """Give the campaigns that a number was in."""
-    return list(people.history(ledger, number, datetime.now(CHINA).timestamp()))
+    return list(recipient_views.history(ledger, number, datetime.now(CHINA).timestamp()))
 
 
 @pytest.fixture

@@ -15,21 +15,20 @@ from typing import Any, NamedTuple
 import pendulum
 import pytest
 from airflow.sdk import DAG, Asset, Connection, task
-from airflow.sdk.definitions._internal.types import NOTSET
 
 from airflow_provider_caixin import cli
-from airflow_provider_caixin.configuration import CONFIG_OPTIONS
-from airflow_provider_caixin.connection import _EXTRA_FIELDS, CaixinConnection
-from airflow_provider_caixin.ledger import Skip, State
-from airflow_provider_caixin.ledger.catalogue import Status
+from airflow_provider_caixin.compat import NOTSET
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
-from airflow_provider_caixin.operators import metrics
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sensors.caixin import CaixinTemplateSensor, CaixinWindowSensor
+from airflow_provider_caixin.session import metrics
+from airflow_provider_caixin.settings.connection import _EXTRA_FIELDS, CaixinConnection
+from airflow_provider_caixin.settings.options import CONFIG_OPTIONS
 from airflow_provider_caixin.timetables.caixin import SendWindowTimetable
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
+from airflow_provider_caixin.vocabulary import SkipReason, State, Status
 from scripts.tables import CHINESE, DOCS, ROOT, written
 
 PAGES = sorted([*DOCS.glob("**/*.md"), *ROOT.glob("*.md")])
@@ -202,10 +201,10 @@ def test_states_reasons_and_statuses() -> None:
     assert {row[0].strip("`") for row in rows("words.md", "States")} == {state.value for state in State}
     reasons = {row[0].strip("`"): row[1] for row in rows("words.md", "Reasons")}
     # Where the page has no "reason." yet: its "skip." has this one in the word that the table retires.
-    before = {Skip.SUPPRESSED: "免打扰名单"}
+    before = {SkipReason.SUPPRESSED: "免打扰名单"}
     assert reasons == {
         reason.value: words.get(f"reason.{reason}") or before.get(reason) or words[f"skip.{reason}"]
-        for reason in Skip
+        for reason in SkipReason
     }
     assert set(reasons) == {row[0].strip("`") for row in rows("rules.md", "Why a recipient was skipped")}
     statuses = {row[0].strip("`"): row[1] for row in rows("words.md", "Statuses")}
@@ -233,6 +232,13 @@ def test_paths(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     for path in re.findall(r"`([\w.]+(?:/[\w.*]*)+)`", text):
         assert list(ROOT.glob(path.rstrip("/"))) or list(PACKAGE.glob(path.rstrip("/"))), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files(page: Path) -> None:
+    """A file in code font that has a folder is one of the repository or of the package."""
+    for path in re.findall(r"`((?:\w+/)+[\w.-]+\.(?:json|md|py|txt))`", page.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists() or (PACKAGE / path).exists(), path
 
 
 @pytest.mark.parametrize(("place", "line"), [one for one in COMMANDS if one[1].startswith("export ")])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
-from airflow_provider_caixin.rules.window import DAY
+from airflow_provider_caixin.china_time import DAY_SECONDS
 
 CHINA: Final = 8 * 3600
 OPENING_GUARD: Final = 2.0
@@ -174,11 +174,11 @@ def nothing_outside_the_window(of: Evidence) -> Iterator[str]:
     opens, closes = of.window
     first, last = opens + OPENING_GUARD, closes - CLOSING_GUARD - of.timeout + LAST_LOOK
     for (key, moment, _), read in product(of.left, (of.clocks, of.ledger_clocks)):
-        clocks = [(clock + CHINA) % DAY for clock in read(key, moment)]
+        clocks = [(clock + CHINA) % DAY_SECONDS for clock in read(key, moment)]
         if not any(first <= clock <= last for clock in clocks):
             yield f"{key} sent at {clocks}, {first}-{last} was allowed"
     for request, read in product(of.requests, (of.clocks, of.ledger_clocks)):
-        clocks = [(clock + CHINA) % DAY for clock in read(request["key"], request["moment"])]
+        clocks = [(clock + CHINA) % DAY_SECONDS for clock in read(request["key"], request["moment"])]
         if not any(first <= clock <= closes - CLOSING_GUARD for clock in clocks):
             yield f"{request} arrived at {clocks}"
 
@@ -201,7 +201,7 @@ def no_cap_broken(of: Evidence) -> Iterator[str]:
     people: dict[str, list[set[float]]] = defaultdict(list)
     for (_, mobile), bills in of.bills.items():
         people[mobile] += [
-            {(clock + CHINA) // DAY for clock in of.ledger_clocks(bill["key"], bill["moment"])}
+            {(clock + CHINA) // DAY_SECONDS for clock in of.ledger_clocks(bill["key"], bill["moment"])}
             for bill in bills
         ]
     for mobile, days in people.items():

@@ -15,10 +15,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from airflow_provider_caixin.campaign import CampaignCancelled, CampaignError, CampaignFatal
-from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, schema, upkeep
-from airflow_provider_caixin.rules.window import DAY
+from airflow_provider_caixin.china_time import DAY_SECONDS
+from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, schema
+from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sandbox.record import key_hash
+from airflow_provider_caixin.vocabulary import State
 from tests.faults import weather
 from tests.faults.clocks import Clock
 from tests.faults.databases import Database, Forgetful, MariaDB, Postgres, Replicated, SmallDisk, Sqlite
@@ -132,7 +134,7 @@ class Round:
         self.hits: Counter[str] = Counter()
         self._upheavals = 0
         self._chance = Random(script.seed)
-        self.midnight = (time.time() + CHINA) // DAY * DAY - CHINA
+        self.midnight = (time.time() + CHINA) // DAY_SECONDS * DAY_SECONDS - CHINA
         # Processes on one file are on one host; a database server has hosts around it.
         hosts = 1 if isinstance(database, Sqlite) else 2
         self.clocks = [Clock(folder / f"clock-{number}") for number in range(hosts)]
@@ -432,7 +434,7 @@ class Round:
                 columns = (table.c.number, table.c.occurrence, table.c.state, table.c.reason, table.c.sid)
                 found = connection.execute(sa.select(*columns).where(table.c.campaign == of["id"]))
                 rows[template] = [Row(*row) for row in found]
-                counts[template] = {state.value: of[state.value] for state in schema.State if of[state.value]}
+                counts[template] = {state.value: of[state.value] for state in State if of[state.value]}
         ledger.close()
         requests = [{**one, "key": names[one["key"]].name} for one in self.gateway.requests()]
         left = [line.split() for line in (self.folder / "posts").read_text().splitlines()]
@@ -463,7 +465,7 @@ class Round:
     def _disagreements(self) -> list[str]:
         ledger = Ledger(self.database.url)
         try:
-            return list(upkeep.disagreements(ledger))
+            return list(checks.disagreements(ledger))
         finally:
             ledger.close()
 

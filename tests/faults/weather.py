@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.engine import URL
 
-from airflow_provider_caixin.ledger import controls
+from airflow_provider_caixin.ledger.admin import controls
 from tests.faults.databases import MariaDB, Replicated, Server, SmallDisk
 from tests.faults.views import in_flight, unknown_by_view
 

@@ -14,8 +14,12 @@ import pytest
 
 from airflow_provider_caixin.audience import audience_from
 from airflow_provider_caixin.campaign import Campaign, dry_run
-from airflow_provider_caixin.ledger import Ledger, accounts, doubts, upkeep
-from airflow_provider_caixin.ledger.accounts import AccountKey, KeyOfAnotherAccount, NoSuchAccount
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.admin import accounts, unknowns
+from airflow_provider_caixin.ledger.errors import KeyOfAnotherAccount, NoSuchAccount
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.rules import FrequencyCap
 from airflow_provider_caixin.sandbox import SandboxServer
 
@@ -48,7 +52,7 @@ def test_the_same_key_under_another_name_sends_nothing(
     assert gateway.state()["requests"] == 3
     with ledger.reading() as connection:
         assert [one.name for one in accounts.accounts(connection)] == ["brand"]
-        assert accounts.resolve_account(connection, "shop", key(2, "shop")) is None
+        assert account_names.resolve_account(connection, "shop", key(2, "shop")) is None
     # Once there is one name it is one account: the people have had their message of today.
     accounts.rename_account(ledger, "brand", "shop")
     again = make(people(3), cap=FrequencyCap(1), **plan)
@@ -97,7 +101,7 @@ def test_accounts_are_merged_while_their_campaigns_run(
 
     def look_at_doubts() -> None:
         for campaign in campaigns:
-            doubts.resolve(ledger, campaign._key, [0], "sent")
+            unknowns.resolve(ledger, campaign._key, [0], "sent")
 
     sending = [guarded(campaign.send) for campaign in campaigns]
     while gateway.state()["billed"] < 40:
@@ -119,4 +123,4 @@ def test_accounts_are_merged_while_their_campaigns_run(
     with ledger.reading() as connection:
         [left] = accounts.accounts(connection)
     assert left.day_count == 450
-    assert not list(upkeep.disagreements(ledger))
+    assert not list(checks.disagreements(ledger))

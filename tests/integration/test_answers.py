@@ -17,8 +17,9 @@ from airflow_provider_caixin.campaign import (
     answers,
     health,
 )
-from airflow_provider_caixin.ledger import Ledger, accounts
-from airflow_provider_caixin.ledger.gate import Gate
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 
 Make = Callable[..., Campaign]
@@ -157,14 +158,14 @@ def test_10011_slows_the_account_down(make: Make, gateway: SandboxServer, sqlite
     assert outcome(campaign.counts()) == {"sent": len(GOOD)}
     assert gateway.state()["billed"] == len(GOOD)
     with sqlite_ledger.writing() as connection:
-        gate = Gate.open(connection, accounts.find_account(sqlite_ledger, connection, "account"))
+        gate = AccountRow.open(connection, account_names.find_account(sqlite_ledger, connection, "account"))
     assert gate.pace < 1.0
 
 
 def test_10011_at_the_lowest_rate_for_long_stops_the_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five minutes are shortened here; what is left stays pending."""
     monkeypatch.setattr(health, "SLOWEST_FOR", 0.5)
-    monkeypatch.setattr("airflow_provider_caixin.ledger.gate.SLOWEST", 1.0)
+    monkeypatch.setattr("airflow_provider_caixin.ledger.rows.account.SLOWEST", 1.0)
     campaign = make(GOOD, key="sandbox-10011")
     with pytest.raises(CampaignInterrupted, match="10011"):
         campaign.send()

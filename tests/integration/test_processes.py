@@ -18,10 +18,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from airflow_provider_caixin.ledger import Ledger, State, campaigns, loads, schema
+from airflow_provider_caixin.china_time import china_midnight
+from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.engines import WRITER
-from airflow_provider_caixin.rules import china_midnight
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import load as load_rows
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.vocabulary import State
 from tests.faults.clocks import Clock
 from tests.faults.workers import freeze
 
@@ -108,10 +111,10 @@ def counts_in(ledger_url: URL) -> dict[State, int]:
     """Count the campaign's recipients row by row, and check its own counts by that."""
     ledger = Ledger(ledger_url)
     with ledger.reading() as connection:
-        key = campaigns.peek_campaign(connection, "campaign", 1, 65535)
+        key = campaign_rows.peek_campaign(connection, "campaign", 1, 65535)
         assert key is not None
-        counted = loads.count_states(connection, key)
-        assert campaigns.CampaignRow.read(connection, key).counts == counted
+        counted = load_rows.count_states(connection, key)
+        assert campaign_rows.CampaignRow.read(connection, key).counts == counted
     ledger.close()
     return counted
 

@@ -35,21 +35,16 @@ from airflow_provider_caixin.campaign import (
     StoppedInSilence,
     dry_run,
 )
+from airflow_provider_caixin.china_time import CHINA, china_midnight
 from airflow_provider_caixin.juhe.transport import Transport
-from airflow_provider_caixin.ledger import (
-    Ledger,
-    LedgerUnavailable,
-    State,
-    accounts,
-    campaigns,
-    controls,
-    loads,
-    schema,
-    suppressions,
-    upkeep,
-)
-from airflow_provider_caixin.rules import CHINA, FrequencyCap, SendWindow, china_midnight
+from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, schema
+from airflow_provider_caixin.ledger.admin import accounts, controls, restore, suppressions
+from airflow_provider_caixin.ledger.errors import NoSuchCampaign
+from airflow_provider_caixin.ledger.queue import sorting
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from airflow_provider_caixin.vocabulary import State
 
 Make = Callable[..., Campaign]
 # As the fixture has it.
@@ -211,12 +206,12 @@ def test_an_open_campaign_whose_account_was_merged(
 ) -> None:
     """It heeds the account that it has by now, also where the old one's place in the file was taken by another."""
     with ledger.writing() as connection:
-        accounts.find_account(ledger, connection, "kept")
+        account_names.find_account(ledger, connection, "kept")
     campaign = make(people(20), account="merged")
     accounts.merge_accounts(ledger, "merged", "kept")
     accounts.pause_account(ledger, "kept")
     with ledger.writing() as connection:
-        accounts.find_account(ledger, connection, "new")
+        account_names.find_account(ledger, connection, "new")
     with pytest.raises(CampaignPaused):
         campaign.send()
     assert gateway.state()["requests"] == 0
@@ -559,7 +554,7 @@ def test_a_load_that_broke_off_under_other_rules(
     make: Make, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it had skipped is looked at again: the next load takes its rows over as they are."""
-    monkeypatch.setattr(loads, "BATCH", 1)
+    monkeypatch.setattr(sorting, "BATCH_ROWS", 1)
     first = make(classifier=Classifier(blocked_regions=["北京"]))
 
     def merged() -> bool:
@@ -581,7 +576,7 @@ def test_a_restored_ledger_keeps_out_whom_it_kept_out(
     """Looser rules may have let them pass between the backup and its return."""
     blocked, free = Classifier(blocked_regions=["北京"]), Classifier()
     make([BEIJING, *people(1)], classifier=blocked).send()
-    upkeep.restored(ledger, china_midnight(time.time()))
+    restore.restored(ledger, china_midnight(time.time()))
     for rules, others in ((free, 1), (blocked, 0), (free, 0)):
         campaign = make([BEIJING, *people(2)], classifier=rules)
         dry = dry_run(campaign.plan, ledger, audience_from([]))
@@ -623,9 +618,9 @@ def test_pause_and_resume_from_outside(make: Make, gateway: SandboxServer, ledge
     controls.pause_campaign(ledger, "campaign", paused=False)
     make().send()
     assert gateway.state()["billed"] == gateway.state()["billed_numbers"] == 200
-    with pytest.raises(campaigns.NoSuchCampaign, match="no such campaign"):
+    with pytest.raises(NoSuchCampaign, match="no such campaign"):
         controls.pause_campaign(ledger, "other")
-    with pytest.raises(campaigns.NoSuchCampaign):
+    with pytest.raises(NoSuchCampaign):
         controls.retry_rejected(ledger, "other", 236306)
 
 
@@ -721,7 +716,7 @@ def test_resend_asks_once_more_for_an_old_doubt(
     assert make().counts().unknown == 2
     make(on_unknown="resend").send()
     assert gateway.state()["requests"] == 4
-    monkeypatch.setattr("airflow_provider_caixin.campaign.run.RESEND_AFTER", 0.0)
+    monkeypatch.setattr("airflow_provider_caixin.campaign.dispatcher.RESEND_AFTER", 0.0)
     make(on_unknown="hold").send()
     assert gateway.state()["requests"] == 4
     for _ in range(2):
@@ -736,7 +731,7 @@ def test_a_doubt_sent_once_more_stays_one_until_it_is_accepted(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rejected or given back the second time, the first request may still have been billed: budget and cap count it."""
-    monkeypatch.setattr("airflow_provider_caixin.campaign.run.RESEND_AFTER", 0.0)
+    monkeypatch.setattr("airflow_provider_caixin.campaign.dispatcher.RESEND_AFTER", 0.0)
     numbers = people(3)
     gateway.configure(lose_answers=1.0)
     make(numbers, max_messages=3).send()
@@ -757,7 +752,7 @@ def test_a_doubt_waits_for_the_window(
 ) -> None:
     """Nothing is sent once more outside it, and the run ends with the doubt."""
     make([magic_mobile(99004)]).send()
-    monkeypatch.setattr("airflow_provider_caixin.campaign.run.RESEND_AFTER", 0.0)
+    monkeypatch.setattr("airflow_provider_caixin.campaign.dispatcher.RESEND_AFTER", 0.0)
     campaign = make(window=OFFICE, clock=clock_at("2026-11-23 20:00:00"), on_unknown="resend")
     campaign.send()
     assert campaign.counts().unknown == 1
@@ -800,7 +795,7 @@ def test_a_slow_rate_with_a_slow_connect(
 
 def test_a_slow_rate_is_reached(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next slot is looked for when it comes into reach, however long an idle run would sleep."""
-    monkeypatch.setattr("airflow_provider_caixin.campaign.run.IDLE", 600.0)
+    monkeypatch.setattr("airflow_provider_caixin.campaign.dispatcher.IDLE", 600.0)
     campaign = make(people(4), rate=4)
     campaign.send()
     assert campaign.counts().sent == 4

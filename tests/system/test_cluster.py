@@ -21,8 +21,9 @@ import sqlalchemy as sa
 from celery import Celery  # type: ignore[import-untyped]
 from kombu.connection import Connection
 
-from airflow_provider_caixin.ledger import State, schema
+from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.vocabulary import State
 from scripts import cluster as script
 from scripts.throwaway import EXAMPLE_DAGS, WORKER, Command, session_of, worker_command
 from tests.system.leaks import Leak, Search
@@ -383,7 +384,7 @@ def test_the_embedded_ledger_is_refused(cluster: Cluster) -> None:
     """Without a ledger connection a worker sends nothing, and says what to set."""
     environment = cluster.environment()
     del environment["AIRFLOW__CAIXIN__LEDGER_CONN_ID"]
-    code = "from airflow_provider_caixin.ledgers import open_ledger; open_ledger(None)"
+    code = "from airflow_provider_caixin.settings.ledgers import open_ledger; open_ledger(None)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
 from scripts.throwaway import APP_KEY, Home
 from tests.system.live import left_in

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # Airflow brings it, without types
 import pytest
 
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
 from tests.system.live import LIVE, Live, Run, audience, people, wait_until
 

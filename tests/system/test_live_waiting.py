@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
 from scripts.throwaway import EXAMPLE_DAGS, Airflow, Home
 from tests.system.live import LIVE, Live, Run, left_in, wait_until

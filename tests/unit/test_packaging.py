@@ -14,9 +14,9 @@ import pytest
 from jsonschema import Draft7Validator, validate
 
 import airflow_provider_caixin
-from airflow_provider_caixin import connection
-from airflow_provider_caixin.configuration import CONFIG_OPTIONS, get_option
 from airflow_provider_caixin.get_provider_info import get_provider_info
+from airflow_provider_caixin.settings import connection
+from airflow_provider_caixin.settings.options import CONFIG_OPTIONS, get_option
 
 DISTRIBUTION = "airflow-provider-caixin"
 INFO = get_provider_info()

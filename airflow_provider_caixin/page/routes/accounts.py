@@ -7,14 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_caixin.ledger import Ledger, accounts
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.admin import accounts
+from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.page import audit
-from airflow_provider_caixin.page.books import Book, BookDep, is_of
-from airflow_provider_caixin.page.bounded import bounded
 from airflow_provider_caixin.page.connections import account_of, connections
 from airflow_provider_caixin.page.headers import same_origin
+from airflow_provider_caixin.page.ledgers import OpenLedger, OpenLedgerDep, is_of
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.rights import Rights, RightsDep
+from airflow_provider_caixin.page.time_limit import bounded
 
 router = APIRouter(prefix="/accounts", dependencies=[Depends(same_origin)])
 
@@ -41,7 +43,7 @@ class Limit(_Body):
 
 @router.post("/pause")
 @bounded("ledger")
-def pause(rights: RightsDep, book: BookDep, word: Pause) -> dict[str, bool]:
+def pause(rights: RightsDep, book: OpenLedgerDep, word: Pause) -> dict[str, bool]:
     """Pause or resume all campaigns of an account."""
     ledger = _ledger_of(rights, book, word.account)
     audit.record(rights, "pause_account" if word.paused else "resume_account", account=word.account)
@@ -51,7 +53,7 @@ def pause(rights: RightsDep, book: BookDep, word: Pause) -> dict[str, bool]:
 
 @router.post("/limit")
 @bounded("ledger")
-def limit(rights: RightsDep, book: BookDep, word: Limit) -> dict[str, int | None]:
+def limit(rights: RightsDep, book: OpenLedgerDep, word: Limit) -> dict[str, int | None]:
     """Set how many messages an account may send in a day, also for campaigns that run."""
     ledger = _ledger_of(rights, book, word.account)
     audit.record(rights, "limit_account", account=word.account, max_per_day=word.max_per_day)
@@ -59,7 +61,7 @@ def limit(rights: RightsDep, book: BookDep, word: Limit) -> dict[str, int | None
     return {"max_per_day": word.max_per_day}
 
 
-def _ledger_of(rights: Rights, book: Book, name: str) -> Ledger:
+def _ledger_of(rights: Rights, book: OpenLedger, name: str) -> Ledger:
     """Open the ledger for somebody who may change an account of it."""
     ledger = book.open()
     with ledger.reading() as connection:
@@ -72,6 +74,6 @@ def _ledger_of(rights: Rights, book: Book, name: str) -> Ledger:
         rights.of_account(its), "change this account: it takes the permission to edit one of its connections"
     )
     with ledger.reading() as connection:
-        if not its and accounts.peek_account(connection, name) is None:
+        if not its and account_names.peek_account(connection, name) is None:
             raise Problem(404, "not_found", "This ledger has no such account, and no connection names it.")
     return ledger

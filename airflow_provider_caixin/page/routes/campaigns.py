@@ -14,16 +14,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_provider_caixin.audience import mask, without_numbers
 from airflow_provider_caixin.campaign.report import report_pieces
 from airflow_provider_caixin.juhe.codes import describe
-from airflow_provider_caixin.ledger import Ledger, State, catalogue, controls, doubts, messages, traffic
-from airflow_provider_caixin.ledger.catalogue import Status, Summary
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.admin import controls, unknowns
+from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
+from airflow_provider_caixin.ledger.views import campaigns as campaign_views
+from airflow_provider_caixin.ledger.views import reports
+from airflow_provider_caixin.ledger.views import unknowns as unknown_views
+from airflow_provider_caixin.ledger.views import usage as usage_views
+from airflow_provider_caixin.ledger.views.campaigns import Summary
 from airflow_provider_caixin.page import audit
-from airflow_provider_caixin.page.books import Book, BookDep
-from airflow_provider_caixin.page.bounded import SECONDS, bounded
-from airflow_provider_caixin.page.campaigns import Sight
+from airflow_provider_caixin.page.campaign_view import CampaignView
 from airflow_provider_caixin.page.headers import same_origin
+from airflow_provider_caixin.page.ledgers import OpenLedger, OpenLedgerDep
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.rights import Rights, RightsDep
 from airflow_provider_caixin.page.tallies import tally
+from airflow_provider_caixin.page.time_limit import SECONDS, bounded
+from airflow_provider_caixin.vocabulary import State, Status
 
 T = TypeVar("T")
 
@@ -73,7 +80,7 @@ class Resolution(_Body):
 @bounded("ledger")
 def campaigns(
     rights: RightsDep,
-    book: BookDep,
+    book: OpenLedgerDep,
     search: Annotated[str, Query(max_length=500)] = "",
     status: Status | Literal[""] = "",
     before: Before = None,
@@ -82,8 +89,8 @@ def campaigns(
     """Give a page of them, the newest first."""
     ledger = book.open()
     with ledger.reading() as connection:
-        sight = Sight.of(ledger, connection, rights)
-        found = catalogue.campaigns(
+        sight = CampaignView.of(ledger, connection, rights)
+        found = campaign_views.campaigns(
             connection,
             sight.now,
             search=search.strip() or None,
@@ -99,24 +106,24 @@ def campaigns(
 
 @router.get("/by-id")
 @bounded("ledger")
-def by_id(rights: RightsDep, book: BookDep, id: str) -> dict[str, Any]:  # noqa: A002  # as in the address
+def by_id(rights: RightsDep, book: OpenLedgerDep, id: str) -> dict[str, Any]:  # noqa: A002  # as in the address
     """Give one by its name."""
     ledger = book.open()
     with ledger.reading() as connection:
-        sight = Sight.of(ledger, connection, rights)
+        sight = CampaignView.of(ledger, connection, rights)
         return sight.shown(connection, [sight.find(connection, id)])[0]
 
 
 @router.get("/{key}")
 @bounded("ledger")
-def campaign(rights: RightsDep, book: BookDep, key: Key) -> dict[str, Any]:
+def campaign(rights: RightsDep, book: OpenLedgerDep, key: Key) -> dict[str, Any]:
     """Give one with its reasons and its chart."""
     ledger = book.open()
     with ledger.reading() as connection:
-        sight = Sight.of(ledger, connection, rights)
+        sight = CampaignView.of(ledger, connection, rights)
         one = sight.campaign(connection, key)
         shown = sight.shown(connection, [one])[0]
-        width, points = traffic.chart(connection, key, sight.now)
+        width, points = usage_views.chart(connection, key, sight.now)
     counted = tally(ledger, one, one.status(sight.now))
     return {
         **shown,
@@ -124,24 +131,25 @@ def campaign(rights: RightsDep, book: BookDep, key: Key) -> dict[str, Any]:
         "rejected": [_rejected(code, number) for code, number in _most_first(counted.rejected)],
         "as_of": counted.as_of,
         "minutes": [
-            [point.minute * traffic.MINUTE, point.sent, point.rejected, point.unknown] for point in points
+            [point.minute * traffic_rows.MINUTE_SECONDS, point.sent, point.rejected, point.unknown]
+            for point in points
         ],
-        "minute_width": width * traffic.MINUTE,
+        "minute_width": width * traffic_rows.MINUTE_SECONDS,
     }
 
 
 @router.get("/{key}/doubts")
 @bounded("ledger")
 def list_doubts(
-    rights: RightsDep, book: BookDep, key: Key, after: After = 0, most: Most = 100
+    rights: RightsDep, book: OpenLedgerDep, key: Key, after: After = 0, most: Most = 100
 ) -> dict[str, Any]:
     """Give a page of a campaign's recipients in doubt."""
     ledger = book.open()
     with ledger.reading() as connection:
-        sight = Sight.of(ledger, connection, rights)
+        sight = CampaignView.of(ledger, connection, rights)
         sight.campaign(connection, key)
         now = sight.now
-        found = doubts.doubts(connection, key, now, after=after, most=most + 1)
+        found = unknown_views.unknowns(connection, key, now, after=after, most=most + 1)
     return {
         "as_of": now,
         "doubts": [
@@ -161,7 +169,7 @@ def list_doubts(
 
 @router.post("/{key}/doubts", dependencies=_CHANGES)
 @bounded("ledger")
-def resolve(rights: RightsDep, book: BookDep, key: Key, word: Resolution) -> dict[str, int]:
+def resolve(rights: RightsDep, book: OpenLedgerDep, key: Key, word: Resolution) -> dict[str, int]:
     """Take a person's word for what became of them; ``left`` says how many are in doubt still."""
     if (word.ids is None) == (word.all is None):
         raise Problem(422, "invalid", "Expected either ids or all.")
@@ -171,17 +179,17 @@ def resolve(rights: RightsDep, book: BookDep, key: Key, word: Resolution) -> dic
         chosen = "all" if word.ids is None else len(word.ids)
         audit.record(rights, "resolve_doubts", one, outcome=word.outcome, recipients=chosen)
         if word.ids is not None:
-            resolved = doubts.resolve(ledger, key, word.ids, word.outcome, before=word.as_of)
+            resolved = unknowns.resolve(ledger, key, word.ids, word.outcome, before=word.as_of)
         else:
             resolved = _resolve_all(ledger, key, word.outcome, word.as_of)
         with ledger.reading() as connection:
-            left = catalogue.campaign(connection, key, ledger.now(connection))
+            left = campaign_views.campaign(connection, key, ledger.now(connection))
     return {"resolved": resolved, "left": left.unknown if left else 0}
 
 
 @router.post("/{key}/pause", dependencies=_CHANGES)
 @bounded("ledger")
-def pause(rights: RightsDep, book: BookDep, key: Key, word: Pause) -> dict[str, Any]:
+def pause(rights: RightsDep, book: OpenLedgerDep, key: Key, word: Pause) -> dict[str, Any]:
     """Pause or resume a campaign; give it as it stands then."""
     with _changing(rights, book, key, "paused or resumed") as (ledger, one):
         audit.record(rights, "pause_campaign" if word.paused else "resume_campaign", one)
@@ -191,7 +199,7 @@ def pause(rights: RightsDep, book: BookDep, key: Key, word: Pause) -> dict[str, 
 
 @router.post("/{key}/cancel", dependencies=_CHANGES)
 @bounded("ledger")
-def cancel(rights: RightsDep, book: BookDep, key: Key, _word: Nothing) -> dict[str, Any]:
+def cancel(rights: RightsDep, book: OpenLedgerDep, key: Key, _word: Nothing) -> dict[str, Any]:
     """Cancel a campaign for good; give it as it stands then."""
     with _changing(rights, book, key, "cancelled") as (ledger, one):
         audit.record(rights, "cancel_campaign", one)
@@ -201,7 +209,7 @@ def cancel(rights: RightsDep, book: BookDep, key: Key, _word: Nothing) -> dict[s
 
 @router.post("/{key}/retry", dependencies=_CHANGES)
 @bounded("ledger")
-def retry(rights: RightsDep, book: BookDep, key: Key, word: Retry) -> dict[str, int]:
+def retry(rights: RightsDep, book: OpenLedgerDep, key: Key, word: Retry) -> dict[str, int]:
     """Make those pending again whom the gateway rejected with a code."""
     with _changing(rights, book, key) as (ledger, one):
         _refuse_if_over(one)
@@ -213,7 +221,7 @@ def retry(rights: RightsDep, book: BookDep, key: Key, word: Retry) -> dict[str, 
 @bounded("ledger")
 def report(
     rights: RightsDep,
-    book: BookDep,
+    book: OpenLedgerDep,
     key: Key,
     state: State | Literal[""] = "",
     reason: Annotated[str, Query(max_length=200)] = "",
@@ -236,7 +244,7 @@ def report(
 
 @contextmanager
 def _changing(
-    rights: Rights, book: Book, key: int, what: str | None = None
+    rights: Rights, book: OpenLedger, key: int, what: str | None = None
 ) -> Iterator[tuple[Ledger, Summary]]:
     """
     Give a campaign to somebody who may change it.
@@ -245,7 +253,7 @@ def _changing(
     """
     ledger = book.open()
     with ledger.reading() as connection:
-        sight = Sight.of(ledger, connection, rights)
+        sight = CampaignView.of(ledger, connection, rights)
         one = sight.campaign(connection, key)
     rights.demand(sight.may_edit(one), "do this to the campaign: it takes the permission to edit its Dag")
     if what is not None and one.is_over:
@@ -263,7 +271,7 @@ def _refuse_if_over(one: Summary) -> None:
 
 def _as_it_stands(ledger: Ledger, rights: Rights, key: int) -> dict[str, Any]:
     with ledger.reading() as connection:
-        sight = Sight.of(ledger, connection, rights)
+        sight = CampaignView.of(ledger, connection, rights)
         return sight.shown(connection, [sight.campaign(connection, key)])[0]
 
 
@@ -277,10 +285,10 @@ def _resolve_all(ledger: Ledger, key: int, outcome: Literal["sent", "pending"], 
     while time.monotonic() < until:
         with ledger.reading() as connection:
             now = ledger.now(connection)
-            ids = [one.id for one in doubts.doubts(connection, key, now, after=after, before=as_of)]
+            ids = [one.id for one in unknown_views.unknowns(connection, key, now, after=after, before=as_of)]
         if not ids:
             break
-        resolved += doubts.resolve(ledger, key, ids, outcome, before=as_of)
+        resolved += unknowns.resolve(ledger, key, ids, outcome, before=as_of)
         after = ids[-1]
     return resolved
 
@@ -288,7 +296,7 @@ def _resolve_all(ledger: Ledger, key: int, outcome: Literal["sent", "pending"], 
 def _pieces(ledger: Ledger, key: int, state: State | None, reason: str | None) -> Iterator[str]:
     with ledger.reading() as connection:
         now = ledger.now(connection)
-        yield from report_pieces(messages.report(connection, key, now, state=state, reason=reason))
+        yield from report_pieces(reports.read_report(connection, key, now, state=state, reason=reason))
 
 
 def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:

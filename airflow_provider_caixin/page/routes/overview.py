@@ -10,16 +10,18 @@ from typing import Any, Final, TypedDict
 from fastapi import APIRouter
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger import accounts, catalogue, traffic
-from airflow_provider_caixin.ledger.accounts import Account
-from airflow_provider_caixin.ledger.catalogue import Status
-from airflow_provider_caixin.page.books import BookDep, is_of
-from airflow_provider_caixin.page.bounded import bounded
-from airflow_provider_caixin.page.campaigns import Sight
+from airflow_provider_caixin.china_time import DAY_SECONDS, seconds_of_day
+from airflow_provider_caixin.ledger.admin import accounts
+from airflow_provider_caixin.ledger.admin.accounts import Account
+from airflow_provider_caixin.ledger.views import campaigns as campaign_views
+from airflow_provider_caixin.ledger.views import usage as usage_views
+from airflow_provider_caixin.page.campaign_view import CampaignView
 from airflow_provider_caixin.page.connections import Known, account_of, connections
+from airflow_provider_caixin.page.ledgers import OpenLedgerDep, is_of
 from airflow_provider_caixin.page.rights import Rights, RightsDep
+from airflow_provider_caixin.page.time_limit import bounded
 from airflow_provider_caixin.rules import SendWindow
-from airflow_provider_caixin.rules.window import DAY, seconds_of_day
+from airflow_provider_caixin.vocabulary import Status
 
 router = APIRouter()
 
@@ -34,17 +36,17 @@ class _Ours(TypedDict):
 
 @router.get("/overview")
 @bounded("ledger")
-def overview(rights: RightsDep, book: BookDep) -> dict[str, Any]:
+def overview(rights: RightsDep, book: OpenLedgerDep) -> dict[str, Any]:
     """Give it."""
     ledger = book.open()
     with ledger.reading() as connection:
-        sight = Sight.of(ledger, connection, rights)
+        sight = CampaignView.of(ledger, connection, rights)
         midnight = sight.now - seconds_of_day(sight.now)
         ours = _Ours(dag_ids=sight.seen.ids, without_dag=sight.seen.others)
-        at_work = catalogue.campaigns(connection, sight.now, status=_AT_WORK, most=MOST, **ours)
-        in_doubt = catalogue.campaigns(connection, sight.now, in_doubt=True, most=MOST, **ours)
-        since = traffic.in_doubt_since(connection, [one.key for one in in_doubt], sight.now)
-        today = traffic.usage(connection, "day", midnight, midnight + DAY, sight.now, **ours)
+        at_work = campaign_views.campaigns(connection, sight.now, status=_AT_WORK, most=MOST, **ours)
+        in_doubt = campaign_views.campaigns(connection, sight.now, in_doubt=True, most=MOST, **ours)
+        since = usage_views.in_doubt_since(connection, [one.key for one in in_doubt], sight.now)
+        today = usage_views.usage(connection, "day", midnight, midnight + DAY_SECONDS, sight.now, **ours)
         campaigns = sight.shown(connection, at_work)
         rates: dict[str, float] = {}
         for one in campaigns:
@@ -74,7 +76,7 @@ def overview(rights: RightsDep, book: BookDep) -> dict[str, Any]:
 
 
 def _accounts(
-    connection: Connection, rights: Rights, sight: Sight, ledger_id: str, midnight: float
+    connection: Connection, rights: Rights, sight: CampaignView, ledger_id: str, midnight: float
 ) -> list[dict[str, Any]]:
     """Give the accounts of the user's campaigns and connections."""
     in_ledger = {one.name: one for one in accounts.accounts(connection)}
@@ -86,11 +88,11 @@ def _accounts(
         name: [known.id for known in some if rights.of_connection("GET", known)]
         for name, some in theirs.items()
     }
-    seen = catalogue.accounts_of(connection, sight.seen.ids, without_dag=sight.seen.others)
+    seen = campaign_views.accounts_of(connection, sight.seen.ids, without_dag=sight.seen.others)
     names = seen | {name for name, ids in readable.items() if ids}
     if rights.reads_connections:
         names |= in_ledger.keys()
-    quota = catalogue.quota_since(connection)
+    quota = campaign_views.quota_since(connection)
     return [
         {
             "name": name,

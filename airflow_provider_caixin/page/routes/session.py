@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 
 from airflow_provider_caixin import __version__
-from airflow_provider_caixin.page.books import ledgers
-from airflow_provider_caixin.page.bounded import bounded
 from airflow_provider_caixin.page.connections import connections
+from airflow_provider_caixin.page.ledgers import ledgers
 from airflow_provider_caixin.page.rights import RightsDep
+from airflow_provider_caixin.page.time_limit import bounded
 
 router = APIRouter()
 

@@ -10,10 +10,10 @@ from airflow.api_fastapi.core_api.security import requires_access_connection
 from fastapi import APIRouter, Depends, Path
 
 from airflow_provider_caixin.juhe import CaixinError, NotReached, OutcomeUnknown
-from airflow_provider_caixin.page.bounded import bounded
 from airflow_provider_caixin.page.connections import connection
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.templates import shown
+from airflow_provider_caixin.page.time_limit import bounded
 
 log = logging.getLogger(__name__)
 

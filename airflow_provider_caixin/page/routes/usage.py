@@ -9,15 +9,14 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from airflow_provider_caixin.campaign.report import csv_pieces
-from airflow_provider_caixin.ledger import traffic
-from airflow_provider_caixin.ledger.traffic import Usage
-from airflow_provider_caixin.page.books import Book, BookDep
-from airflow_provider_caixin.page.bounded import bounded
-from airflow_provider_caixin.page.campaigns import Sight
+from airflow_provider_caixin.china_time import DAY_SECONDS, start_of_day
+from airflow_provider_caixin.ledger.views import usage as usage_views
+from airflow_provider_caixin.ledger.views.usage import Usage
+from airflow_provider_caixin.page.campaign_view import CampaignView
+from airflow_provider_caixin.page.ledgers import OpenLedger, OpenLedgerDep
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.rights import Rights, RightsDep
-from airflow_provider_caixin.rules import start_of
-from airflow_provider_caixin.rules.window import DAY
+from airflow_provider_caixin.page.time_limit import bounded
 
 router = APIRouter()
 
@@ -30,7 +29,7 @@ Last = Annotated[date, Query(alias="to")]
 
 @router.get("/usage")
 @bounded("ledger")
-def usage(rights: RightsDep, book: BookDep, by: By, first: First, last: Last) -> dict[str, Any]:
+def usage(rights: RightsDep, book: OpenLedgerDep, by: By, first: First, last: Last) -> dict[str, Any]:
     """Give it by days of China, both included."""
     rows = _rows(rights, book, by, first, last)
     return {
@@ -44,7 +43,7 @@ def usage(rights: RightsDep, book: BookDep, by: By, first: First, last: Last) ->
 
 @router.get("/usage.csv")
 @bounded("ledger")
-def usage_csv(rights: RightsDep, book: BookDep, by: By, first: First, last: Last) -> Response:
+def usage_csv(rights: RightsDep, book: OpenLedgerDep, by: By, first: First, last: Last) -> Response:
     """Give it as a table."""
     rows = _rows(rights, book, by, first, last)
     text = "".join(csv_pieces((by, *Usage._fields[1:]), rows))
@@ -56,17 +55,17 @@ def usage_csv(rights: RightsDep, book: BookDep, by: By, first: First, last: Last
     )
 
 
-def _rows(rights: Rights, book: Book, by: By, first: date, last: date) -> list[Usage]:
+def _rows(rights: Rights, book: OpenLedger, by: By, first: date, last: date) -> list[Usage]:
     if not 0 <= (last - first).days < MOST_DAYS:
         raise Problem(422, "invalid", f"Expected from and to in their order and at most {MOST_DAYS} days.")
     ledger = book.open()
     with ledger.reading() as connection:
-        sight = Sight.of(ledger, connection, rights)
-        return traffic.usage(
+        sight = CampaignView.of(ledger, connection, rights)
+        return usage_views.usage(
             connection,
             by,
-            start_of(first),
-            start_of(last) + DAY,
+            start_of_day(first),
+            start_of_day(last) + DAY_SECONDS,
             sight.now,
             dag_ids=sight.seen.ids,
             without_dag=sight.seen.others,

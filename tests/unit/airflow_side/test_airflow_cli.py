@@ -14,9 +14,8 @@ from airflow.cli import cli_parser
 
 from airflow_provider_caixin.cli import get_commands, main
 from airflow_provider_caixin.cli.definition import COMMANDS, STATES, STATUSES, Group
-from airflow_provider_caixin.ledger import State
-from airflow_provider_caixin.ledger.catalogue import Status
 from airflow_provider_caixin.sandbox import server
+from airflow_provider_caixin.vocabulary import State, Status
 
 
 def targets(commands: Any = COMMANDS, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

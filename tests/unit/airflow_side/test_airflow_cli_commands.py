@@ -20,14 +20,17 @@ from typing import Any, NamedTuple
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_caixin import campaign
 from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, StoppedInSilence
-from airflow_provider_caixin.cli import main, sending
-from airflow_provider_caixin.ledger import Ledger, accounts, schema, upkeep
-from airflow_provider_caixin.ledgers import embedded_path
-from airflow_provider_caixin.operators.arguments import object_path
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.cli import main, terminal
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.admin import accounts
+from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from airflow_provider_caixin.session.arguments import object_path
+from airflow_provider_caixin.settings.ledgers import embedded_path
 
 A, B, C = "13912340001", "13912340002", "13912340003"
 REJECTED, LOST = magic_mobile(236306), magic_mobile(99004)
@@ -382,7 +385,7 @@ def rows_of_ledger() -> int | None:
         return None
     ledger = Ledger.sqlite(embedded_path())
     try:
-        return upkeep.info(ledger).rows["recipient"]
+        return checks.info(ledger).rows["recipient"]
     finally:
         ledger.close()
 
@@ -411,8 +414,8 @@ def test_nobody_is_billed_whom_the_question_did_not_count(
                 change()
             return super().load(*given, **named)
 
-    monkeypatch.setattr(sending, "confirm", confirm)
-    monkeypatch.setattr(sending, "Campaign", Changing)
+    monkeypatch.setattr(terminal, "confirm", confirm)
+    monkeypatch.setattr(campaign, "Campaign", Changing)
     paths = (str(files["audience"]), "--suppress-file", str(files["suppressed"]))
     answer = run("send", "--tpl-id", "65535", *paths)
     assert answer.status == 1

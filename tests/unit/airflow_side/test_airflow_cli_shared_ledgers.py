@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.cli import main
-from airflow_provider_caixin.ledgers import embedded_path
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from airflow_provider_caixin.settings.ledgers import embedded_path
 from tests.conftest import as_connection
 
 A, LOST = "13912340001", magic_mobile(99004)

@@ -14,9 +14,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from airflow_provider_caixin.china_time import DAY_SECONDS
 from airflow_provider_caixin.cli import main
-from airflow_provider_caixin.ledger import Ledger, State, schema
-from airflow_provider_caixin.rules.window import DAY
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.vocabulary import State
 from tests.conftest import as_connection
 from tests.unit.ledger.conftest import LEASE, Past
 
@@ -121,7 +122,7 @@ def test_each_command_knows_whom_the_dead_one_had_in_the_air(past: Past, run: Ru
 
 def test_who_forgets_is_told_of_them(past: Past, run: Run) -> None:
     """Their campaign is one with doubts, and their count stays."""
-    old, at = past.campaign("old", A), ago(past.ledger, 9 * DAY)
+    old, at = past.campaign("old", A), ago(past.ledger, 9 * DAY_SECONDS)
     past.sent(old, {A: State.IN_FLIGHT}, at)
     with past.ledger.writing() as connection:
         long_ago = sa.update(schema.campaign).where(schema.campaign.c.id == old)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.secrets_masker import redact
 
-from airflow_provider_caixin.connection import CaixinConnection
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
+from airflow_provider_caixin.settings.connection import CaixinConnection
 
 KEY = "0123456789abcdef0123456789abcdef"
 

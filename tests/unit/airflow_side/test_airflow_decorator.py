@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import DAG, Asset, task
 
 from airflow_provider_caixin.decorators.caixin import CaixinSendDecoratedOperator
-from airflow_provider_caixin.operators.rendered import Argument
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.session.masking import Argument
 
 A, B, BEIJING = "13912340001", "13912340002", "13501000001"
 

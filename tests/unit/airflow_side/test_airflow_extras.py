@@ -22,7 +22,7 @@ from airflow_provider_caixin.juhe import Template
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.operators.links import TemplateMediaLink
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
-from tests.unit.airflow_side.conftest import Connect
+from tests.unit.conftest import Connect
 
 A, B, C = "13912340001", "13912340002", "13912340003"
 BEIJING = "13501000001"
@@ -169,7 +169,7 @@ def _closed() -> str:
     """Give a window of two hours that is closed now."""
     from datetime import datetime, timedelta
 
-    from airflow_provider_caixin.rules import CHINA
+    from airflow_provider_caixin.china_time import CHINA
 
     hour = (datetime.now(CHINA) + timedelta(hours=3)).hour
     return f"{hour:02}:00-{hour:02}:59"

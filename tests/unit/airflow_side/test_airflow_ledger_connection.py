@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import Connection
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from airflow_provider_caixin.ledger_connection import LedgerConnection
+from airflow_provider_caixin.settings.ledger_connection import LedgerConnection
 
 
 def parsed(kind: str, extra: Mapping[str, Any] | str, **fields: Any) -> LedgerConnection:

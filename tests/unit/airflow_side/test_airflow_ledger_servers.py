@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from airflow.providers.common.compat.sdk import AirflowFailException
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, accounts
-from airflow_provider_caixin.ledgers import open_ledger
+from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable
+from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.settings.ledgers import open_ledger
 from tests.conftest import as_connection
 from tests.faults.databases import MariaDB, Missing, Postgres, Server
 from tests.unit.juhe.conftest import Certificates, certificates
@@ -146,7 +147,7 @@ def test_a_mariadb_that_forgets(
     finally:
         mariadb.ask("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
     with ledger.writing() as connection:
-        accounts.find_account(ledger, connection, "account")
+        account_names.find_account(ledger, connection, "account")
 
 
 def test_a_campaign_on_a_mariadb_that_forgets(
@@ -180,7 +181,7 @@ def test_a_mariadb_that_only_reads(mariadb: Server, opened: Any) -> None:
     finally:
         mariadb.ask("SET GLOBAL read_only = 0")
     with ledger.writing() as connection:
-        accounts.find_account(ledger, connection, "account")
+        account_names.find_account(ledger, connection, "account")
 
 
 @pytest.mark.usefixtures("allowed")

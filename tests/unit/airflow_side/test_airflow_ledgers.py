@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_caixin import ledgers
 from airflow_provider_caixin.ledger import Ledger, LedgerError
-from airflow_provider_caixin.ledgers import embedded_path, open_ledger
+from airflow_provider_caixin.settings import ledgers
+from airflow_provider_caixin.settings.ledgers import embedded_path, open_ledger
 
 
 @pytest.fixture(autouse=True)

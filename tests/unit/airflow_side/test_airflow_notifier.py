@@ -19,11 +19,11 @@ from airflow.sdk.definitions.callback import AsyncCallback, SyncCallback
 from airflow.triggers.callback import CallbackTrigger
 from jinja2 import UndefinedError
 
-from airflow_provider_caixin.ledgers import embedded_path, open_ledger
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
-from airflow_provider_caixin.rules import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
-from tests.unit.airflow_side.conftest import Connect
+from airflow_provider_caixin.settings.ledgers import embedded_path, open_ledger
+from tests.unit.conftest import Connect
 
 A, B = "13912340001", "13912340002"
 DEADLINE = {

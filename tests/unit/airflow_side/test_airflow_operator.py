@@ -15,13 +15,13 @@ import airflow.sdk.execution_time.context
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
-from airflow_provider_caixin.configuration import read_flag
-from airflow_provider_caixin.ledgers import open_ledger
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
-from airflow_provider_caixin.operators.arguments import read_expiry
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from airflow_provider_caixin.session.arguments import read_expiry
+from airflow_provider_caixin.settings.ledgers import open_ledger
+from airflow_provider_caixin.settings.options import read_flag
 
 A, B, C = "13912340001", "13912340002", "13912340003"
 BEIJING, UNICOM, VIRTUAL = "13501000001", "13012340001", "17051234567"

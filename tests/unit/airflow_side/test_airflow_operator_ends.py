@@ -18,11 +18,12 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_provider_caixin.ledger import controls
-from airflow_provider_caixin.ledgers import open_ledger
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.ledger.admin import controls
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.rules import CHINA, SendWindow
+from airflow_provider_caixin.rules import SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.settings.ledgers import open_ledger
 
 PEOPLE = [f"139123400{number:02}" for number in range(20)]
 

@@ -24,16 +24,16 @@ from airflow.sdk.definitions._internal.templater import LiteralValue
 from jinja2 import StrictUndefined, Undefined
 from upath import UPath
 
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.decorators.caixin import CaixinSendDecoratedOperator
 from airflow_provider_caixin.ledger import schema
-from airflow_provider_caixin.ledgers import embedded_path, open_ledger
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
-from airflow_provider_caixin.operators.arguments import read_expiry
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.operators.guards import GUARDS
-from airflow_provider_caixin.rules import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sensors.caixin import CaixinTemplateSensor, CaixinWindowSensor
+from airflow_provider_caixin.session.arguments import read_expiry
+from airflow_provider_caixin.session.guards import GUARDS
+from airflow_provider_caixin.settings.ledgers import embedded_path, open_ledger
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
 
 A, B, UNICOM, VIRTUAL = "13912340001", "13912340002", "13012340001", "17051234567"

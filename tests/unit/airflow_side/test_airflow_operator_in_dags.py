@@ -17,7 +17,7 @@ from jinja2 import TemplateSyntaxError
 
 from airflow_provider_caixin.audience import normalise
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.operators.rendered import Recipients
+from airflow_provider_caixin.session.masking import Recipients
 from scripts.throwaway import EXAMPLE_DAGS
 
 MOBILE = "13912340001"

@@ -17,10 +17,10 @@ from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[impor
 from airflow_provider_caixin.campaign import Campaign
 from airflow_provider_caixin.cli import main
 from airflow_provider_caixin.ledger import LedgerUnavailable
-from airflow_provider_caixin.ledgers import embedded_path
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.operators.report_file import ReportFile
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.session.report_file import ReportFile
+from airflow_provider_caixin.settings.ledgers import embedded_path
 
 A, B = "13912340001", "13912340002"
 HEADER = "mobile,state,reason,error_code,sid,sent_at"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_caixin.campaign import Progress
-from airflow_provider_caixin.operators.progress import ProgressLog, duration, sentence
+from airflow_provider_caixin.session.progress import ProgressLog, duration, sentence
 
 LOG = logging.getLogger("test.progress")
 

@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sensors.caixin import CaixinTemplateSensor, CaixinWindowSensor
 from airflow_provider_caixin.triggers.caixin import CaixinTemplateTrigger, CaixinWindowTrigger

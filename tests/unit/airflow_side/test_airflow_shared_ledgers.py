@@ -10,7 +10,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from sqlalchemy.engine import URL
 
-from airflow_provider_caixin.ledger import Ledger, suppressions
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.admin import suppressions
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
 from tests.conftest import as_connection

@@ -19,7 +19,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator, _cursor
-from tests.unit.airflow_side.conftest import Connect
+from tests.unit.conftest import Connect
 
 A, B, C = "13912340001", "13912340002", "13912340003"
 

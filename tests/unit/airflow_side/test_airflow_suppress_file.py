@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_caixin.ledger import suppressions
-from airflow_provider_caixin.ledgers import open_ledger
+from airflow_provider_caixin.ledger.admin import suppressions
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.settings.ledgers import open_ledger
 
 A, B, C = "13912340001", "13912340002", "13912340003"
 

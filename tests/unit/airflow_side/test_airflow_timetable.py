@@ -15,7 +15,8 @@ from airflow.timetables.base import DataInterval, TimeRestriction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_caixin.rules import CHINA, SendWindow
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.rules import SendWindow
 from airflow_provider_caixin.timetables.caixin import SendWindowTimetable
 
 

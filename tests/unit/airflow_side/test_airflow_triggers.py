@@ -19,7 +19,8 @@ from airflow.serialization.encoders import encode_trigger
 from airflow.serialization.serialized_objects import BaseSerialization
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskSuccessEvent
 
-from airflow_provider_caixin.rules import CHINA, SendWindow
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.rules import SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.triggers.caixin import CaixinTemplateTrigger, CaixinWindowTrigger
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_caixin.audience import AudienceError, Classifier, FileAudience, audience_from, readable
-from airflow_provider_caixin.audience.shapes import Misfit, shape
+from airflow_provider_caixin.audience.sources.shapes import Misfit, shape
 
 A, B = "13912350001", "13912350002"
 

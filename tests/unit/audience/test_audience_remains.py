@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_caixin.audience import numbers_in
-from airflow_provider_caixin.audience.shapes import Misfit
+from airflow_provider_caixin.audience.sources.shapes import Misfit
 
 A, B = "13912350001", "13912350002"
 

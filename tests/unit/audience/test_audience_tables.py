@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_caixin.audience import AudienceError, FileAudience, normalise
-from airflow_provider_caixin.audience.columns import find_column
+from airflow_provider_caixin.audience.sources.columns import find_column
 
 A, B, C = "13912350001", "13912350002", "13912350003"
 # The numbers of somebody else in the same rows: whoever recommended them, or is to be called.

@@ -7,7 +7,8 @@ import pendulum
 import pytest
 
 from airflow_provider_caixin.campaign import Counts, Plan
-from airflow_provider_caixin.rules import CHINA, SendWindow
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.rules import SendWindow
 
 LOADED = pendulum.datetime(2026, 11, 23, 20, tz=CHINA)
 

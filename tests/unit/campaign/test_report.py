@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 from airflow_provider_caixin.campaign.report import write_report
-from airflow_provider_caixin.ledger.messages import ReportRow
+from airflow_provider_caixin.ledger.views.reports import ReportRow
 
 
 def test_a_report_line_has_what_a_person_needs() -> None:

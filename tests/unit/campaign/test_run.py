@@ -6,16 +6,24 @@ from itertools import cycle
 
 import pytest
 
-from airflow_provider_caixin.campaign.run import MOST_LEAD, REST, SPREAD, TICK, lead_of, learned, reach_of
+from airflow_provider_caixin.campaign.dispatcher import SPREAD
+from airflow_provider_caixin.campaign.lookahead import (
+    MOST_LEAD_SECONDS,
+    REST_SECONDS,
+    TICK_SECONDS,
+    lead_of,
+    learned,
+    reach_of,
+)
 from airflow_provider_caixin.campaign.senders import LATE
-from tests.unit.ledger.test_gate import NOW, gate
+from tests.unit.ledger.test_gate import NOW, pacer
 
 RATE = 294.0
 
 
 def in_time(*commits: float) -> float:
     """Let commits take so long in turn for 10 s; return which part of the rate's messages can leave when they are to."""
-    row, now, lead, left = gate(), NOW, 0.0, 0
+    row, now, lead, left = pacer(), NOW, 0.0, 0
     for commit in cycle(commits):
         if now >= NOW + 10:
             return left / (RATE * 10)
@@ -23,7 +31,7 @@ def in_time(*commits: float) -> float:
         row.take(slots, RATE, reach_of(lead))
         left += sum(slot + LATE >= now + commit for slot in slots)
         lead = learned(lead, commit)
-        now += max(TICK + SPREAD, commit + REST) + 0.003
+        now += max(TICK_SECONDS + SPREAD, commit + REST_SECONDS) + 0.003
     raise AssertionError
 
 
@@ -42,13 +50,13 @@ def test_few_slots_are_lost_to_commits_that_take_longer(usual: float) -> None:
 def test_one_slow_commit_is_forgotten() -> None:
     """It does not keep slots far ahead for minutes, and none is as far as a lease."""
     lead = learned(0.010, 5.0)
-    assert lead == MOST_LEAD
+    assert lead == MOST_LEAD_SECONDS
     for _ in range(500):
         lead = learned(lead, 0.010)
     assert lead < 0.015
 
 
-@pytest.mark.parametrize("lead", [0.0, 0.010, TICK, 0.045, 0.100, MOST_LEAD])
+@pytest.mark.parametrize("lead", [0.0, 0.010, TICK_SECONDS, 0.045, 0.100, MOST_LEAD_SECONDS])
 def test_a_run_reaches_as_far_as_another_one_and_no_further(lead: float) -> None:
     """Reaching further would make the other one do so, too, and so on."""
     assert lead_of(reach_of(lead)) == pytest.approx(lead)

@@ -22,24 +22,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from airflow_provider_caixin.audience import Classifier, audience_from
 from airflow_provider_caixin.campaign import Campaign, Plan
 from airflow_provider_caixin.campaign.answers import Answer, Job, Outcome
-from airflow_provider_caixin.campaign.run import Run
+from airflow_provider_caixin.campaign.dispatcher import Dispatcher
+from airflow_provider_caixin.china_time import china_midnight
 from airflow_provider_caixin.juhe import ChannelBusy, NotPosted, OutcomeUnknown, RecipientRejected
-from airflow_provider_caixin.ledger import (
-    Ledger,
-    Skip,
-    State,
-    accounts,
-    catalogue,
-    controls,
-    doubts,
-    leases,
-    schema,
-    suppressions,
-    upkeep,
-)
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import count_states
-from airflow_provider_caixin.rules import FrequencyCap, china_midnight
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.admin import accounts, controls, suppressions, unknowns
+from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
+from airflow_provider_caixin.ledger.rows.load import count_states
+from airflow_provider_caixin.ledger.views import campaigns as campaign_views
+from airflow_provider_caixin.ledger.views import checks
+from airflow_provider_caixin.ledger.views import unknowns as unknown_views
+from airflow_provider_caixin.rules import FrequencyCap
+from airflow_provider_caixin.vocabulary import SkipReason, State
 
 PEOPLE = [str(13_912_340_000 + index) for index in range(8)]
 SELDOM = st.sampled_from([*[False] * 7, True])
@@ -66,7 +61,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.sampled_from(
 class Request(NamedTuple):
     """A claimed recipient whose sender has not answered yet."""
 
-    run: Run
+    run: Dispatcher
     job: Job
     lease: float
 
@@ -115,10 +110,10 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         return Campaign(plan, self.ledger, None, clock=lambda: self.now, lease=LEASE)  # type: ignore[arg-type]  # the machine posts
 
-    def run(self, name: str) -> Run:
+    def run(self, name: str) -> Dispatcher:
         """Make a process of a campaign."""
         campaign = self.campaigns[name]
-        return Run(
+        return Dispatcher(
             campaign.plan,
             self.ledger,
             None,  # type: ignore[arg-type]  # the machine posts
@@ -211,7 +206,7 @@ class LedgerMachine(RuleBasedStateMachine):
             else:
                 assert after.state in (State.PENDING, State.REJECTED)
 
-    def transact(self, run: Run, answers: list[Answer]) -> list[Job]:
+    def transact(self, run: Dispatcher, answers: list[Answer]) -> list[Job]:
         """Run one transaction as the loop does; return what it claimed."""
         jobs: list[Job] = []
         # How far ahead slots are taken follows the real time that a commit takes, and an example is to be the same twice.
@@ -255,22 +250,24 @@ class LedgerMachine(RuleBasedStateMachine):
         held = {one.job.id for one in self.requests}
         with self.ledger.reading() as connection:
             now = self.ledger.now(connection)
-            found = [one.id for one in doubts.doubts(connection, campaign._key, now) if one.id not in held]
+            found = [
+                one.id for one in unknown_views.unknowns(connection, campaign._key, now) if one.id not in held
+            ]
         if found:
             chosen = data.draw(st.sampled_from(found))
-            assert doubts.resolve(self.ledger, campaign._key, [chosen, chosen], outcome) == 1
+            assert unknowns.resolve(self.ledger, campaign._key, [chosen, chosen], outcome) == 1
             assert self.people()[chosen].state == outcome
-            assert doubts.resolve(self.ledger, campaign._key, [chosen], outcome) == 0
+            assert unknowns.resolve(self.ledger, campaign._key, [chosen], outcome) == 0
 
-    @rule(name=NAMES, reason=st.sampled_from([Skip.OVER_BUDGET, Skip.WINDOW_CLOSED]))
-    def skip(self, name: str, reason: Skip) -> None:
+    @rule(name=NAMES, reason=st.sampled_from([SkipReason.OVER_BUDGET, SkipReason.WINDOW_CLOSED]))
+    def skip(self, name: str, reason: SkipReason) -> None:
         """Skip what is left, as a used-up budget or a closing window does."""
         self.campaigns[name].skip_rest(reason)
 
     @rule(name=NAMES)
     def start_again(self, name: str) -> None:
         """Look again at who was skipped, as each run does at its start."""
-        from airflow_provider_caixin.campaign.reopening import reopen_skipped
+        from airflow_provider_caixin.campaign.reopen import reopen_skipped
 
         campaign = self.campaigns[name]
         reopen_skipped(self.ledger, campaign.plan, campaign._key)
@@ -307,7 +304,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "runs"):
             return
         people = self.people()
-        assert list(upkeep.disagreements(self.ledger)) == []
+        assert list(checks.disagreements(self.ledger)) == []
         with self.ledger.reading() as connection:
             for campaign in self.campaigns.values():
                 row = CampaignRow.read(connection, campaign._key)
@@ -318,7 +315,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     assert sum(row.counts[state] for state in possibly_billed) <= BUDGET
         assert all(people[key].state == State.SENT for key in self.settled), "back from sent"
         self.settled |= {key for key, one in people.items() if one.state == State.SENT}
-        assert all((one.state == State.SKIPPED) == (one.reason in set(Skip)) for one in people.values())
+        assert all((one.state == State.SKIPPED) == (one.reason in set(SkipReason)) for one in people.values())
         # What was or may have been billed, and what is in the air: a doubt and its second request are one recipient's.
         days = Counter(
             (one.number, china_midnight(one.sent_at))
@@ -332,14 +329,14 @@ class LedgerMachine(RuleBasedStateMachine):
         """Check that whoever is in doubt is listed and counted, whether or not a transaction has written so."""
         now = self.ledger.now(connection)
         ours = [one for one in people if one.campaign == campaign.plan.campaign_id]
-        late = sum(one.state == State.IN_FLIGHT and leases.has_ended(one.due, now) for one in ours)
+        late = sum(one.state == State.IN_FLIGHT and lease_rows.has_ended(one.due, now) for one in ours)
         if not late:
             # Then it is what the row counts.
             return
         unknown = late + sum(one.state == State.UNKNOWN for one in ours)
-        shown = catalogue.campaign(connection, campaign._key, now)
+        shown = campaign_views.campaign(connection, campaign._key, now)
         assert shown is not None
-        assert shown.unknown == len(doubts.doubts(connection, campaign._key, now)) == unknown
+        assert shown.unknown == len(unknown_views.unknowns(connection, campaign._key, now)) == unknown
 
 
 # Without the phase that explains a failure: it traces every line, and the classifier has a million.

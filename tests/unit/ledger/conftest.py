@@ -7,11 +7,20 @@ from types import MappingProxyType
 
 import pytest
 
-from airflow_provider_caixin.ledger import Ledger, State, accounts, campaigns, messages
-from airflow_provider_caixin.ledger.campaigns import CampaignRow, Origin
-from airflow_provider_caixin.ledger.gate import Gate
-from airflow_provider_caixin.ledger.loads import load_audience, visible_ranges
-from airflow_provider_caixin.ledger.messages import Settlement
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.admin import accounts
+from airflow_provider_caixin.ledger.queue import claim as claims
+from airflow_provider_caixin.ledger.queue import draw as drawing
+from airflow_provider_caixin.ledger.queue import settle as settlements
+from airflow_provider_caixin.ledger.queue.load import load_audience
+from airflow_provider_caixin.ledger.queue.pacer import Pacer
+from airflow_provider_caixin.ledger.queue.settle import Settlement
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows.account import AccountRow
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, Origin
+from airflow_provider_caixin.ledger.rows.load import visible_ranges
+from airflow_provider_caixin.vocabulary import State
 
 LEASE = 60.0
 
@@ -37,11 +46,11 @@ class Past:
     ) -> int:
         """Make a campaign whose audience is loaded, without those who are skipped for a reason; return its key."""
         with self.ledger.writing() as connection:
-            owner = accounts.find_account(self.ledger, connection, account)
+            owner = account_names.find_account(self.ledger, connection, account)
             now = self.ledger.now(connection)
-            key = campaigns.find_campaign(self.ledger, connection, name, owner, tpl_id, now)
+            key = campaign_rows.find_campaign(self.ledger, connection, name, owner, tpl_id, now)
             origin = Origin(dag, "run", "send", -1) if dag else None
-            campaigns.note_run(connection, key, origin, 100.0, ["a rule", "another"])
+            campaign_rows.note_run(connection, key, origin, 100.0, ["a rule", "another"])
         rows = [(one, None) for one in people] + list(skipped.items())
         load_audience(self.ledger, key, "source", lambda: rows, lease=LEASE)
         return key
@@ -49,19 +58,19 @@ class Past:
     def sent(self, campaign: int, outcomes: Mapping[str, State], at: float, code: int = 236306) -> None:
         """Send to people of a campaign at a moment; what is ``in_flight`` gets no answer."""
         with self.ledger.writing() as connection:
-            gate = Gate.open(connection, CampaignRow.read(connection, campaign).account)
+            account = AccountRow.open(connection, CampaignRow.read(connection, campaign).account)
             row = CampaignRow.lock(connection, campaign)
             drawn = {
                 one.number: one
-                for one in messages.draw(
+                for one in drawing.draw_pending(
                     connection, campaign, at, 10_000, visible_ranges(connection, campaign)
                 )
             }
-            gate.begin_day(at - at % 86_400)
+            account.begin_day(at - at % 86_400)
             claimed = [(drawn[number], at) for number in outcomes]
-            messages.claim(connection, claimed, "claim", at + LEASE)
+            claims.write_claims(connection, claimed, "claim", at + LEASE)
             row.move(State.PENDING, State.IN_FLIGHT, len(claimed))
-            gate.take([at] * len(claimed), 1.0, 0.05)
+            Pacer(account).take([at] * len(claimed), 1.0, 0.05)
             answers = [
                 Settlement(
                     drawn[number].id,
@@ -73,9 +82,9 @@ class Past:
                 for number, state in outcomes.items()
                 if state is not State.IN_FLIGHT
             ]
-            messages.settle(connection, gate, row, answers)
+            settlements.write_settlements(connection, account, row, answers)
             row.save(connection)
-            gate.save(connection)
+            account.save(connection)
 
     def counts(self, campaign: int) -> dict[str, int]:
         """Read a campaign's counts by state, without those that are 0."""

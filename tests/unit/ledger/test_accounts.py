@@ -7,18 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin.ledger import (
-    Ledger,
-    LedgerUnavailable,
-    State,
-    accounts,
-    campaigns,
-    catalogue,
-    schema,
-    upkeep,
+from airflow_provider_caixin.china_time import DAY_SECONDS
+from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, schema
+from airflow_provider_caixin.ledger.admin import accounts
+from airflow_provider_caixin.ledger.errors import (
+    AccountExists,
+    CampaignsUnderWay,
+    KeyOfAnotherAccount,
+    NoSuchAccount,
+    OnlyKey,
 )
-from airflow_provider_caixin.ledger.accounts import AccountKey
-from airflow_provider_caixin.ledger.gate import DAY, Gate
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows.account import AccountRow
+from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.views import campaigns as campaign_views
+from airflow_provider_caixin.ledger.views import checks
+from airflow_provider_caixin.vocabulary import State
 
 from .conftest import Past
 from .test_gate import NOW
@@ -35,8 +40,8 @@ def test_a_person_pauses_limits_and_renames(past: Past, ledger: Ledger) -> None:
     accounts.rename_account(ledger, "account", "账户")
     with ledger.reading() as connection:
         found = {one.name: one for one in accounts.accounts(connection)}
-        assert accounts.peek_account(connection, "账户") == found["账户"].id
-        assert accounts.peek_account(connection, "account") is None
+        assert account_names.peek_account(connection, "账户") == found["账户"].id
+        assert account_names.peek_account(connection, "account") is None
     assert set(found) == {"later", "账户"}
     assert (found["later"].paused, found["账户"].max_per_day) == (True, 5)
     accounts.limit_account(ledger, "账户", None)
@@ -49,11 +54,11 @@ def test_what_cannot_be_is_refused(past: Past, ledger: Ledger) -> None:
     """Nothing is changed then."""
     past.campaign("campaign", account="one")
     past.campaign("other", account="two")
-    with pytest.raises(accounts.NoSuchAccount, match=r"'none'.*no such account"):
+    with pytest.raises(NoSuchAccount, match=r"'none'.*no such account"):
         accounts.rename_account(ledger, "none", "three")
-    with pytest.raises(accounts.AccountExists, match=r"'two' is there already: merge the two"):
+    with pytest.raises(AccountExists, match=r"'two' is there already: merge the two"):
         accounts.rename_account(ledger, "one", "two")
-    with pytest.raises(accounts.NoSuchAccount, match=r"'none'.*no such account"):
+    with pytest.raises(NoSuchAccount, match=r"'none'.*no such account"):
         accounts.merge_accounts(ledger, "one", "none")
     with pytest.raises(ValueError, match="'one' cannot be merged into itself"):
         accounts.merge_accounts(ledger, "one", "one")
@@ -73,10 +78,10 @@ def opened(ledger: Ledger, name: str | None, owner: AccountKey) -> str:
     """Open an account to send by; None: the connection gives it no name. Return what it is called."""
     name = name or owner.unnamed
     with ledger.writing() as connection:
-        account = accounts.open_account(ledger, connection, name, owner)
+        account = account_names.open_account(ledger, connection, name, owner)
     with ledger.reading() as connection:
-        assert accounts.resolve_account(connection, name, owner) == account
-        return accounts.name_in_force(connection, name, owner)
+        assert account_names.resolve_account(connection, name, owner) == account
+        return account_names.name_in_force(connection, name, owner)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -94,8 +99,8 @@ def names(ledger: Ledger) -> list[str]:
 def test_a_key_under_another_name_is_refused(ledger: Ledger, first: str | None) -> None:
     """The sentence says whose it is and both ways out; nothing is made. Renamed, the account goes by the new name."""
     old = opened(ledger, first, key(1, "one"))
-    with ledger.writing() as connection, pytest.raises(accounts.KeyOfAnotherAccount) as refused:
-        accounts.open_account(ledger, connection, "brand", key(1, "two"))
+    with ledger.writing() as connection, pytest.raises(KeyOfAnotherAccount) as refused:
+        account_names.open_account(ledger, connection, "brand", key(1, "two"))
     assert str(refused.value) == (
         f"account 'brand': the AppKey of connection 'two' belongs to account '{old}' of this ledger, and one AppKey is one "
         f'account: rate, caps and volume are counted once. Put "account": "{old}" into the extra of connection \'two\', or give '
@@ -119,8 +124,8 @@ def test_two_names_of_an_older_ledger_are_merged_before_anything_is_sent(past: P
     """It knows no keys, but one account's name is made of the key."""
     past.campaign("by default", account=key(1).unnamed)
     past.campaign("by name", account="shop")
-    with ledger.reading() as connection, pytest.raises(accounts.KeyOfAnotherAccount) as refused:
-        accounts.resolve_account(connection, "shop", key(1))
+    with ledger.reading() as connection, pytest.raises(KeyOfAnotherAccount) as refused:
+        account_names.resolve_account(connection, "shop", key(1))
     assert str(refused.value).endswith(
         f"Merge the two: airflow caixin account rename shop --account {key(1).unnamed}"
     )
@@ -132,10 +137,10 @@ def test_an_account_that_the_key_s_own_name_stands_for_is_not_left_behind(past: 
     """Where both were used before, one connection is refused until they are one."""
     past.campaign("by default", account=key(1).unnamed)
     with ledger.writing() as connection:
-        shop = accounts.find_account(ledger, connection, "shop")
+        shop = account_names.find_account(ledger, connection, "shop")
         connection.execute(sa.insert(schema.account_key).values(hash=key(1).fingerprint, account=shop))
-    with ledger.reading() as connection, pytest.raises(accounts.KeyOfAnotherAccount) as refused:
-        accounts.resolve_account(connection, key(1).unnamed, key(1))
+    with ledger.reading() as connection, pytest.raises(KeyOfAnotherAccount) as refused:
+        account_names.resolve_account(connection, key(1).unnamed, key(1))
     assert str(refused.value).endswith(
         f"Merge the two: airflow caixin account rename shop --account {key(1).unnamed}"
     )
@@ -147,7 +152,7 @@ def test_a_new_key_without_a_name_does_not_begin_anew(
     """The account goes on, the log says once how to keep it, and the new key is nobody else's."""
     old = opened(ledger, None, key(1))
     with ledger.reading() as connection:
-        assert accounts.name_in_force(connection, key(2).unnamed, key(2)) == old
+        assert account_names.name_in_force(connection, key(2).unnamed, key(2)) == old
     assert not warnings(caplog)
     assert opened(ledger, None, key(2)) == opened(ledger, None, key(2)) == old
     [warning] = warnings(caplog)
@@ -157,8 +162,8 @@ def test_a_new_key_without_a_name_does_not_begin_anew(
     assert opened(ledger, old, key(2)) == opened(ledger, None, key(1, "other")) == old
     # Another connection with the new key, which has never sent before.
     assert opened(ledger, None, key(2, "third")) == old
-    with ledger.writing() as connection, pytest.raises(accounts.KeyOfAnotherAccount):
-        accounts.open_account(ledger, connection, "brand", key(2))
+    with ledger.writing() as connection, pytest.raises(KeyOfAnotherAccount):
+        account_names.open_account(ledger, connection, "brand", key(2))
     assert names(ledger) == [old]
 
 
@@ -183,12 +188,12 @@ def test_accounts_that_both_sent_stay_two(ledger: Ledger) -> None:
 def test_a_key_that_was_another_s_is_separated(ledger: Ledger) -> None:
     """Not an account's only one, which would begin anew; the old one's key stays."""
     old = opened(ledger, None, key(1))
-    with pytest.raises(accounts.OnlyKey, match="no AppKey but that of connection 'caixin_default'"):
+    with pytest.raises(OnlyKey, match="no AppKey but that of connection 'caixin_default'"):
         accounts.separate_account(ledger, key(1), "brand")
-    with pytest.raises(accounts.NoSuchAccount, match="'new': nothing was sent with its AppKey"):
+    with pytest.raises(NoSuchAccount, match="'new': nothing was sent with its AppKey"):
         accounts.separate_account(ledger, key(3, "new"), "brand")
     assert opened(ledger, None, key(2)) == old
-    with pytest.raises(accounts.AccountExists, match="is there already"):
+    with pytest.raises(AccountExists, match="is there already"):
         accounts.separate_account(ledger, key(2), old)
     accounts.separate_account(ledger, key(2), "brand")
     assert opened(ledger, "brand", key(2)) == "brand"
@@ -207,7 +212,7 @@ def test_a_separated_key_takes_the_stricter_along(ledger: Ledger) -> None:
         connection.execute(sa.update(schema.account).values(values))
     accounts.separate_account(ledger, key(2), "brand")
     with ledger.writing() as connection:
-        gate = Gate.open(connection, accounts.find_account(ledger, connection, "brand"))
+        gate = AccountRow.open(connection, account_names.find_account(ledger, connection, "brand"))
     assert (gate.paused, gate.max_per_day, gate.pace, gate.paced_at, gate.next_slot) == (
         *(True, 10, 0.25, NOW, NOW),
     )
@@ -229,16 +234,16 @@ def test_no_key_is_separated_while_a_campaign_is_under_way(past: Past, ledger: L
         else:
             change = sa.update(schema.campaign).values(values)
         connection.execute(change)
-    with pytest.raises(accounts.CampaignsUnderWay, match=r"'campaign' of account '0+1' is under way"):
+    with pytest.raises(CampaignsUnderWay, match=r"'campaign' of account '0+1' is under way"):
         accounts.separate_account(ledger, key(2), "brand")
     with ledger.writing() as connection:
         connection.execute(sa.update(schema.load).values(lease=now - 1))
         connection.execute(sa.update(schema.campaign).values(pending=0, in_flight=0, active_at=now - 60))
     accounts.separate_account(ledger, key(2), "brand")
     with ledger.reading() as connection:
-        accounts.refuse_if_separated(connection, campaign, key(1))
-        with pytest.raises(accounts.KeyOfAnotherAccount, match="was given to account 'brand' meanwhile"):
-            accounts.refuse_if_separated(connection, campaign, key(2))
+        account_names.refuse_if_separated(connection, campaign, key(1))
+        with pytest.raises(KeyOfAnotherAccount, match="was given to account 'brand' meanwhile"):
+            account_names.refuse_if_separated(connection, campaign, key(2))
 
 
 @EMBEDDED
@@ -247,15 +252,15 @@ def test_a_key_that_was_put_into_the_wrong_connection(ledger: Ledger) -> None:
     opened(ledger, "shop", key(1, "c1"))
     opened(ledger, "games", key(2, "c2"))
     opened(ledger, "shop", key(3, "c1"))
-    with ledger.reading() as connection, pytest.raises(accounts.KeyOfAnotherAccount) as refused:
-        accounts.resolve_account(connection, "games", key(3, "c2"))
+    with ledger.reading() as connection, pytest.raises(KeyOfAnotherAccount) as refused:
+        account_names.resolve_account(connection, "games", key(3, "c2"))
     assert str(refused.value).endswith("take it out: airflow caixin account separate games --conn-id c2")
     with ledger.reading() as connection:
-        assert accounts.owner_of(connection, key(3, "c2")) == "shop"
+        assert account_names.owner_of(connection, key(3, "c2")) == "shop"
     accounts.separate_account(ledger, key(3, "c2"), "games", existing=True)
     assert opened(ledger, "games", key(3, "c2")) == "games"
     assert opened(ledger, "shop", key(1, "c1")) == "shop"
-    with pytest.raises(accounts.AccountExists):
+    with pytest.raises(AccountExists):
         accounts.separate_account(ledger, key(3, "c2"), "games", existing=True)
 
 
@@ -265,10 +270,10 @@ def test_a_row_that_was_never_an_account_blocks_no_name(ledger: Ledger) -> None:
     for name in (key(1).unnamed, "shop"):
         accounts.pause_account(ledger, name, paused=False)
     with ledger.reading() as connection:
-        assert accounts.name_in_force(connection, "shop", key(1)) == "shop"
+        assert account_names.name_in_force(connection, "shop", key(1)) == "shop"
     accounts.pause_account(ledger, key(1).unnamed)
-    with ledger.reading() as connection, pytest.raises(accounts.KeyOfAnotherAccount):
-        accounts.resolve_account(connection, "shop", key(1))
+    with ledger.reading() as connection, pytest.raises(KeyOfAnotherAccount):
+        account_names.resolve_account(connection, "shop", key(1))
 
 
 @EMBEDDED
@@ -298,14 +303,14 @@ def test_what_changed_nothing_is_not_told_as_done(
     ledger: Ledger, change: Callable[[Ledger], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The account was merged into another between the look-up and the change."""
-    monkeypatch.setattr(accounts, "peek_account", lambda _, name: 99 if name == "one" else None)
-    monkeypatch.setattr(accounts, "find_account", lambda *_: 99)
+    monkeypatch.setattr(account_names, "peek_account", lambda _, name: 99 if name == "one" else None)
+    monkeypatch.setattr(account_names, "find_account", lambda *_: 99)
     with pytest.raises(LedgerUnavailable, match="'one' was renamed or merged this very moment"):
         change(ledger)
     with ledger.reading() as connection, pytest.raises(LedgerUnavailable):
-        accounts._name_of(connection, 99)
+        account_names.name_of(connection, 99)
     with ledger.writing() as connection, pytest.raises(LedgerUnavailable):
-        Gate.open(connection, 99)
+        AccountRow.open(connection, 99)
 
 
 @EMBEDDED
@@ -315,10 +320,10 @@ def test_a_campaign_whose_account_is_merged_while_it_is_looked_up(past: Past, le
     with ledger.writing() as connection:
         connection.execute(sa.delete(schema.account))
         with pytest.raises(LedgerUnavailable, match="merged into another this very moment"):
-            campaigns.peek_campaign(connection, "campaign", 99, 65535)
+            campaign_rows.peek_campaign(connection, "campaign", 99, 65535)
 
 
-@pytest.mark.parametrize("days", [(NOW, NOW), (NOW, NOW + DAY), (NOW + DAY, NOW)])
+@pytest.mark.parametrize("days", [(NOW, NOW), (NOW, NOW + DAY_SECONDS), (NOW + DAY_SECONDS, NOW)])
 def test_two_accounts_become_one(past: Past, ledger: Ledger, days: tuple[float, float]) -> None:
     """Campaigns, caps, keys and the day's count; of limits and pause the stricter."""
     opened(ledger, "one", key(1, "first"))
@@ -334,8 +339,8 @@ def test_two_accounts_become_one(past: Past, ledger: Ledger, days: tuple[float, 
     assert merged.day_count == (4 if days[0] == days[1] else 2)
     assert opened(ledger, "two", key(1, "first")) == opened(ledger, None, key(2, "second")) == "two"
     with ledger.reading() as connection:
-        assert {one.account for one in catalogue.campaigns(connection, NOW)} == {"two"}
-    assert not list(upkeep.disagreements(ledger))
+        assert {one.account for one in campaign_views.campaigns(connection, NOW)} == {"two"}
+    assert not list(checks.disagreements(ledger))
 
 
 @pytest.mark.parametrize("merge", [False, True])
@@ -350,8 +355,8 @@ def test_of_two_names_at_once_one_gets_the_key(ledger: Ledger, merge: bool) -> N
         name = "odd" if number % 2 else "even"
         try:
             with ledger.writing() as connection:
-                accounts.open_account(ledger, connection, name, key(1, f"conn {number}"))
-        except accounts.KeyOfAnotherAccount:
+                account_names.open_account(ledger, connection, name, key(1, f"conn {number}"))
+        except KeyOfAnotherAccount:
             return None
         return name
 

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from airflow_provider_caixin.ledger import Ledger, State, accounts, catalogue, controls, schema
-from airflow_provider_caixin.ledger.catalogue import Status
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.admin import accounts, controls
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.views import campaigns as campaign_views
+from airflow_provider_caixin.vocabulary import State, Status
 
 from .conftest import Past
 
@@ -27,7 +30,7 @@ def test_where_each_campaign_stands(past: Past, ledger: Ledger) -> None:
         active = sa.update(table).where(table.c.id == keys["running"]).values(active_at=now - 1)
         connection.execute(active)
         connection.execute(sa.update(table).where(table.c.id == keys["purged"]).values(purged_at=now))
-        owner = accounts.find_account(ledger, connection, "account")
+        owner = account_names.find_account(ledger, connection, "account")
         leases = {
             "loading": now + 60,
             "broken off": 0.0,
@@ -51,10 +54,10 @@ def test_where_each_campaign_stands(past: Past, ledger: Ledger) -> None:
         "of a wrong clock": Status.WAITING,
     }
     with ledger.reading() as connection:
-        found = {one.campaign_id: one.status(now) for one in catalogue.campaigns(connection, now)}
+        found = {one.campaign_id: one.status(now) for one in campaign_views.campaigns(connection, now)}
         assert found == expected
         for status in Status:
-            some = catalogue.campaigns(connection, now, status=status)
+            some = campaign_views.campaigns(connection, now, status=status)
             assert {one.campaign_id for one in some} == {
                 name for name in expected if expected[name] is status
             }
@@ -68,7 +71,7 @@ def test_campaigns_are_found_and_come_in_pages(past: Past, ledger: Ledger) -> No
     with ledger.reading() as connection:
 
         def ids(**wanted: object) -> list[str]:
-            found = catalogue.campaigns(connection, 0.0, **wanted)  # type: ignore[arg-type]  # options of many types
+            found = campaign_views.campaigns(connection, 0.0, **wanted)  # type: ignore[arg-type]  # options of many types
             return [one.campaign_id for one in found]
 
         assert ids() == ["summerX1%", *(f"summer_{index}" for index in (4, 3, 2, 1, 0))]
@@ -80,8 +83,8 @@ def test_campaigns_are_found_and_come_in_pages(past: Past, ledger: Ledger) -> No
         assert ids(dag_ids={"dag_1"}) == ["summerX1%", "summer_3", "summer_1"]
         assert ids(dag_ids=set(), without_dag=False) == []
         assert ids(before=last, most=2) == ["summer_4", "summer_3"]
-        one = catalogue.campaign(connection, last, 0.0)
-        assert catalogue.campaign(connection, 999_999, 0.0) is None
+        one = campaign_views.campaign(connection, last, 0.0)
+        assert campaign_views.campaign(connection, 999_999, 0.0) is None
     assert one is not None
     assert (one.total, one.left, one.skipped, one.rate) == (3, 2, 1, 100.0)
     assert (one.dag_id, one.loosened) == (None, "a rule\nanother")
@@ -96,13 +99,13 @@ def test_what_the_page_asks_of_all_campaigns(past: Past, ledger: Ledger) -> None
         table = schema.campaign
         connection.execute(sa.update(table).where(table.c.id == doubtful).values(quota_since=123.0))
     with ledger.reading() as connection:
-        assert catalogue.dags(connection) == {"dag_1"}
-        assert catalogue.accounts_of(connection, {"dag_1"}, without_dag=False) == {"account"}
-        assert catalogue.accounts_of(connection, set(), without_dag=True) == {"other"}
-        assert catalogue.quota_since(connection) == {"other": 123.0}
-        assert [one.key for one in catalogue.campaigns(connection, 0.0, in_doubt=True)] == [doubtful]
-        both = catalogue.campaigns(connection, 7_000.0, status={Status.DONE, Status.WAITING})
+        assert campaign_views.dags(connection) == {"dag_1"}
+        assert campaign_views.accounts_of(connection, {"dag_1"}, without_dag=False) == {"account"}
+        assert campaign_views.accounts_of(connection, set(), without_dag=True) == {"other"}
+        assert campaign_views.quota_since(connection) == {"other": 123.0}
+        assert [one.key for one in campaign_views.campaigns(connection, 0.0, in_doubt=True)] == [doubtful]
+        both = campaign_views.campaigns(connection, 7_000.0, status={Status.DONE, Status.WAITING})
         assert [one.campaign_id for one in both] == ["two", "one"]
-        found = catalogue.find(connection, "two", 0.0)
-        assert found == catalogue.campaign(connection, doubtful, 0.0)
-        assert catalogue.find(connection, "TWO", 0.0) is None
+        found = campaign_views.find(connection, "two", 0.0)
+        assert found == campaign_views.campaign(connection, doubtful, 0.0)
+        assert campaign_views.find(connection, "TWO", 0.0) is None

@@ -8,21 +8,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from airflow_provider_caixin.ledger import (
-    Ledger,
-    LedgerError,
-    LedgerUnavailable,
-    Skip,
-    State,
-    accounts,
-    campaigns,
-    messages,
-    schema,
-    tallies,
-    upgrades,
-)
-from airflow_provider_caixin.ledger.gate import Gate
-from airflow_provider_caixin.ledger.loads import load_audience
+from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, migrations, schema
+from airflow_provider_caixin.ledger.queue import history
+from airflow_provider_caixin.ledger.queue.load import load_audience
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
+from airflow_provider_caixin.ledger.rows import tally as tallies
+from airflow_provider_caixin.ledger.rows.account import AccountRow
+from airflow_provider_caixin.vocabulary import SkipReason, State
 
 SERVERS = pytest.mark.parametrize(
     "ledger_url",
@@ -75,14 +69,14 @@ def make_old(ledger: Ledger) -> None:
 
 def test_every_version_has_a_step() -> None:
     """Whoever changes the tables says how older ones become the new ones."""
-    assert sorted(upgrades.STEPS) == list(range(2, schema.SCHEMA_VERSION + 1))
+    assert sorted(migrations.STEPS) == list(range(2, schema.SCHEMA_VERSION + 1))
 
 
 def test_an_older_ledger_is_upgraded(ledger: Ledger) -> None:
     """It has the tables of a new one, its own id, and what was in it; opened again it is as it is."""
     new = structure(ledger)
     with ledger.writing() as connection:
-        account = accounts.find_account(ledger, connection, "account")
+        account = account_names.find_account(ledger, connection, "account")
     make_old(ledger)
     assert structure(ledger) != new
     for _ in range(2):
@@ -91,7 +85,7 @@ def test_an_older_ledger_is_upgraded(ledger: Ledger) -> None:
         assert version_of(again) == str(schema.SCHEMA_VERSION)
         assert structure(again) == new
         with again.writing() as connection:
-            assert accounts.find_account(again, connection, "account") == account
+            assert account_names.find_account(again, connection, "account") == account
         again.close()
 
 
@@ -144,18 +138,18 @@ def test_a_ledger_keeps_its_id(ledger: Ledger) -> None:
 def test_a_process_that_is_suspended_with_the_gate_s_lock(ledger: Ledger) -> None:
     """The database takes the lock from it within seconds, and what it had not committed is undone."""
     with ledger.writing() as connection:
-        account = accounts.find_account(ledger, connection, "account")
+        account = account_names.find_account(ledger, connection, "account")
     other = Ledger(ledger.engine.url)
     suspended = ledger.writing()
     connection = suspended.__enter__()
-    gate = Gate.open(connection, account)
+    gate = AccountRow.open(connection, account)
     gate.next_slot = 1.0
     gate.save(connection)
     began = time.monotonic()
     while True:
         try:
             with other.writing() as waiting:
-                assert Gate.open(waiting, account).next_slot == 0.0
+                assert AccountRow.open(waiting, account).next_slot == 0.0
             break
         except LedgerUnavailable:
             assert time.monotonic() - began < 20
@@ -212,9 +206,9 @@ def test_strict_servers(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         if ledger.dialect == "mysql":
             connection.exec_driver_sql("SET sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_ALL_TABLES'")
-        account = accounts.find_account(ledger, connection, "account")
-        campaign = campaigns.find_campaign(ledger, connection, "campaign", account, 65535, 0.0)
-        row = {"campaign": campaign, "occurrence": 1, "state": State.SKIPPED, "reason": Skip.DUPLICATE}
+        account = account_names.find_account(ledger, connection, "account")
+        campaign = campaign_rows.find_campaign(ledger, connection, "campaign", account, 65535, 0.0)
+        row = {"campaign": campaign, "occurrence": 1, "state": State.SKIPPED, "reason": SkipReason.DUPLICATE}
         values = [{**row, "number": str(13_900_000_000 + place), "position": place} for place in range(3)]
         connection.execute(sa.insert(schema.recipient), values)
         assert tallies.tally(connection, campaign, 0.0) == [("skipped", "duplicate", None, 3)]
@@ -284,12 +278,12 @@ def test_a_user_without_rights(ledger_url: URL) -> None:
 
 def test_who_had_the_template(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted in batches of those who wait to be sent, as long as there is time."""
-    monkeypatch.setattr(messages, "BATCH", 4)
+    monkeypatch.setattr(recipient_rows, "BATCH_ROWS", 4)
     people = [str(13_900_000_000 + place) for place in range(10)]
     with ledger.writing() as connection:
-        account = accounts.find_account(ledger, connection, "account")
+        account = account_names.find_account(ledger, connection, "account")
         keys = [
-            campaigns.find_campaign(ledger, connection, name, account, 65535, 0.0)
+            campaign_rows.find_campaign(ledger, connection, name, account, 65535, 0.0)
             for name in ("first", "second")
         ]
     for key in keys:
@@ -298,10 +292,10 @@ def test_who_had_the_template(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -
         table = schema.recipient
         sent = sa.update(table).where(table.c.campaign == keys[0], table.c.number.in_(people[3:]))
         connection.execute(sent.values(state=State.SENT))
-        row = campaigns.CampaignRow.lock(connection, keys[0])
+        row = campaign_rows.CampaignRow.lock(connection, keys[0])
         row.move(State.PENDING, State.SENT, 7)
         row.save(connection)
-        assert messages.had_template(connection, keys[1], account, 65535) == (7, 10)
-        assert messages.had_template(connection, keys[1], account, 65535, seconds=0) == (0, 0)
-        assert messages.had_template(connection, keys[0], account, 65535) == (0, 0)
-        assert messages.had_template(connection, keys[1], account, 1) == (0, 0)
+        assert history.count_had_template(connection, keys[1], account, 65535) == (7, 10)
+        assert history.count_had_template(connection, keys[1], account, 65535, seconds=0) == (0, 0)
+        assert history.count_had_template(connection, keys[0], account, 65535) == (0, 0)
+        assert history.count_had_template(connection, keys[1], account, 1) == (0, 0)

@@ -7,46 +7,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_caixin.ledger import Ledger, accounts
-from airflow_provider_caixin.ledger.gate import DAY, SLOWEST, Gate
+from airflow_provider_caixin.china_time import DAY_SECONDS
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.queue.pacer import SLOWEST_PACE, Pacer
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows.account import AccountRow
 
 NOW = 1_795_400_000.0
 MIDNIGHT = NOW - 40_000
 
 
-def gate(**fields: object) -> Gate:
-    """Make a gate row that nobody has used."""
+def account(**fields: object) -> AccountRow:
+    """Make the row of an account that nobody has used."""
     values: dict[str, object] = {
         "id": 1, "next_slot": 0.0, "reach": None, "pace": 1.0, "paced_at": None, "slowest_since": None,
         "failures": 0, "last_sent_at": None, "day": MIDNIGHT, "day_count": 0, "paused": False,
         "max_per_day": None,
     }  # fmt: skip
-    return Gate(**{**values, **fields})  # type: ignore[arg-type]  # fields of many types
+    return AccountRow(**{**values, **fields})  # type: ignore[arg-type]  # fields of many types
+
+
+def pacer(**fields: object) -> Pacer:
+    """Make the pacer of such an account."""
+    return Pacer(account(**fields))
 
 
 def test_slots_are_one_gap_apart_and_one_tick_ahead_at_most() -> None:
     """At 100/s a tick of 50 ms has slots at 0, 10, ... 50 ms."""
-    slots = gate().slots(NOW, 100.0, 0.0, 0.05, 99)
+    slots = pacer().slots(NOW, 100.0, 0.0, 0.05, 99)
     assert slots == pytest.approx([NOW + 0.01 * index for index in range(6)])
-    assert gate().slots(NOW, 100.0, 0.0, 0.05, 2) == slots[:2]
-    assert gate().slots(NOW, 100.0, 0.0, 0.05, 0) == []
+    assert pacer().slots(NOW, 100.0, 0.0, 0.05, 2) == slots[:2]
+    assert pacer().slots(NOW, 100.0, 0.0, 0.05, 0) == []
 
 
 def test_what_is_not_used_is_not_taken() -> None:
     """Only used slots move the gate."""
-    row = gate()
+    row = pacer()
     slots = row.slots(NOW, 100.0, 0.0, 0.05, 99)
     row.take(slots[:2], 100.0, 0.05)
-    assert row.next_slot == pytest.approx(slots[2])
-    assert row.day_count == 2
+    assert row.account.next_slot == pytest.approx(slots[2])
+    assert row.account.day_count == 2
     row.take([], 100.0, 0.05)
-    assert row.next_slot == pytest.approx(slots[2])
+    assert row.account.next_slot == pytest.approx(slots[2])
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.2), st.integers(0, 20)), min_size=5, max_size=80), st.floats(1, 300))
 def test_no_sliding_second_has_more_slots_than_the_rate(ticks: list[tuple[float, int]], rate: float) -> None:
     """Whoever ticks whenever, the slots that are taken keep the rate."""
-    row, now, taken = gate(), NOW, []
+    row, now, taken = pacer(), NOW, []
     for pause, wanted in ticks:
         now += pause
         slots = row.slots(now, rate, 0.0, 0.05, wanted)
@@ -56,18 +64,18 @@ def test_no_sliding_second_has_more_slots_than_the_rate(ticks: list[tuple[float,
     assert all(later - earlier >= 1 / rate - 1e-6 for earlier, later in itertools.pairwise(taken))
 
 
-def test_a_clock_that_went_back_does_not_stop_the_gate() -> None:
+def test_a_clock_that_went_back_does_not_stop_the_pacer() -> None:
     """A next slot an hour ahead is a clock's fault; one second ahead is a slow rate's."""
-    row = gate(next_slot=NOW + 3600)
+    row = pacer(next_slot=NOW + 3600)
     assert row.slots(NOW, 100.0, 0.0, 0.05, 1) == [NOW]
-    slow = gate(next_slot=NOW + 5)
+    slow = pacer(next_slot=NOW + 5)
     assert slow.slots(NOW, 0.2, 0.0, 0.05, 1) == []
-    assert slow.next_slot == NOW + 5
+    assert slow.account.next_slot == NOW + 5
 
 
 def test_ten_failures_halve_the_rate_until_one_gets_through() -> None:
     """The tenth failure in a row halves it, the first success restores it."""
-    row = gate()
+    row = pacer()
     for _ in range(9):
         row.channel_failed()
     assert row.rate(294.0) == 294.0
@@ -75,100 +83,101 @@ def test_ten_failures_halve_the_rate_until_one_gets_through() -> None:
     assert row.rate(294.0) == 147.0
     row.got_through(NOW)
     assert row.rate(294.0) == 294.0
-    assert row.last_sent_at == NOW
+    assert row.account.last_sent_at == NOW
 
 
 def test_10011_halves_the_pace_once_a_second_and_it_comes_back() -> None:
     """A storm of 10011 counts once; five quiet seconds bring a quarter back."""
-    row = gate()
+    row = pacer()
     for _ in range(20):
         row.slow_down(NOW)
     assert row.rate(294.0) == 147.0
     row.slow_down(NOW + 1)
     assert row.rate(294.0) == 73.5
     row.speed_up(NOW + 5)
-    assert row.pace == 0.25
+    assert row.account.pace == 0.25
     row.speed_up(NOW + 6)
-    assert row.pace == 0.3125
+    assert row.account.pace == 0.3125
     for second in range(11, 80, 5):
         row.speed_up(NOW + second)
-    assert row.pace == 1.0
+    assert row.account.pace == 1.0
 
 
 def test_the_lowest_pace_is_remembered_since_when() -> None:
     """Five minutes at it end a run; speeding up forgets it."""
-    row = gate()
+    row = pacer()
     for second in range(10):
         row.slow_down(NOW + second)
-    assert row.pace == SLOWEST
-    assert row.slowest_since == NOW + 5
+    assert row.account.pace == SLOWEST_PACE
+    assert row.account.slowest_since == NOW + 5
     row.speed_up(NOW + 20)
-    assert row.slowest_since is None
+    assert row.account.slowest_since is None
 
 
 def test_a_day_counts_what_was_or_may_be_billed() -> None:
     """What turned out not to be billed leaves the count of its own day only."""
-    row = gate()
-    row.begin_day(NOW - 100)
+    row = pacer()
+    row.account.begin_day(NOW - 100)
     row.take([NOW, NOW + 1], 1.0, 0.05)
-    row.uncount(NOW)
-    row.uncount(NOW - 101)
-    row.uncount(None)
-    assert row.day_count == 1
-    row.begin_day(NOW + 1000)
-    assert row.day_count == 0
-    row.begin_day(NOW)
-    assert row.day == NOW + 1000
+    row.account.uncount(NOW)
+    row.account.uncount(NOW - 101)
+    row.account.uncount(None)
+    assert row.account.day_count == 1
+    row.account.begin_day(NOW + 1000)
+    assert row.account.day_count == 0
+    row.account.begin_day(NOW)
+    assert row.account.day == NOW + 1000
 
 
 def test_a_clock_that_was_far_ahead_holds_no_day_back() -> None:
     """Its day would be counted for as long as it was ahead; what was counted is counted to today."""
-    row = gate()
-    row.begin_day(NOW + 400 * DAY)
-    row.take([NOW + 400 * DAY], 1.0, 0.05)
-    row.begin_day(NOW)
-    assert (row.day, row.day_count) == (NOW, 1)
-    row.begin_day(NOW + DAY)
-    assert row.day_count == 0
+    row = pacer()
+    row.account.begin_day(NOW + 400 * DAY_SECONDS)
+    row.take([NOW + 400 * DAY_SECONDS], 1.0, 0.05)
+    row.account.begin_day(NOW)
+    assert (row.account.day, row.account.day_count) == (NOW, 1)
+    row.account.begin_day(NOW + DAY_SECONDS)
+    assert row.account.day_count == 0
 
 
-def test_a_gate_is_written_back(ledger: Ledger) -> None:
+def test_an_account_is_written_back(ledger: Ledger) -> None:
     """What one transaction saves the next one opens."""
     with ledger.writing() as connection:
-        key = accounts.find_account(ledger, connection, "账户")
-        assert accounts.find_account(ledger, connection, "账户") == key
-        assert accounts.find_account(ledger, connection, "another") != key
-        row = Gate.open(connection, key)
+        key = account_names.find_account(ledger, connection, "账户")
+        assert account_names.find_account(ledger, connection, "账户") == key
+        assert account_names.find_account(ledger, connection, "another") != key
+        row = AccountRow.open(connection, key)
         row.begin_day(MIDNIGHT)
-        row.take(row.slots(NOW, 294.0, 0.0, 0.05, 9), 294.0, 0.05)
-        row.slow_down(NOW)
-        row.got_through(NOW)
+        paced = Pacer(row)
+        paced.take(paced.slots(NOW, 294.0, 0.0, 0.05, 9), 294.0, 0.05)
+        paced.slow_down(NOW)
+        paced.got_through(NOW)
         row.save(connection)
     with ledger.writing() as connection:
-        assert Gate.open(connection, key) == row
+        assert AccountRow.open(connection, key) == row
 
 
 def test_no_slot_lies_behind_the_day_that_is_counted() -> None:
     """It would be a message of a day that has not begun; the next tick is in that day."""
-    row = gate()
-    row.begin_day(NOW)
-    late = NOW + DAY - 0.02
+    row = pacer()
+    row.account.begin_day(NOW)
+    late = NOW + DAY_SECONDS - 0.02
     slots = row.slots(late, 100.0, 0.0, 0.05, 99)
     assert slots == pytest.approx([late, late + 0.01])
     row.take(slots, 100.0, 0.05)
     assert row.slots(late, 100.0, 0.0, 0.05, 99) == []
     # A slow commit takes them further ahead.
     assert row.slots(late + 0.3, 100.0, 0.0, 0.05, 99) == []
-    row.begin_day(NOW + DAY)
-    assert row.slots(NOW + DAY, 100.0, 0.0, 0.05, 99)[0] == NOW + DAY
+    row.account.begin_day(NOW + DAY_SECONDS)
+    assert row.slots(NOW + DAY_SECONDS, 100.0, 0.0, 0.05, 99)[0] == NOW + DAY_SECONDS
 
 
-def test_of_two_gates_the_stricter_one_holds() -> None:
+def test_of_two_accounts_the_stricter_one_holds() -> None:
     """What one of them has is not lost where the other has nothing."""
-    one = gate(
+    one = account(
         next_slot=NOW + 1, reach=0.1, pace=0.5, paced_at=NOW, slowest_since=NOW - 9, failures=3, day_count=5
     )
-    other = gate(next_slot=NOW, last_sent_at=NOW - 1, day_count=7, paused=True, max_per_day=100)
+    other = account(next_slot=NOW, last_sent_at=NOW - 1, day_count=7, paused=True, max_per_day=100)
     for kept, gone in ((one, other), (other, one)):
         both = replace(kept)
         both.absorb(gone)
@@ -180,7 +189,7 @@ def test_of_two_gates_the_stricter_one_holds() -> None:
 @given(st.sampled_from([0, 1, 2]), st.sampled_from([0, 1, 2]))
 def test_of_two_days_the_later_one_counts(one: int, other: int) -> None:
     """The earlier one is over."""
-    row = gate(day=MIDNIGHT + one * DAY, day_count=5)
-    row.absorb(gate(day=MIDNIGHT + other * DAY, day_count=7))
-    assert row.day == MIDNIGHT + max(one, other) * DAY
+    row = account(day=MIDNIGHT + one * DAY_SECONDS, day_count=5)
+    row.absorb(account(day=MIDNIGHT + other * DAY_SECONDS, day_count=7))
+    assert row.day == MIDNIGHT + max(one, other) * DAY_SECONDS
     assert row.day_count == (12 if one == other else 5 if one > other else 7)

@@ -14,26 +14,25 @@ from sqlalchemy.engine import Connection
 
 import airflow_provider_caixin
 from airflow_provider_caixin.campaign.counts import Counts
-from airflow_provider_caixin.ledger import (
-    Ledger,
-    Skip,
-    State,
-    catalogue,
-    controls,
-    doubts,
-    leases,
-    messages,
-    people,
-    schema,
-    tallies,
-    traffic,
-    upkeep,
-)
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.catalogue import Status
-from airflow_provider_caixin.ledger.gate import Gate
-from airflow_provider_caixin.ledger.messages import Settlement
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.admin import controls, retention, unknowns
+from airflow_provider_caixin.ledger.queue import claim as claims
+from airflow_provider_caixin.ledger.queue import draw as drawing
+from airflow_provider_caixin.ledger.queue import history
+from airflow_provider_caixin.ledger.queue import settle as settlements
+from airflow_provider_caixin.ledger.queue.settle import Settlement
+from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
+from airflow_provider_caixin.ledger.rows import tally as tallies
+from airflow_provider_caixin.ledger.rows.account import AccountRow
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.schema import FAR_AHEAD
+from airflow_provider_caixin.ledger.views import campaigns as campaign_views
+from airflow_provider_caixin.ledger.views import checks, reports
+from airflow_provider_caixin.ledger.views import recipients as recipient_views
+from airflow_provider_caixin.ledger.views import unknowns as unknown_views
+from airflow_provider_caixin.ledger.views import usage as usage_views
+from airflow_provider_caixin.vocabulary import SkipReason, State, Status
 
 from .conftest import LEASE, Past
 
@@ -62,9 +61,9 @@ def key(past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> int:
     past.sent(found, {LIVE: State.IN_FLIGHT}, NOW)
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, found)
-        (again, *_) = messages.draw_doubts(connection, found, DIED, DIED, 9)
+        (again, *_) = drawing.draw_unknown(connection, found, DIED, DIED, 9)
         assert again.number == AGAIN
-        messages.claim(connection, [(again, DIED)], "again", DIED + LEASE)
+        claims.write_claims(connection, [(again, DIED)], "again", DIED + LEASE)
         row.move(State.UNKNOWN, State.IN_FLIGHT)
         row.save(connection)
     past.sent(past.campaign("alone", ALONE, dag=None), {ALONE: State.IN_FLIGHT}, DIED)
@@ -79,7 +78,7 @@ SPAN = (0.0, 2 * NOW)
 
 
 def _statuses(connection: Connection, _: int, now: float) -> dict[Status, list[str]]:
-    found = {status: catalogue.campaigns(connection, now, status=status) for status in Status}
+    found = {status: campaign_views.campaigns(connection, now, status=status) for status in Status}
     for status, some in found.items():
         assert {one.status(now) for one in some} <= {status}
     return {status: [one.campaign_id for one in some] for status, some in found.items()}
@@ -92,36 +91,38 @@ def _result(connection: Connection, key: int, now: float) -> dict[str, Any]:
 
 
 def _of(state: State) -> View:
-    return lambda connection, key, now: list(messages.report(connection, key, now, state=state))
+    return lambda connection, key, now: list(reports.read_report(connection, key, now, state=state))
 
 
 def _used(by: Any) -> View:
-    return lambda connection, _, now: traffic.usage(connection, by, *SPAN, now)
+    return lambda connection, _, now: usage_views.usage(connection, by, *SPAN, now)
 
 
 # Whoever looks at recipients, counts or requests has a line here; moments are the ledger's clock.
 VIEWS: dict[str, View] = {
-    "doubts": doubts.doubts,
-    "the oldest doubt": lambda connection, _, now: doubts.oldest(connection, 2, now),
-    "doubts by number": lambda connection, key, now: sorted(doubts.find(connection, key, PEOPLE, now)),
-    "a campaign": catalogue.campaign,
-    "a campaign by its name": lambda connection, _, now: catalogue.find(connection, "campaign", now),
-    "campaigns": lambda connection, _, now: catalogue.campaigns(connection, now),
-    "campaigns in doubt": lambda connection, _, now: catalogue.campaigns(connection, now, in_doubt=True),
+    "doubts": unknown_views.unknowns,
+    "the oldest doubt": lambda connection, _, now: unknown_views.oldest(connection, 2, now),
+    "doubts by number": lambda connection, key, now: sorted(unknown_views.find(connection, key, PEOPLE, now)),
+    "a campaign": campaign_views.campaign,
+    "a campaign by its name": lambda connection, _, now: campaign_views.find(connection, "campaign", now),
+    "campaigns": lambda connection, _, now: campaign_views.campaigns(connection, now),
+    "campaigns in doubt": lambda connection, _, now: campaign_views.campaigns(connection, now, in_doubt=True),
     "campaigns by status": _statuses,
-    "the report": lambda connection, key, now: list(messages.report(connection, key, now)),
+    "the report": lambda connection, key, now: list(reports.read_report(connection, key, now)),
     "the report of who is unknown": _of(State.UNKNOWN),
     "the report of who is in flight": _of(State.IN_FLIGHT),
     "the report by reason": lambda connection, key, now: list(
-        messages.report(connection, key, now, reason=leases.NO_ANSWER)
+        reports.read_report(connection, key, now, reason=lease_rows.NO_ANSWER)
     ),
     "the tally": lambda connection, key, now: sorted(tallies.tally(connection, key, now), key=str),
     "the result": _result,
-    "a number": lambda connection, _, now: people.history(connection, DEAD, now),
-    "minutes": traffic.minutes,
-    "the chart": lambda connection, key, now: traffic.chart(connection, key, now, 40),
-    "the latest requests": lambda connection, key, now: traffic.recent(connection, [key], EARLIER - 600, now),
-    "in doubt since": lambda connection, key, now: traffic.in_doubt_since(connection, [key, 2], now),
+    "a number": lambda connection, _, now: recipient_views.history(connection, DEAD, now),
+    "minutes": usage_views.minutes,
+    "the chart": lambda connection, key, now: usage_views.chart(connection, key, now, 40),
+    "the latest requests": lambda connection, key, now: usage_views.recent(
+        connection, [key], EARLIER - 600, now
+    ),
+    "in doubt since": lambda connection, key, now: usage_views.in_doubt_since(connection, [key, 2], now),
     "usage by day": _used("day"),
     "usage by template": _used("template"),
     "usage by campaign": _used("campaign"),
@@ -137,7 +138,7 @@ def written(ledger: Ledger) -> Callable[[], None]:
         with ledger.writing() as connection:
             for key in connection.execute(sa.select(schema.campaign.c.id)).scalars().all():
                 row = CampaignRow.lock(connection, key)
-                messages.expire_leases(connection, row, NOW)
+                recipient_rows.expire_leases(connection, row, NOW)
                 row.save(connection)
 
     return write
@@ -166,7 +167,7 @@ def test_every_view_says_what_a_run_would_write(
     assert [row.mobile for row in before["the report of who is in flight"]] == [LIVE]
     assert (before["the result"]["unknown"], before["the result"]["pending"]) == (4, 2)
     # AGAIN counts for both of its requests.
-    assert before["usage by template"] == [traffic.Usage("65535", 1, 6)]
+    assert before["usage by template"] == [usage_views.Usage("65535", 1, 6)]
 
 
 @IN_A_FILE
@@ -189,28 +190,30 @@ def test_no_view_reads_all_recipients_for_it(ledger: Ledger, key: int) -> None:
 
 def test_a_check_finds_nothing_to_mend(key: int, ledger: Ledger, written: Callable[[], None]) -> None:
     """Neither before it is written nor after it; and a count that is wrong is told by the states as they are now."""
-    assert list(upkeep.disagreements(ledger)) == []
+    assert list(checks.disagreements(ledger)) == []
     with ledger.writing() as connection:
         table = schema.campaign
         more = sa.update(table).where(table.c.id == key).values(in_flight=table.c.in_flight + 1)
         connection.execute(more)
-    assert list(upkeep.disagreements(ledger)) == [
+    assert list(checks.disagreements(ledger)) == [
         "campaign 'campaign': its row says 2 in_flight, and 1 recipients are."
     ]
     with ledger.writing() as connection:
         connection.execute(sa.update(table).where(table.c.id == key).values(in_flight=table.c.in_flight - 1))
     written()
-    assert list(upkeep.disagreements(ledger)) == []
+    assert list(checks.disagreements(ledger)) == []
 
 
 def test_whoever_is_asked_to_forget_hears_of_the_doubts(past: Past, ledger: Ledger, key: int) -> None:
     """And what is forgotten is counted as unknown for good."""
-    found = {one.campaign_id: one.unknown for one in upkeep.purgeable(ledger, 2 * NOW)}
+    found = {one.campaign_id: one.unknown for one in retention.purgeable(ledger, 2 * NOW)}
     assert found == {"alone": 1}
     controls.cancel_campaign(ledger, "campaign")
-    found = {one.campaign_id: one.unknown for one in upkeep.purgeable(ledger, 2 * NOW)}
+    found = {one.campaign_id: one.unknown for one in retention.purgeable(ledger, 2 * NOW)}
     assert found == {"alone": 1, "campaign": 4}
-    assert [one.campaign_id for one in upkeep.purge(ledger, 2 * NOW)] == ["alone"], "LIVE may yet be answered"
+    assert [one.campaign_id for one in retention.purge(ledger, 2 * NOW)] == ["alone"], (
+        "LIVE may yet be answered"
+    )
     with ledger.reading() as connection:
         assert tallies.tally(connection, 2, NOW) == [("unknown", None, None, 1)]
     assert past.counts(key) == {"unknown": 4, "in_flight": 1, "sent": 1, "rejected": 1, "skipped": 2}
@@ -220,9 +223,9 @@ def test_a_message_that_may_have_arrived_is_told_before_the_next(ledger: Ledger,
     """The forecast of a campaign with the same template counts whom the dead one had in the air."""
     with ledger.reading() as connection:
         account = CampaignRow.read(connection, key).account
-        assert messages.campaigns_with_template(connection, key + 2, account, 65535) == [key, key + 1]
-        assert messages.had_template(connection, key + 2, account, 65535) == (7, 9)
-        assert messages.who_got_it(connection, [key + 1], PEOPLE) == {ALONE}
+        assert history.campaigns_with_template(connection, key + 2, account, 65535) == [key, key + 1]
+        assert history.count_had_template(connection, key + 2, account, 65535) == (7, 9)
+        assert history.who_got_it(connection, [key + 1], PEOPLE) == {ALONE}
 
 
 @IN_A_FILE
@@ -248,14 +251,14 @@ def test_a_count_that_was_kept_all_the_same_hides_nobody(ledger: Ledger, key: in
 
 def _resolve(ledger: Ledger, key: int) -> None:
     with ledger.reading() as connection:
-        found = [one.id for one in doubts.doubts(connection, key, NOW) if one.number == ASKED]
-    assert doubts.resolve(ledger, key, found, "sent") == 1
+        found = [one.id for one in unknown_views.unknowns(connection, key, NOW) if one.number == ASKED]
+    assert unknowns.resolve(ledger, key, found, "sent") == 1
 
 
 WRITERS: dict[str, Callable[[Ledger, int], Any]] = {
     "cancel": lambda ledger, _: controls.cancel_campaign(ledger, "campaign"),
     "retry": lambda ledger, _: controls.retry_rejected(ledger, "campaign", 236306),
-    "skip": lambda ledger, key: messages.skip_pending(ledger, key, Skip.WINDOW_CLOSED),
+    "skip": lambda ledger, key: recipient_rows.skip_pending(ledger, key, SkipReason.WINDOW_CLOSED),
     "resolve": _resolve,
 }
 
@@ -267,10 +270,10 @@ def test_who_changes_recipients_writes_it_first(name: str, past: Past, ledger: L
     WRITERS[name](ledger, key)
     counts = past.counts(key)
     assert (counts["in_flight"], counts["unknown"]) == (1, 3 if name == "resolve" else 4)
-    assert list(upkeep.disagreements(ledger)) == []
+    assert list(checks.disagreements(ledger)) == []
     with ledger.reading() as connection:
-        rows = {row.mobile: row for row in messages.report(connection, key, EARLIER)}
-    assert (rows[DEAD].state, rows[DEAD].reason) == ("unknown", leases.NO_ANSWER)
+        rows = {row.mobile: row for row in reports.read_report(connection, key, EARLIER)}
+    assert (rows[DEAD].state, rows[DEAD].reason) == ("unknown", lease_rows.NO_ANSWER)
 
 
 @pytest.mark.parametrize("outcome", ["sent", "pending"])
@@ -279,37 +282,37 @@ def test_a_person_resolves_what_nobody_wrote(outcome: Any, past: Past, ledger: L
     with ledger.reading() as connection:
         rows = connection.execute(sa.select(schema.recipient.c.number, schema.recipient.c.id)).all()
         ids = {row.number: row.id for row in rows if row.number in PEOPLE[:8]}
-        chosen = [one.id for one in doubts.doubts(connection, key, NOW)]
+        chosen = [one.id for one in unknown_views.unknowns(connection, key, NOW)]
     day_count = past.day_count()
-    assert doubts.resolve(ledger, key, [*chosen, ids[LIVE]], outcome, before=FAR) == 4
+    assert unknowns.resolve(ledger, key, [*chosen, ids[LIVE]], outcome, before=FAR) == 4
     counts = past.counts(key)
     assert (counts["in_flight"], counts.get("unknown", 0)) == (1, 0)
     assert (counts["sent"], counts["pending"]) == ((5, 1) if outcome == "sent" else (1, 5))
     # Of AGAIN's two requests one was billed, or none; FAR is in a day that is not counted.
     assert past.day_count() <= day_count
     with ledger.writing() as connection:
-        gate = Gate.open(connection, CampaignRow.read(connection, key).account)
+        gate = AccountRow.open(connection, CampaignRow.read(connection, key).account)
         row = CampaignRow.lock(connection, key)
         late = [Settlement(ids[DEAD], "claim", State.REJECTED), Settlement(ids[AGAIN], "again", State.SENT)]
-        messages.settle(connection, gate, row, late)
+        settlements.write_settlements(connection, gate, row, late)
         row.save(connection)
     assert past.counts(key) == counts
-    assert list(upkeep.disagreements(ledger)) == []
+    assert list(checks.disagreements(ledger)) == []
 
 
 @IN_A_FILE
 def test_an_answer_that_comes_after_all_counts(ledger: Ledger, key: int) -> None:
     """Also where the lease ran out and nobody had written it: the views are as if it had come in time."""
     with ledger.writing() as connection:
-        gate = Gate.open(connection, CampaignRow.read(connection, key).account)
+        gate = AccountRow.open(connection, CampaignRow.read(connection, key).account)
         row = CampaignRow.lock(connection, key)
-        (dead,) = doubts.find(connection, key, [DEAD], NOW)
-        messages.settle(connection, gate, row, [Settlement(dead, "claim", State.SENT)])
+        (dead,) = unknown_views.find(connection, key, [DEAD], NOW)
+        settlements.write_settlements(connection, gate, row, [Settlement(dead, "claim", State.SENT)])
         row.save(connection)
     with ledger.reading() as connection:
-        assert DEAD not in [one.number for one in doubts.doubts(connection, key, NOW)]
-        assert traffic.usage(connection, "template", *SPAN, NOW) == [traffic.Usage("65535", 2, 5)]
-    assert list(upkeep.disagreements(ledger)) == []
+        assert DEAD not in [one.number for one in unknown_views.unknowns(connection, key, NOW)]
+        assert usage_views.usage(connection, "template", *SPAN, NOW) == [usage_views.Usage("65535", 2, 5)]
+    assert list(checks.disagreements(ledger)) == []
 
 
 # ---------------------------------------------------------------------- the code itself
@@ -320,13 +323,13 @@ MAY_ASK = {
     ("campaign/counts.py", "Counts"),
     ("campaign/dry_run.py", "_existing"),
     ("campaign/judge.py", "_moments"),
-    ("ledger/doubts.py", "_held"),
+    ("ledger/admin/unknowns.py", "_held"),
     ("ledger/leases.py", "is_in"),
     ("ledger/leases.py", "ran_out"),
-    ("ledger/messages.py", "_DRAW_DOUBTS"),
-    ("ledger/messages.py", "settle"),
-    ("ledger/upkeep.py", "_doubt"),
-    ("ledger/upkeep.py", "restored"),
+    ("ledger/queue/draw.py", "_DRAW_UNKNOWN"),
+    ("ledger/queue/settle.py", "write_settlements"),
+    ("ledger/admin/restore.py", "_make_unknown"),
+    ("ledger/admin/restore.py", "restored"),
 }
 
 

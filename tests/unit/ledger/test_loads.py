@@ -10,28 +10,20 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin.ledger import (
-    CampaignMismatch,
-    Ledger,
-    Skip,
-    State,
-    accounts,
-    campaigns,
-    loads,
-    messages,
-    schema,
-)
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import (
-    Change,
-    LoadGivenUp,
-    LoadLost,
-    LoadUnwanted,
-    Revision,
-    load_audience,
-    sorted_audience,
-    visible_ranges,
-)
+from airflow_provider_caixin.ledger import CampaignMismatch, Ledger, schema
+from airflow_provider_caixin.ledger.errors import LoadGivenUp, LoadLost
+from airflow_provider_caixin.ledger.queue import draw as drawing
+from airflow_provider_caixin.ledger.queue import load as loads
+from airflow_provider_caixin.ledger.queue import sorting
+from airflow_provider_caixin.ledger.queue.load import Change, LoadUnwanted, Revision, load_audience
+from airflow_provider_caixin.ledger.queue.sorting import sorted_audience
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from airflow_provider_caixin.ledger.rows import load as load_rows
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
+from airflow_provider_caixin.ledger.rows.load import visible_ranges
+from airflow_provider_caixin.ledger.views import reports
+from airflow_provider_caixin.vocabulary import SkipReason, State
 
 Rows = list[tuple[str, str | None]]
 
@@ -39,8 +31,8 @@ Rows = list[tuple[str, str | None]]
 def make(ledger: Ledger, name: str = "campaign") -> int:
     """Make a campaign."""
     with ledger.writing() as connection:
-        account = accounts.find_account(ledger, connection, "account")
-        return campaigns.find_campaign(ledger, connection, name, account, 65535, 1_795_400_000.0)
+        account = account_names.find_account(ledger, connection, "account")
+        return campaign_rows.find_campaign(ledger, connection, name, account, 65535, 1_795_400_000.0)
 
 
 def load(ledger: Ledger, campaign: int, source: str, rows: Iterable[tuple[str, str | None]]) -> bool:
@@ -52,7 +44,7 @@ def states(ledger: Ledger, campaign: int) -> Counter[tuple[str, str, str | None]
     """Count what a campaign's runs can see: number, state, reason."""
     with ledger.reading() as connection:
         return Counter(
-            (row.mobile, row.state, row.reason) for row in messages.report(connection, campaign, 0.0)
+            (row.mobile, row.state, row.reason) for row in reports.read_report(connection, campaign, 0.0)
         )
 
 
@@ -85,7 +77,7 @@ def test_the_report_has_the_audience_s_order(ledger: Ledger) -> None:
     load(ledger, campaign, "s", [(C, None), (A, None), ("x", "invalid_number"), (B, None)])
     load(ledger, campaign, "t", [("13800000000", None)])
     with ledger.reading() as connection:
-        assert [row.mobile for row in messages.report(connection, campaign, 0.0)] == [
+        assert [row.mobile for row in reports.read_report(connection, campaign, 0.0)] == [
             C,
             A,
             "x",
@@ -144,7 +136,7 @@ def test_rows_of_a_load_that_died_are_hidden_until_it_is_taken_over(ledger: Ledg
     assert states(ledger, campaign) == {}
     with ledger.writing() as connection:
         ranges = visible_ranges(connection, campaign)
-        assert messages.draw(connection, campaign, ledger.now(connection), 9, ranges) == []
+        assert drawing.draw_pending(connection, campaign, ledger.now(connection), 9, ranges) == []
     assert load(ledger, campaign, "s", [(A, None), (B, None)])
     assert states(ledger, campaign) == {(A, "pending", None): 1, (B, "pending", None): 1}
     assert counts(ledger, campaign)[State.PENDING] == 2
@@ -210,7 +202,7 @@ def test_who_is_not_in_the_source_any_more_is_not_sent_to(ledger: Ledger) -> Non
     assert counts(ledger, campaign)[State.PENDING] == 1
     assert not load(ledger, campaign, "query", [(A, None)])
     with ledger.reading() as connection:
-        assert not loads.is_unfinished(connection, campaign)
+        assert not load_rows.is_unfinished(connection, campaign)
     assert load(ledger, campaign, "another", [(A, None)])
     assert counts(ledger, campaign)[State.PENDING] == 2
 
@@ -312,16 +304,22 @@ def test_a_campaign_has_one_template_and_one_account(ledger: Ledger) -> None:
     """Another one under the same id is refused, and the sentence names the way out."""
     make(ledger)
     with ledger.writing() as connection:
-        account = accounts.find_account(ledger, connection, "account")
-        other = accounts.find_account(ledger, connection, "Account")
+        account = account_names.find_account(ledger, connection, "account")
+        other = account_names.find_account(ledger, connection, "Account")
         with pytest.raises(CampaignMismatch, match=r"template 65535, not 65536.*cancel that campaign"):
-            campaigns.find_campaign(ledger, connection, "campaign", account, 65536, 0.0)
+            campaign_rows.find_campaign(ledger, connection, "campaign", account, 65536, 0.0)
         with pytest.raises(CampaignMismatch, match="another account"):
-            campaigns.find_campaign(ledger, connection, "campaign", other, 65535, 0.0)
-        upper = campaigns.find_campaign(ledger, connection, "CAMPAIGN", other, 65535, 0.0)
-        long = campaigns.find_campaign(ledger, connection, "活动" * 3_000, account, 65535, 0.0)
+            campaign_rows.find_campaign(ledger, connection, "campaign", other, 65535, 0.0)
+        upper = campaign_rows.find_campaign(ledger, connection, "CAMPAIGN", other, 65535, 0.0)
+        long = campaign_rows.find_campaign(ledger, connection, "活动" * 3_000, account, 65535, 0.0)
         assert (
-            len({upper, long, campaigns.find_campaign(ledger, connection, "campaign", account, 65535, 0.0)})
+            len(
+                {
+                    upper,
+                    long,
+                    campaign_rows.find_campaign(ledger, connection, "campaign", account, 65535, 0.0),
+                }
+            )
             == 3
         )
 
@@ -342,7 +340,7 @@ def test_sorting_streams_every_row_once() -> None:
 
 def test_a_load_that_broke_off_is_known_to_nobody(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A preview counts its rows as new, as the next load brings them; and no run takes up whom it had skipped."""
-    monkeypatch.setattr(loads, "BATCH", 2)
+    monkeypatch.setattr(sorting, "BATCH_ROWS", 2)
     campaign = make(ledger)
     load(ledger, campaign, "s", [(A, None)])
     batches = iter((False, False, True))
@@ -358,8 +356,8 @@ def test_a_load_that_broke_off_is_known_to_nobody(ledger: Ledger, monkeypatch: p
     with ledger.reading() as connection:
         everybody = sa.select(sa.func.count()).where(schema.recipient.c.campaign == campaign)
         assert connection.execute(everybody).scalar_one() == 3
-        assert messages.known_keys(connection, campaign, [A, B, C]) == {(A, 1)}
-        assert list(messages.skipped_batches(connection, campaign, [Skip.NOT_CHINA_MOBILE])) == []
+        assert drawing.known_keys(connection, campaign, [A, B, C]) == {(A, 1)}
+        assert list(drawing.skipped_batches(connection, campaign, [SkipReason.NOT_CHINA_MOBILE])) == []
 
 
 def test_an_attempt_that_came_to_nothing_leaves_no_row_behind(ledger: Ledger) -> None:
@@ -385,7 +383,7 @@ def test_nobody_waits_for_a_load_of_the_time_before_the_clock_went_back(ledger: 
     with ledger.writing() as connection:
         hours = ledger.now(connection) + 7_200
         connection.execute(sa.update(schema.load).values(owner="dead", lease=hours))
-        assert not loads.being_loaded(connection, campaign, ledger.now(connection))
+        assert not load_rows.being_loaded(connection, campaign, ledger.now(connection))
     patience = iter([False] * 20)
     assert load_audience(
         ledger, campaign, "t", lambda: [(A, None)], lease=60, give_up=lambda: next(patience, True)
@@ -397,7 +395,7 @@ def test_a_retry_does_not_revive_a_load_that_others_saw_die(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They wait for nobody of its name, merge once more, and nobody is left behind under a load that is broken off."""
-    monkeypatch.setattr(loads, "BATCH", 1)
+    monkeypatch.setattr(sorting, "BATCH_ROWS", 1)
     campaign = make(ledger)
 
     def stop_after(number: int) -> Callable[[], bool]:
@@ -453,7 +451,7 @@ def test_a_loader_that_slept_while_it_merged_looks_once_more(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another load took its rows for those of a dead one, and died itself."""
-    monkeypatch.setattr(loads, "BATCH", 1)
+    monkeypatch.setattr(sorting, "BATCH_ROWS", 1)
     campaign = make(ledger)
     slept: list[bool] = []
 
@@ -573,6 +571,6 @@ def test_two_versions_of_a_source_at_once(ledger: Ledger) -> None:
     assert refused.value.change == Change(2, 1, 1, 1)
     assert states(ledger, campaign) == {(A, "pending", None): 1, (B, "pending", None): 1}
     with ledger.reading() as connection:
-        assert not loads.is_unfinished(connection, campaign)
+        assert not load_rows.is_unfinished(connection, campaign)
     assert load(ledger, campaign, "another", [(C, None)])
     assert counts(ledger, campaign)[State.PENDING] == 3

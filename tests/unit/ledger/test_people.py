@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_caixin.ledger import Ledger, State, messages, people
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.queue import history
+from airflow_provider_caixin.ledger.views import recipients as recipient_views
+from airflow_provider_caixin.vocabulary import State
 
 from .conftest import Past
 
@@ -18,7 +21,7 @@ def test_every_message_to_a_person(past: Past, ledger: Ledger) -> None:
         past.sent(key, {A: State.SENT, B: State.REJECTED}, NOW + index * DAY)
     past.campaign("not yet", A)
     with ledger.reading() as connection:
-        found = people.history(connection, A, NOW)
+        found = recipient_views.history(connection, A, NOW)
         assert [one.campaign_id for one in found] == ["not yet", "campaign 1", "campaign 0"]
         assert [one.sent_at for one in found] == [None, NOW + DAY, NOW]
         assert (found[1].tpl_id, found[1].state, found[1].sid, found[1].dag_id) == (
@@ -27,14 +30,14 @@ def test_every_message_to_a_person(past: Past, ledger: Ledger) -> None:
             "sid",
             "summer",
         )
-        assert [one.campaign_id for one in people.history(connection, A, NOW, dag_ids={"spring"})] == [
-            "campaign 0"
-        ]
-        assert len(people.history(connection, A, NOW, most=1)) == 1
-        assert [(one.state, one.code) for one in people.history(connection, B, NOW)] == [
+        assert [
+            one.campaign_id for one in recipient_views.history(connection, A, NOW, dag_ids={"spring"})
+        ] == ["campaign 0"]
+        assert len(recipient_views.history(connection, A, NOW, most=1)) == 1
+        assert [(one.state, one.code) for one in recipient_views.history(connection, B, NOW)] == [
             ("rejected", 236306)
         ] * 2
-        assert people.history(connection, "13900000000", NOW) == []
+        assert recipient_views.history(connection, "13900000000", NOW) == []
 
 
 @pytest.mark.parametrize("many", [1, 14, 500])
@@ -45,7 +48,7 @@ def test_a_cap_reads_no_more_than_these_people_s_messages(sqlite_ledger: Ledger,
         "account": 1,
         "since": NOW,
     }
-    statement = messages._HISTORY.params(values).compile(
+    statement = history._HISTORY.params(values).compile(
         sqlite_ledger.engine, compile_kwargs={"literal_binds": True}
     )
     with sqlite_ledger.reading() as connection:

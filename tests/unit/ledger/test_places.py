@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable
-from airflow_provider_caixin.ledger.loads import sorted_audience
-from airflow_provider_caixin.ledger.places import temporary_folder
+from airflow_provider_caixin.ledger.files import temporary_folder
+from airflow_provider_caixin.ledger.queue.sorting import sorted_audience
 from tests.faults.workers import ROOT
 
 # Everything is imported while files of this user may be read.

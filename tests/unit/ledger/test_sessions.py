@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
-from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, accounts, engines, sessions
+from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, engines, sessions
+from airflow_provider_caixin.ledger.rows import names as account_names
 from tests.between import Between
 
 POSTGRESQL = pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_pooler_that_gives_each_transaction_another_session(ledger: Ledger) ->
     for _ in range(10):
         assert settings(ledger) == OF_WRITERS
         with ledger.writing() as connection:
-            accounts.find_account(ledger, connection, "account")
+            account_names.find_account(ledger, connection, "account")
         with in_pool(ledger) as waiting:
             waiting.autocommit = True
             waiting.cursor().execute("DISCARD ALL")

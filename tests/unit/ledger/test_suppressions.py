@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_caixin.ledger import Ledger, suppressions
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.admin import suppressions
 
 
 def test_the_list_grows_shrinks_and_is_read(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,13 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin.ledger import (
-    Ledger,
-    LedgerUnavailable,
-    Skip,
-    State,
-    controls,
-    messages,
-    schema,
-    tallies,
-)
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.loads import load_audience
+from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, schema
+from airflow_provider_caixin.ledger.admin import controls
+from airflow_provider_caixin.ledger.queue.load import load_audience
+from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
+from airflow_provider_caixin.ledger.rows import tally as tallies
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
+from airflow_provider_caixin.vocabulary import SkipReason, State
 
 from .conftest import Past
 
@@ -76,7 +71,7 @@ def test_whatever_changes_a_campaign_ends_it(ledger: Ledger, kept: int) -> None:
     load_audience(ledger, kept, "another", lambda: [("13912345678", None)], lease=60)
     assert read(ledger, kept)["pending", None, None] == 6
     tallies.keep(ledger, kept)
-    messages.skip_pending(ledger, kept, Skip.EXPIRED)
+    recipient_rows.skip_pending(ledger, kept, SkipReason.EXPIRED)
     assert read(ledger, kept) == {("sent", None, None): 1, ("skipped", "expired", None): 6}
 
 

@@ -5,11 +5,19 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin.ledger import Ledger, State, accounts, messages, schema, traffic, upkeep
-from airflow_provider_caixin.ledger.campaigns import CampaignRow
-from airflow_provider_caixin.ledger.gate import Gate
-from airflow_provider_caixin.ledger.messages import Settlement
-from airflow_provider_caixin.ledger.traffic import Minute, Usage
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.queue import claim as claims
+from airflow_provider_caixin.ledger.queue import draw as drawing
+from airflow_provider_caixin.ledger.queue import settle as settlements
+from airflow_provider_caixin.ledger.queue.settle import Settlement
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
+from airflow_provider_caixin.ledger.rows.account import AccountRow
+from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
+from airflow_provider_caixin.ledger.views import checks
+from airflow_provider_caixin.ledger.views import usage as usage_views
+from airflow_provider_caixin.ledger.views.usage import Minute, Usage
+from airflow_provider_caixin.vocabulary import State
 
 from .conftest import Past
 
@@ -26,7 +34,7 @@ def test_requests_by_minute(past: Past, ledger: Ledger) -> None:
     past.sent(key, {PEOPLE[3]: State.UNKNOWN, PEOPLE[4]: State.PENDING}, MORNING)
     first = int(EVENING // 60)
     with ledger.reading() as connection:
-        assert traffic.minutes(connection, key, MORNING) == [
+        assert usage_views.minutes(connection, key, MORNING) == [
             Minute(first, 1, 1, 0),
             Minute(first + 1, 0, 0, 1),
         ]
@@ -41,18 +49,18 @@ def test_usage(past: Past, ledger: Ledger) -> None:
     past.sent(summer, dict.fromkeys(PEOPLE[:5], State.SENT), MORNING)
     span = (EVENING - 59, MORNING + 60, MORNING)
     with ledger.reading() as connection:
-        other = accounts.peek_account(connection, "other")
-        assert traffic.usage(connection, "day", *span) == [
+        other = account_names.peek_account(connection, "other")
+        assert usage_views.usage(connection, "day", *span) == [
             Usage("2026-11-24", 1, 1),
             Usage("2026-11-25", 6, 0),
         ]
-        assert traffic.usage(connection, "template", *span) == [Usage("2", 5, 0), Usage("1", 2, 1)]
-        assert traffic.usage(connection, "campaign", *span) == [Usage("夏", 5, 0), Usage("spring", 2, 1)]
-        assert traffic.usage(connection, "dag", *span) == [Usage(None, 5, 0), Usage("dag", 2, 1)]
-        assert traffic.usage(connection, "day", span[0], MORNING, MORNING) == [Usage("2026-11-24", 1, 1)]
-        assert traffic.usage(connection, "day", *span, account=other) == [Usage("2026-11-25", 5, 0)]
-        assert traffic.usage(connection, "template", *span, dag_ids={"dag"}) == [Usage("1", 2, 1)]
-        assert traffic.usage(connection, "template", *span, dag_ids=set()) == []
+        assert usage_views.usage(connection, "template", *span) == [Usage("2", 5, 0), Usage("1", 2, 1)]
+        assert usage_views.usage(connection, "campaign", *span) == [Usage("夏", 5, 0), Usage("spring", 2, 1)]
+        assert usage_views.usage(connection, "dag", *span) == [Usage(None, 5, 0), Usage("dag", 2, 1)]
+        assert usage_views.usage(connection, "day", span[0], MORNING, MORNING) == [Usage("2026-11-24", 1, 1)]
+        assert usage_views.usage(connection, "day", *span, account=other) == [Usage("2026-11-25", 5, 0)]
+        assert usage_views.usage(connection, "template", *span, dag_ids={"dag"}) == [Usage("1", 2, 1)]
+        assert usage_views.usage(connection, "template", *span, dag_ids=set()) == []
 
 
 @pytest.mark.parametrize("last", [State.REJECTED, State.SENT, State.PENDING])
@@ -61,16 +69,18 @@ def test_a_doubt_that_is_sent_once_more(past: Past, ledger: Ledger, last: State)
     key = past.campaign("campaign", PEOPLE[0])
     past.sent(key, {PEOPLE[0]: State.UNKNOWN}, EVENING)
     with ledger.writing() as connection:
-        (drawn,) = messages.draw_doubts(connection, key, MORNING, MORNING, 1)
+        (drawn,) = drawing.draw_unknown(connection, key, MORNING, MORNING, 1)
         row = CampaignRow.lock(connection, key)
-        messages.claim(connection, [(drawn, MORNING)], "again", MORNING + 60)
+        claims.write_claims(connection, [(drawn, MORNING)], "again", MORNING + 60)
         row.move(State.UNKNOWN, State.IN_FLIGHT)
         row.save(connection)
     for _ in range(2):
         with ledger.writing() as connection:
-            gate = Gate.open(connection, CampaignRow.read(connection, key).account)
+            gate = AccountRow.open(connection, CampaignRow.read(connection, key).account)
             row = CampaignRow.lock(connection, key)
-            messages.settle(connection, gate, row, [Settlement(drawn.id, "again", last, code=236309)])
+            settlements.write_settlements(
+                connection, gate, row, [Settlement(drawn.id, "again", last, code=236309)]
+            )
             row.save(connection)
     first = int(EVENING // 60)
     second = {
@@ -79,9 +89,9 @@ def test_a_doubt_that_is_sent_once_more(past: Past, ledger: Ledger, last: State)
         State.PENDING: [],
     }
     with ledger.reading() as connection:
-        assert traffic.minutes(connection, key, MORNING) == [Minute(first, 0, 0, 1), *second[last]]
+        assert usage_views.minutes(connection, key, MORNING) == [Minute(first, 0, 0, 1), *second[last]]
     assert past.counts(key) == ({"sent": 1} if last is State.SENT else {"unknown": 1})
-    assert list(upkeep.disagreements(ledger)) == []
+    assert list(checks.disagreements(ledger)) == []
 
 
 def test_a_ledger_without_minutes_counts_them(past: Past, ledger: Ledger) -> None:
@@ -91,10 +101,10 @@ def test_a_ledger_without_minutes_counts_them(past: Past, ledger: Ledger) -> Non
     past.sent(key, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.UNKNOWN}, EVENING)
     past.sent(key, {PEOPLE[3]: State.SENT, PEOPLE[4]: State.IN_FLIGHT}, MORNING)
     with ledger.writing() as connection:
-        kept = traffic.minutes(connection, key, MORNING)
-        connection.execute(traffic._table.delete())
-        traffic.recount(connection)
-        assert traffic.minutes(connection, key, MORNING) == kept
+        kept = usage_views.minutes(connection, key, MORNING)
+        connection.execute(traffic_rows._minutes.delete())
+        traffic_rows.recount_requests(connection)
+        assert usage_views.minutes(connection, key, MORNING) == kept
     assert len(kept) == 2
 
 
@@ -102,7 +112,7 @@ def test_a_chart_has_no_more_points_than_asked_for(past: Past, ledger: Ledger) -
     """However long a campaign took: wider points that begin on the clock, and the same sums."""
     key, other = past.campaign("long", "13912345678"), past.campaign("other", "13912345679")
     with ledger.reading() as connection:
-        assert traffic.chart(connection, key, MORNING) == (1, [])
+        assert usage_views.chart(connection, key, MORNING) == (1, [])
     first = 29_000_003
     rows = [
         {"campaign": one, "minute": first + minute, "sent": 3, "rejected": 2, "unknown": 1}
@@ -113,7 +123,7 @@ def test_a_chart_has_no_more_points_than_asked_for(past: Past, ledger: Ledger) -
         connection.execute(sa.insert(schema.traffic), rows)
     with ledger.reading() as connection:
         for most, width in ((5_000, 1), (1_502, 2), (1_500, 5), (300, 15), (4, 1440), (3, 2880)):
-            found, points = traffic.chart(connection, key, MORNING, most)
+            found, points = usage_views.chart(connection, key, MORNING, most)
             assert found == width
             assert len(points) <= most
             assert all(point.minute % width == 0 for point in points)
@@ -133,13 +143,13 @@ def test_the_latest_requests_and_the_oldest_doubt(past: Past, ledger: Ledger) ->
     past.sent(first, {"13912345679": State.REJECTED}, 6_070.0)
     past.sent(second, {"13912345678": State.SENT}, 6_070.0)
     with ledger.reading() as connection:
-        assert traffic.recent(connection, [first, second], 6_060.0, 7_000.0) == {
+        assert usage_views.recent(connection, [first, second], 6_060.0, 7_000.0) == {
             first: {101: 1},
             second: {101: 1},
         }
-        assert traffic.recent(connection, [first], 0.0, 7_000.0) == {first: {100: 1, 101: 1}}
-        assert traffic.recent(connection, [], 0.0, 7_000.0) == {}
-        assert traffic.in_doubt_since(connection, [first, second], 7_000.0) == {first: 6_000.0}
+        assert usage_views.recent(connection, [first], 0.0, 7_000.0) == {first: {100: 1, 101: 1}}
+        assert usage_views.recent(connection, [], 0.0, 7_000.0) == {}
+        assert usage_views.in_doubt_since(connection, [first, second], 7_000.0) == {first: 6_000.0}
 
 
 def test_usage_of_some_dags(past: Past, ledger: Ledger) -> None:
@@ -150,7 +160,7 @@ def test_usage_of_some_dags(past: Past, ledger: Ledger) -> None:
     with ledger.reading() as connection:
 
         def names(*dags: str, without_dag: bool) -> set[str | None]:
-            found = traffic.usage(
+            found = usage_views.usage(
                 connection, "campaign", 0.0, 7_000.0, 7_000.0, dag_ids=set(dags), without_dag=without_dag
             )
             return {row.name for row in found}
@@ -158,4 +168,6 @@ def test_usage_of_some_dags(past: Past, ledger: Ledger) -> None:
         assert names("one", without_dag=False) == {"a"}
         assert names("one", "two", without_dag=True) == {"a", "b", "c"}
         assert names(without_dag=False) == set()
-        assert traffic.usage(connection, "template", 0.0, 7_000.0, 7_000.0) == [traffic.Usage("65535", 6, 0)]
+        assert usage_views.usage(connection, "template", 0.0, 7_000.0, 7_000.0) == [
+            usage_views.Usage("65535", 6, 0)
+        ]

@@ -21,9 +21,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import URL
 
-from airflow_provider_caixin.ledger import Ledger, State
-from airflow_provider_caixin.page import books, connections, tallies
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.page import connections, ledgers, tallies
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.vocabulary import State
 from tests.conftest import as_connection
 from tests.unit.ledger.conftest import Past
 
@@ -99,7 +100,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     connections.forget()
     tallies.forget()
     yield
-    books.close()
+    ledgers.close()
 
 
 @pytest.fixture(autouse=True)

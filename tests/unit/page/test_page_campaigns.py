@@ -10,8 +10,10 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin.ledger import Ledger, State, controls, schema
-from airflow_provider_caixin.page.campaigns import lately
+from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.admin import controls
+from airflow_provider_caixin.page.campaign_view import lately
+from airflow_provider_caixin.vocabulary import State
 
 from .conftest import HIDDEN, HOSTILE, A, B, Browser, C, Connect, D, Told
 
@@ -292,10 +294,10 @@ def test_how_the_rate_is_reckoned(
     """At each point of a campaign's life; moments are seconds from the tenth minute on."""
     from dataclasses import replace
 
-    from airflow_provider_caixin.ledger import catalogue
+    from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 
     with home_ledger.reading() as connection:
-        one = catalogue.campaign(connection, told.keys[HOSTILE], told.now)
+        one = campaign_views.campaign(connection, told.keys[HOSTILE], told.now)
     assert one is not None
     one = replace(one, loaded_at=600.0 + loaded)
     assert lately(minutes, 600.0 + into, one) == pytest.approx(rate)

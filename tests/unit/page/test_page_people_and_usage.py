@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from airflow_provider_caixin.ledger import Ledger, State
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.vocabulary import State
 
 from .conftest import HOSTILE, A, B, Browser, Told
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from airflow.api_fastapi.app import get_auth_manager
 
-from airflow_provider_caixin.ledger import accounts
-from airflow_provider_caixin.ledger.accounts import AccountKey
+from airflow_provider_caixin.ledger.admin import accounts
+from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows.names import AccountKey
 
 from .conftest import HIDDEN, HOSTILE, KEY, A, Browser, C, Connect, D, Told
 
@@ -175,7 +176,7 @@ def test_an_account_whose_connection_has_a_new_key(
     ledger = told.past.ledger
     old = AccountKey("0" * 64, "mine", "account of the old key")
     with ledger.writing() as connection:
-        accounts.open_account(ledger, connection, old.unnamed, old)
+        account_names.open_account(ledger, connection, old.unnamed, old)
     connect("mine", password="a-new-key", extra={})
     admin = browser("admin")
     shown = {one["name"]: one["connections"] for one in admin.get("/overview")["accounts"]}

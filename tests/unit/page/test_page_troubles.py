@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_caixin.ledger import Ledger
-from airflow_provider_caixin.page import books, bounded
+from airflow_provider_caixin.page import ledgers, time_limit
 from airflow_provider_caixin.sandbox import SandboxServer
 
 from .conftest import KEY, Browser, Connect, Told
@@ -44,7 +44,7 @@ def test_no_connections_and_no_ledger(browser: Callable[..., Browser], tmp_path:
     assert "no ledger yet" in answer["detail"]
     assert list(tmp_path.iterdir()) == []
     Ledger.sqlite(tmp_path / "caixin_ledger.db").close()
-    books.close()
+    ledgers.close()
     assert admin.get("/overview")["accounts"] == []
 
 
@@ -97,7 +97,7 @@ def test_a_ledger_that_says_nothing_has_an_end(
     fields = {"conn_type": "mysql", "host": "127.0.0.1", "port": silent, "login": "u"}
     monkeypatch.setenv("AIRFLOW_CONN_BOOK", json.dumps(fields))
     monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "book")
-    monkeypatch.setattr(bounded, "SECONDS", 1.0)
+    monkeypatch.setattr(time_limit, "SECONDS", 1.0)
     answer = browser("admin").get("/overview", 504)
     assert (answer["kind"], "try again later" in answer["detail"]) == ("ledger", True)
     assert browser("admin").get("/session")["user"] == "somebody"
@@ -109,8 +109,8 @@ def test_a_hanging_ledger_does_not_take_airflow_with_it(
     """More requests hang than the page has threads: Airflow's own routes and static files go on."""
     assert told.keys
     gate = threading.Event()
-    monkeypatch.setattr(bounded, "SECONDS", 0.5)
-    monkeypatch.setattr(books.Book, "open", lambda _self: gate.wait(60))
+    monkeypatch.setattr(time_limit, "SECONDS", 0.5)
+    monkeypatch.setattr(ledgers.OpenLedger, "open", lambda _self: gate.wait(60))
     try:
         asked = [threading.Thread(target=browser("admin").ask, args=("GET", "/overview")) for _ in range(20)]
         for one in asked:
@@ -133,7 +133,7 @@ def test_what_nobody_thought_of(
     def broken(_self: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(books.Book, "open", broken)
+    monkeypatch.setattr(ledgers.OpenLedger, "open", broken)
     answer = browser("admin").get("/overview", 500)
     assert answer["kind"] == "internal"
     assert "secret" not in answer["detail"]

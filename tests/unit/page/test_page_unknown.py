@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_caixin.ledger import Ledger, State, leases
-from airflow_provider_caixin.rules import CHINA
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.vocabulary import State
 from tests.unit.ledger.conftest import LEASE, Past
 
 from .conftest import A, B, Browser, C
@@ -41,7 +43,7 @@ SHOWN: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "/campaigns/1#minutes": (lambda shown: [point[1:] for point in shown["minutes"]], [[1, 0, 1]]),
     "/campaigns/1/doubts": (
         lambda shown: _fields("number", "reason", "twice")(shown["doubts"]),
-        [("139****5678", leases.NO_ANSWER, False)],
+        [("139****5678", lease_rows.NO_ANSWER, False)],
     ),
     **{
         f"/usage?by={by}&{{period}}": (lambda shown: shown["total"], {"billed": 1, "possibly": 2})
@@ -68,7 +70,7 @@ def test_each_route_knows_whom_the_dead_one_had_in_the_air(
     assert admin.ask("GET", "/campaigns/1/report?state=unknown").text.count("\n") == 2
     assert admin.ask("GET", "/campaigns/1/report?state=in_flight").text.count("\n") == 1
     messages = admin.post("/person", {"number": A})["messages"]
-    assert _fields("state", "reason")(messages) == [("unknown", leases.NO_ANSWER)] * 2
+    assert _fields("state", "reason")(messages) == [("unknown", lease_rows.NO_ANSWER)] * 2
     # Whatever the page reads: nobody has written anything yet.
     assert past.counts(1)["in_flight"] == 1
     assert _counts(admin.post("/campaigns/1/cancel", {})) == {"unknown": 1, "sent": 1, "skipped": 1}

@@ -13,9 +13,8 @@ import pytest
 
 from airflow_provider_caixin.audience.prefixes import Carrier
 from airflow_provider_caixin.juhe.codes import CODES
-from airflow_provider_caixin.ledger.catalogue import Status
-from airflow_provider_caixin.ledger.schema import Skip, State
 from airflow_provider_caixin.page.problems import Kind
+from airflow_provider_caixin.vocabulary import SkipReason, State, Status
 
 PACKAGE = Path(__file__).parents[3] / "airflow_provider_caixin"
 STATIC = PACKAGE / "page" / "static"
@@ -84,7 +83,7 @@ def test_there_is_a_word_for_what_the_server_names() -> None:
     named = [
         *(f"state.{state}" for state in State),
         *(f"status.{status}" for status in Status),
-        *(f"{group}.{reason}" for group in ("skip", "skip.why") for reason in Skip),
+        *(f"{group}.{reason}" for group in ("skip", "skip.why") for reason in SkipReason),
         *(f"carrier.{carrier}" for carrier in get_args(Carrier)),
         *(f"kind.{kind}" for kind in get_args(Kind)),
     ]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_caixin.rules import CHINA, FrequencyCap, china_midnight
+from airflow_provider_caixin.china_time import CHINA, china_midnight
+from airflow_provider_caixin.rules import FrequencyCap
 
 NOON = pendulum.datetime(2026, 11, 23, 12, tz=CHINA).timestamp()
 HOUR = 3600.0

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_caixin.rules import CHINA, SendWindow
+from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.rules import SendWindow
 
 OFFICE = SendWindow("09:00-18:00")
 TIMEOUT = 10.0

@@ -1,0 +1,1 @@
+"""Where an audience comes from: lists, files, rows of a query."""

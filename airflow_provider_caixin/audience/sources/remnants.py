@@ -1,0 +1,96 @@
+"""What is left of numbers in rows that are none: of whoever opted out, a damaged number must not be passed over."""
+
+from __future__ import annotations
+
+import re
+from string import ascii_letters
+
+from airflow_provider_caixin.audience.numbers import compact, normalise, text_of
+from airflow_provider_caixin.audience.sources.shapes import Misfit
+
+# Where one cell holds several numbers.
+_BETWEEN = re.compile(r"[,;/|、，；\r\n]+")
+# What stands within one, when it is written for people.
+_WITHIN = re.compile(r"[,;:/\\|、，；：.·_~^\r\n]+")
+_NUMBER = re.compile(r"(?<!\d)(?:(?:\+|00)?86[ -]?|0)?(1[3-9]\d{9})(?!\d)")
+_SCIENTIFIC = re.compile(r"\d(?:\.\d+)?[eE]\+?\d")
+_MOMENT = re.compile(
+    r"(?<![\d-])(?:19|20)\d\d[-./年]\d{1,2}[-./月]\d{1,2}日?(?!\d)|(?<!\d)\d{1,2}:\d\d(?::\d\d)?(?!\d)"
+)
+# What stands for digits that were covered: also an x, but for the E of scientific notation any letter may be a slip.
+_COVERS = "*?#•×＊"
+_WORD = re.compile(rf"[+0-9A-Za-z{re.escape(_COVERS)}]+")
+
+# Fewer digits are a count, a service's short number, a year.
+_FEW = 7
+_LENGTH = 11
+_ABROAD = re.compile(r"(?:\+|00)(?!86)\d{7,}|(?:852|853|886)\d{8,9}")
+_LANDLINE = re.compile(r"0(?!1[3-9])\d{6,}|[48]00\d{7}")
+
+
+def numbers_in(row: object) -> tuple[list[str], bool]:
+    """
+    Read all numbers of a row, and tell whether there may be more.
+
+    Landlines, numbers of other countries, dates, counts and words are surely no mobile numbers. A row may hold a damaged one where
+    digits are missing, covered, too many or in scientific notation, and a row of another width than its header where it
+    holds any: whose they are is not known.
+
+    :param row: the row.
+    :return: the numbers, and whether a part of the row may be a damaged one. In doubt it is.
+    """
+    number = normalise(row)
+    if number:
+        return [number], False
+    # A moment's digits are nobody's, and part what stands around them.
+    text = _MOMENT.sub(
+        "@", compact(",".join(row.cells) if isinstance(row, Misfit) else text_of(row), keep=" -'\"")
+    )
+    found, damaged = _read(_BETWEEN.split(text))
+    if not found and not damaged:
+        # What parts numbers may stand within one.
+        found, damaged = _read([_WITHIN.sub("", text)])
+    if isinstance(row, Misfit):
+        return [], damaged or bool(found)
+    return found, damaged
+
+
+def _read(pieces: list[str]) -> tuple[list[str], bool]:
+    found: list[str] = []
+    damaged = False
+    for piece in pieces:
+        if number := normalise(piece):
+            found.append(number)
+        elif _SCIENTIFIC.search(piece):
+            damaged = True
+        else:
+            found += _NUMBER.findall(piece)
+            damaged = damaged or any(map(_may_be_mobile, _NUMBER.sub("\n", piece).split("\n")))
+    return found, damaged
+
+
+def _may_be_mobile(part: str) -> bool:
+    words = _WORD.findall(compact(part).translate(dict.fromkeys(map(ord, "._·"))))
+    return any(_is_damaged(word) or _is_damaged(word.lstrip(ascii_letters)) for word in words)
+
+
+def _is_damaged(word: str) -> bool:
+    if _ABROAD.fullmatch(word):
+        return False
+    word = re.sub(r"^(?:\+|00)?86(?=.{7})", "", word)
+    digits, covered = sum(map(str.isdigit, word)), sum(map((_COVERS + "xX").count, word))
+    if covered and digits >= 2 and digits + covered >= _FEW:
+        return True
+    if digits < _FEW or _LANDLINE.fullmatch(word):
+        return False
+    if not word.isdigit():
+        # A letter in the place of a digit.
+        return word[0] in "1lI" and len(word) <= _LENGTH + 2
+    return (
+        re.match(r"0?1[3-9]", word) is not None
+        or digits == _LENGTH
+        or (digits > _LENGTH and word[0] == "1")
+        # The first digit is lost; no area code without its 0 is left out by that.
+        or (digits == _LENGTH - 1 and word[0] in "3456789")
+        or digits >= 2 * _LENGTH - 1
+    )

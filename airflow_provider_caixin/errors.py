@@ -1,0 +1,19 @@
+"""
+The root of this provider's errors.
+
+::
+
+    CaixinProviderError
+    ├── CaixinError      a call to the gateway (juhe.errors)
+    ├── AudienceError    an audience, or number data (audience.errors); also a ValueError
+    ├── LedgerError      the ledger, or what is asked of it (ledger.errors)
+    └── CampaignError    how a run of a campaign ends (campaign.errors)
+
+Arguments that cannot be right are a plain ``ValueError``, as everywhere in Python.
+"""
+
+from __future__ import annotations
+
+
+class CaixinProviderError(Exception):
+    """Every error of this provider that is no plain ValueError is one of these."""

@@ -1,0 +1,1 @@
+"""What people change in a ledger: accounts, campaigns, unknown outcomes, suppressions, what is kept."""

@@ -1,0 +1,1 @@
+"""The hot path of a ledger: load, draw, claim, settle."""

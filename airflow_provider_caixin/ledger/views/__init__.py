@@ -1,0 +1,1 @@
+"""What only reads a ledger: campaigns, recipients, usage, reports."""

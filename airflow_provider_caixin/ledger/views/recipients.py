@@ -1,0 +1,79 @@
+"""One person: every message to a number, over all campaigns; for complaints."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.ledger.rows.load import hidden
+from airflow_provider_caixin.ledger.views.campaigns import of_dags
+
+_table: Final = schema.recipient
+_owner: Final = schema.campaign
+
+
+class Entry(NamedTuple):
+    """
+    What became of a number in one campaign.
+
+    :param key: the campaign's key.
+    :param at: when the request left, else when the campaign was made; seconds since the epoch.
+    :param sent_at: when the request left; None: none did, or none that counts.
+    """
+
+    at: float
+    key: int
+    campaign_id: str
+    dag_id: str | None
+    tpl_id: int
+    state: str
+    reason: str | None
+    code: int | None
+    sid: str | None
+    sent_at: float | None
+
+
+def history(
+    connection: Connection,
+    number: str,
+    now: float,
+    *,
+    dag_ids: AbstractSet[str] | None = None,
+    without_dag: bool = False,
+    most: int = 500,
+) -> list[Entry]:
+    """
+    Give what became of a number, the latest first. Campaigns that were purged know nothing of it any more.
+
+    :param connection: any transaction.
+    :param number: a normalised number.
+    :param now: the ledger's clock.
+    :param dag_ids: in campaigns of these Dags only; None: in all.
+    :param without_dag: with ``dag_ids``: also in those of the command line.
+    :param most: how many at the most.
+    """
+    at = sa.func.coalesce(_table.c.sent_at, _owner.c.created_at).label("at")
+    columns = {
+        "key": _owner.c.id,
+        "campaign_id": _owner.c.campaign_id,
+        "dag_id": _owner.c.dag_id,
+        "tpl_id": _owner.c.tpl_id,
+        "state": lease_rows.state_as_of(now),
+        "reason": lease_rows.reason_as_of(now),
+        **{name: _table.c[name] for name in ("code", "sid", "sent_at")},
+    }
+    statement = (
+        sa.select(at, *(columns[name] for name in Entry._fields[1:]))
+        .select_from(_table.join(_owner, _owner.c.id == _table.c.campaign))
+        .where(_table.c.number == number, ~hidden())
+        .order_by(at.desc(), _table.c.id.desc())
+        .limit(most)
+    )
+    if dag_ids is not None:
+        statement = statement.where(of_dags(dag_ids, without_dag=without_dag))
+    return [Entry(*row) for row in connection.execute(statement)]

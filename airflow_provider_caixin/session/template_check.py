@@ -1,0 +1,96 @@
+"""What is waited for, looked at once: a template that is available, a send window that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_provider_caixin.compat import ArgNotSet
+from airflow_provider_caixin.hooks.caixin import CaixinHook
+from airflow_provider_caixin.juhe import AccountRefused, CaixinError, WrongEndpoint
+from airflow_provider_caixin.rules import SendWindow
+
+if TYPE_CHECKING:
+    from airflow_provider_caixin.juhe import Template
+
+ANY_TIME = SendWindow("00:00-24:00")
+
+
+class Look(NamedTuple):
+    """
+    One look at the templates of an account.
+
+    :param templates: what was seen, by id.
+    :param error: why nothing was seen; None: something was.
+    :param is_final: whether the same will be seen until a person acts.
+    """
+
+    templates: Mapping[int, Template] = {}
+    error: str | None = None
+    is_final: bool = False
+
+    @classmethod
+    def at(cls, caixin_conn_id: str) -> Look:
+        """
+        Ask the gateway of a connection, over a connection that is closed again.
+
+        :param caixin_conn_id: id of an Airflow connection of type ``caixin``.
+        :raises Exception: what Airflow raises where it does not give the connection.
+        """
+        try:
+            with CaixinHook(caixin_conn_id) as hook:
+                return cls({template.tpl_id: template for template in hook.get_templates()})
+        except (AccountRefused, WrongEndpoint, ValueError) as error:
+            return cls(error=str(error), is_final=True)
+        except CaixinError as error:
+            return cls(error=str(error))
+
+    def find(self, tpl_id: int, missing: str = "wait", unavailable: str = "wait") -> Finding:
+        """
+        Judge what was seen.
+
+        :param tpl_id: the template that is waited for.
+        :param missing: ``"wait"`` or ``"fail"`` while the account has no such template.
+        :param unavailable: the same while it is there and not available.
+        """
+        found = self.templates.get(tpl_id)
+        if self.error is not None:
+            sentence, hopeless = self.error, self.is_final
+        elif found is None:
+            sentence, hopeless = f"Template {tpl_id} does not exist in this account", missing == "fail"
+        elif not found.available:
+            sentence = f"Template {tpl_id} is there and not available (tpl_state 0)"
+            hopeless = unavailable == "fail"
+        else:
+            return Finding(found, f"Template {tpl_id} is available: 【{found.signature}】")
+        if hopeless and self.error is None:
+            sentence += "; Juhe approves templates and takes them out of use."
+        return Finding(None, sentence, hopeless=hopeless)
+
+
+class Finding(NamedTuple):
+    """
+    What a look came to.
+
+    :param template: the template, where it is available.
+    :param sentence: what was found, for people.
+    :param hopeless: whether waiting cannot help, or is not wanted.
+    """
+
+    template: Template | None
+    sentence: str
+    hopeless: bool = False
+
+
+def window_of(send_window: SendWindow | str | ArgNotSet | None, caixin_conn_id: str) -> SendWindow:
+    """
+    Settle a send window as :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator` does.
+
+    :param send_window: the argument; not given: the connection's, else the configuration's, else 09:00-18:00.
+    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where the argument is not given.
+    :raises ValueError: for a window or a connection that cannot be right.
+    :raises Exception: what Airflow raises where it does not give the connection.
+    """
+    if isinstance(send_window, ArgNotSet):
+        return CaixinHook(caixin_conn_id).settings.send_window or ANY_TIME
+    return ANY_TIME if send_window is None else SendWindow.parse(send_window)

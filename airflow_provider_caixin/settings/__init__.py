@@ -1,0 +1,1 @@
+"""What Airflow says: options of ``[caixin]``, the connection, and which ledger."""
