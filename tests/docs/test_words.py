@@ -26,7 +26,7 @@ RETIRED: Final = {
     r"doubts?|doubted|doubtful": "unknown outcome, unknown",
     r"gates?": "pacer",
     r"limiters?|throttl\w+": "pacer",
-    r"persons?|people|peoples": "recipient, number; for those who use the software: someone, user",
+    r"persons?|people": "recipient, number; for those who use the software: someone, user",
     r"opt[- ]?out lists?|lists? of opt[- ]?outs|black ?lists?": "suppression list",
     r"退订名单|黑名单": "免打扰名单",
     r"彩信": "聚合视频短信 (the page), 视频短信 (a message)",
