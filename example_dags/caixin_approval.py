@@ -1,15 +1,18 @@
 """
-A campaign that a person approves in the Airflow UI, after a look at it on their own phone.
+A campaign that someone approves in the Airflow UI, after a look at it on their own phone.
 
-`template` waits until Juhe has approved the template. `test` sends it to the test numbers, `preview` applies every rule to the
-audience and sends nothing, and `approve` shows what came of it: the whole text, the link to the video or picture, how many
-people would get it, how many of these already had it, and the most it can bill. It waits for an answer under *Required
-Actions*: from Airflow 3.3 without a triggerer, before with one. After an approval `send` sends to the audience, and to no
-more people than were approved, whatever happened to the file meanwhile.
+- `template` waits until Juhe has approved the template.
+- `test` sends it to the test numbers.
+- `preview` applies every rule to the audience and sends nothing.
+- `approve` shows the result: the whole text, the link to the video or picture, how many would get it, how
+  many of these already had it, and the most it can bill. It waits for an answer under *Required Actions*:
+  from Airflow 3.3 on without a triggerer, before that with one.
+- After an approval `send` sends to the audience. It never sends to more recipients than were approved, also
+  if the file changed meanwhile.
 
-Whoever has got the test message is in the ledger, too: the frequency cap keeps a second one from them today.
+The test numbers are in the ledger, too: the frequency cap keeps a second message from them today.
 
-The file in `data/audience.csv` is made up and for the sandbox. The test numbers are kept by Airflow in the run's
+The file `data/audience.csv` is made up and for the sandbox. Airflow keeps the test numbers in the run's
 configuration, in clear.
 """
 
@@ -60,7 +63,7 @@ with DAG(
             "13900000000",
             type="string",
             title="Test numbers",
-            description="Your own, with commas between them; they get the message before anybody else.",
+            description="Your own, with commas between them; they get the message before all others.",
             minLength=11,
         ),
         "audience_file": Param(
@@ -89,7 +92,7 @@ with DAG(
     test = CaixinSendOperator(
         task_id="test",
         tpl_id="{{ params.tpl_id }}",
-        # A list, of which nobody left over skips the task and with it the approval.
+        # A list: a single number that a rule keeps back would skip this task, and with it the approval.
         mobiles="{{ params.test_numbers.split(',') | tojson }}",
     )
 
@@ -99,7 +102,7 @@ with DAG(
         task_id="approve",
         subject="Send template {{ params.tpl_id }} to {{ ti.xcom_pull(task_ids='preview').would_send }} people?",
         body=BODY,
-        # One answer for each run: a retry would ask nobody again.
+        # One answer for each run: a retry would not ask again.
         retries=0,
         response_timeout=timedelta(days=1),
     )

@@ -1,13 +1,14 @@
 """
-A campaign: one template to everyone in a file.
+A campaign: one template to all recipients of a file.
 
-`wait_for_template` waits until Juhe has approved the template, `send` sends it to the audience inside all rules, `summary` tells
-what became of it. Clearing `send`, or running this Dag again with the same `campaign_id`, goes on where the campaign stands:
-nobody gets the message twice.
+`wait_for_template` waits until Juhe has approved the template, `send` sends it to the audience inside all
+rules, and `summary` reports the result. If you clear `send`, or run this Dag again with the same
+`campaign_id`, it continues where the campaign stands: nobody gets the message twice.
 
-Outside the send window `send` gives its slot back and goes on when the window opens. The window is the connection's
-(`send_window` in its extra), else the configuration's, else 09:00-18:00 Asia/Shanghai, which is what the gateway demands. To
-try this Dag against the sandbox at any hour, give the *sandbox's* connection an all-day window:
+Outside the send window `send` gives its slot back and continues when the window opens. The window is the
+connection's (`send_window` in its extra), else the configuration's, else 09:00-18:00 Asia/Shanghai, which is
+what the gateway demands. To try this Dag against the sandbox at any hour, give the *sandbox's* connection an
+all-day window:
 
     AIRFLOW_CONN_CAIXIN_DEFAULT='caixin://:any-key@127.0.0.1:8088/http?send_window=00:00-24:00'
 
@@ -71,7 +72,7 @@ with DAG(
 
     @task
     def summary(result: dict[str, Any]) -> str:
-        """Say in a sentence what became of the campaign."""
+        """Return the result of the campaign in a few sentences."""
         lines = [f"{result['sent']} of {result['total']} recipients got template {result['tpl_id']}."]
         lines += [f"{number} were skipped: {reason}." for reason, number in result["skipped"].items()]
         lines += [
@@ -80,7 +81,7 @@ with DAG(
         if result["unknown"]:
             lines.append(f"{result['unknown']} may have got it: the gateway's answer was lost.")
         text = "\n".join(lines)
-        print(text)  # noqa: T201  # a task's log is where people look
+        print(text)  # noqa: T201  # a task's log is where users look
         return text
 
     wait_for_template >> send

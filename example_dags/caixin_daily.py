@@ -1,11 +1,12 @@
 """
 Every day the same template to that day's audience.
 
-What was not sent when the window closes is too old tomorrow: `expires_at="close"` skips it. `max_active_runs=1` keeps two
-days apart.
+A message that was not sent when the window closes is too old on the next day: `expires_at="close"` skips it.
+`max_active_runs=1` keeps two days apart.
 
-The schedule says when a run starts, and the send window when messages leave. A schedule alone would not do: a Dag that is
-un-paused at night, or a scheduler that was down, starts its missed run at once, at any hour.
+The schedule says when a run starts, and the send window says when messages leave. A schedule alone is not
+enough: a Dag that is un-paused at night, or a scheduler that was down, starts its missed run at once, at any
+hour.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ with DAG(
     CaixinSendOperator(
         task_id="send",
         tpl_id=65535,
-        # In earnest the day is in the path: "s3://crm@audiences/{{ ds }}.csv.gz".
+        # A real Dag has the day in the path: "s3://crm@audiences/{{ ds }}.csv.gz".
         audience_file=str(Path(__file__).parent / "data" / "audience.csv"),
         expires_at="close",
     )

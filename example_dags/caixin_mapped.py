@@ -1,13 +1,14 @@
 """
 One audience in chunks, a mapped task for each.
 
-Each mapped task has a campaign of its own, because the default `campaign_id` ends in its map index: their counts can be summed.
-All of them share the account's rate, so more tasks are not faster. A number that stands in two chunks gets one message: the
-second is `skipped: frequency_cap`, or `duplicate` within one chunk.
+Each mapped task has a campaign of its own, because the default `campaign_id` ends in its map index. So their
+counts can be summed. All of them share the account's rate, so more tasks are not faster. A number that is in
+two chunks gets one message: the second is `skipped: frequency_cap`. A number that is twice in one chunk is
+`skipped: duplicate`.
 
-The chunks pass through XCom, so their full numbers stand in Airflow's database. Where that must not be, write the chunks to
-files and expand over `audience_file`. One task without chunks drives the gateway's full rate, too: map only where the parts are
-campaigns in their own right.
+The chunks pass through XCom, so their full numbers are in Airflow's database. If that must not be, write the
+chunks to files and expand over `audience_file`. One task without chunks also uses the gateway's full rate, so
+map only if the parts are separate campaigns.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ with DAG(
     # Airflow logs what a task returns, unless told not to.
     @task(show_return_value_in_logs=False)
     def chunks() -> list[list[str]]:
-        """Cut the audience into lists."""
+        """Return the audience, cut into lists."""
         with (Path(__file__).parent / "data" / "audience.csv").open(encoding="utf-8", newline="") as file:
             numbers = (row["手机号"] for row in csv.DictReader(file))
             return list(iter(lambda: list(islice(numbers, CHUNK)), []))
@@ -46,7 +47,7 @@ with DAG(
 
     @task
     def total(results: list[dict[str, Any]]) -> dict[str, int]:
-        """Sum what became of the chunks."""
+        """Return the sum of the chunks' counts."""
         return {
             "total": sum(result["total"] for result in results),
             "sent": sum(result["sent"] for result in results),

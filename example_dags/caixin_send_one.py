@@ -1,10 +1,11 @@
 """
 One message to one number, from the UI's trigger form.
 
-Outside the send window it fails at once and says when the window opens; what is no number the form refuses; one
-that a rule keeps back marks the task skipped, and its log and the link *Campaign* among its details say why.
+Outside the send window it fails at once and says when the window opens. The form refuses what is no number.
+If a rule keeps the number back, the task is skipped. Its log and the link *Campaign* among its details say
+why.
 
-What is typed into the form is kept by Airflow in the run's configuration, in clear.
+Airflow keeps what is typed into the form in the run's configuration, in clear.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ with DAG(
         "tpl_id": Param(65535, type="integer", title="Template id"),
         "mobile": Param(
             type="string",
-            # Airflow shows title and pattern to whoever types what does not match: both are to be read by people.
+            # Airflow shows title and pattern to users whose text does not match, so both must be readable.
             title="Mobile number, such as 13800138000",
             description="11 digits that China Mobile issued, also as +86 138-0013-8000.",
             pattern=r"^(\+86 ?)?1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}$",

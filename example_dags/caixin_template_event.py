@@ -1,12 +1,13 @@
 """
 A run when Juhe approves a template, without asking for it every day.
 
-The asset `caixin_template_65538` is watched: the triggerer asks the gateway once a minute, and a template that turns from not
-available to available starts one run, also where the triggerer was down when it happened (Airflow 3.3). What was available
-already when the Dag came is no news: trigger the Dag by hand then. All watchers and sensors of one connection share the poll.
+The asset `caixin_template_65538` is watched. The triggerer asks the gateway once a minute. A template that
+changes from not available to available starts one run, also if the triggerer was down when it happened
+(Airflow 3.3). A template that was available before the Dag came starts no run: trigger the Dag by hand then.
+All watchers and sensors of one connection share the poll.
 
-`announce` gets the template from the event. In earnest a `CaixinSendOperator` follows, here with `dry_run`: it counts and sends
-nothing.
+`announce` gets the template from the event. In a real Dag a `CaixinSendOperator` follows that sends; here it
+has `dry_run`, counts and sends nothing.
 
 To try it with `make up`, un-pause the Dag, wait a minute, and make the sandbox's template available:
 
@@ -40,11 +41,11 @@ with DAG(
 
     @task
     def announce(triggering_asset_events: Any = None) -> str:
-        """Say what was approved; a run that a person triggered has no event."""
+        """Return what was approved; a run that was triggered by hand has no event."""
         events = triggering_asset_events[approved] if triggering_asset_events else []
         templates = [event.extra["payload"] for event in events]
         text = "\n".join(f"{one['tpl_id']}: {one['content']}" for one in templates) or "no event"
-        print(text)  # noqa: T201  # a task's log is where people look
+        print(text)  # noqa: T201  # a task's log is where users look
         return text
 
     announce() >> CaixinSendOperator(

@@ -1,13 +1,14 @@
 """
-Every half hour within the send window, what has come in since.
+Every half hour within the send window, the recipients that have come in since.
 
-`SendWindowTimetable` starts runs at 09:00, 09:30, ... 17:30 China time and none that was missed. `wait_for_window` is for runs that
-a person triggers at another hour: deferrable, it takes no worker while it waits, and none at all from Airflow 3.3 on. A
-`CaixinSendOperator` alone needs neither of them, because it waits by itself; here `collect` has to see what is current when
-sending begins.
+`SendWindowTimetable` starts runs at 09:00, 09:30, ... 17:30 China time and none that was missed.
+`wait_for_window` is for runs that are triggered by hand at another hour. It is deferrable: it takes no worker
+while it waits, and none at all from Airflow 3.3 on. A `CaixinSendOperator` alone needs neither of them,
+because it waits by itself; but here `collect` has to see what is current when sending begins.
 
-The timetable's window is the configuration's or its own argument; the sensor's and the operator's is also the connection's
-(`send_window` in its extra). Where a connection has one, give the timetable the same.
+The timetable's window comes from its own argument or from the configuration. The window of the sensor and of
+the operator may also come from the connection (`send_window` in its extra). If a connection has one, give the
+timetable the same.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ with DAG(
 
     @task
     def collect() -> str:
-        """Give the path of the audience; in earnest, write who has come in since the last run into a file."""
+        """Return the audience's path; a real task writes the recipients since the last run into a file."""
         return str(Path(__file__).parent / "data" / "audience.csv")
 
     audience = collect()
