@@ -18,14 +18,9 @@ from airflow_provider_caixin.ledger.errors import (
     NoSuchAccount,
     OnlyKey,
 )
+from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
-from airflow_provider_caixin.ledger.rows.names import (
-    AccountKey,
-    find_account,
-    name_of,
-    owned_account,
-    peek_account,
-)
+from airflow_provider_caixin.ledger.rows.names import AccountKey
 from airflow_provider_caixin.ledger.schema import digest
 from airflow_provider_caixin.ledger.views.campaigns import ACTIVE_FOR
 
@@ -78,7 +73,7 @@ def pause_account(ledger: Ledger, name: str, *, paused: bool = True) -> None:
     :param paused: False: go on.
     """
     with ledger.writing() as connection:
-        key = find_account(ledger, connection, name)
+        key = account_names.find_account(ledger, connection, name)
         _change(connection, key, name, paused=paused)
 
 
@@ -96,7 +91,7 @@ def limit_account(ledger: Ledger, name: str, max_per_day: int | None) -> None:
     if max_per_day is not None and max_per_day < 0:
         raise ValueError(f"max_per_day {max_per_day}: expected a whole number from 0.")
     with ledger.writing() as connection:
-        key = find_account(ledger, connection, name)
+        key = account_names.find_account(ledger, connection, name)
         _change(connection, key, name, max_per_day=max_per_day)
 
 
@@ -145,7 +140,7 @@ def rename_account(ledger: Ledger, name: str, new: str) -> None:
     """
     with ledger.writing() as connection:
         key = _known(connection, name)
-        if peek_account(connection, new) is not None:
+        if account_names.peek_account(connection, new) is not None:
             raise AccountExists(f"account {new!r} is there already: merge the two, or take another name.")
         _change(connection, key, name, name=new, hash=digest(new))
 
@@ -201,19 +196,25 @@ def separate_account(ledger: Ledger, key: AccountKey, new: str, *, existing: boo
     """
     table = schema.account_key
     with ledger.writing() as connection:
-        owner, there = owned_account(connection, key), peek_account(connection, new)
+        owner, there = (
+            account_names.owned_account(connection, key),
+            account_names.peek_account(connection, new),
+        )
         if there is not None and (not existing or there == owner):
             raise AccountExists(f"account {new!r} is there already: expected another name.")
-        account = find_account(ledger, connection, new) if there is None else there
+        account = account_names.find_account(ledger, connection, new) if there is None else there
         gates = {one: AccountRow.open(connection, one) for one in sorted((owner, account))}
-        if (owner, account) != (owned_account(connection, key), peek_account(connection, new)):
+        if (owner, account) != (
+            account_names.owned_account(connection, key),
+            account_names.peek_account(connection, new),
+        ):
             raise LedgerUnavailable(
                 f"The AppKey of connection {key.conn_id!r} or account {new!r} changed this very moment."
             )
         others = sa.select(table.c.hash).where(table.c.account == owner, table.c.hash != key.fingerprint)
         if connection.execute(others).first() is None:
             raise OnlyKey(
-                f"account {name_of(connection, owner)!r} has no AppKey but that of connection {key.conn_id!r}, and one AppKey "
+                f"account {account_names.name_of(connection, owner)!r} has no AppKey but that of connection {key.conn_id!r}, and one AppKey "
                 "is one account. Rename it instead, or, where its own AppKey has not sent yet, let that one send first."
             )
         _refuse_if_under_way(connection, owner, ledger.now(connection))
@@ -241,13 +242,13 @@ def _refuse_if_under_way(connection: Connection, account: int, now: float) -> No
     found = connection.execute(names.order_by(table.c.id).limit(1)).scalar_one_or_none()
     if found is not None:
         raise CampaignsUnderWay(
-            f"campaign {found!r} of account {name_of(connection, account)!r} is under way: let it end, or cancel it, before the "
+            f"campaign {found!r} of account {account_names.name_of(connection, account)!r} is under way: let it end, or cancel it, before the "
             "AppKey gets another account."
         )
 
 
 def _known(connection: Connection, name: str) -> int:
-    key = peek_account(connection, name)
+    key = account_names.peek_account(connection, name)
     if key is None:
         raise NoSuchAccount(
             f"account {name!r}: this ledger has no such account; check the name and the ledger."

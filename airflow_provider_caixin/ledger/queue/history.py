@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows.load import visible_ranges
-from airflow_provider_caixin.ledger.rows.recipient import BATCH_ROWS, recipients
+from airflow_provider_caixin.ledger.rows.recipient import recipients
 from airflow_provider_caixin.vocabulary import State
 
 LOOK_SECONDS: Final = 5.0
@@ -101,8 +102,8 @@ def count_had_template(
     had = looked_at = 0
     until = time.monotonic() + seconds
     for first, last in visible_ranges(connection, campaign) if keys else ():
-        place, rows = first, BATCH_ROWS
-        while rows == BATCH_ROWS and time.monotonic() < until:
+        place, rows = first, recipient_rows.BATCH_ROWS
+        while rows == recipient_rows.BATCH_ROWS and time.monotonic() < until:
             found, rows, place = _count_in_batch(connection, campaign, keys, place, last)
             had, looked_at = had + found, looked_at + rows
     return had, looked_at
@@ -152,7 +153,7 @@ def _count_in_batch(
         .where(recipients.c.campaign == campaign, recipients.c.state == State.PENDING.value)
         .where(recipients.c.due == 0, recipients.c.position.between(first, last))
         .order_by(recipients.c.position)
-        .limit(BATCH_ROWS)
+        .limit(recipient_rows.BATCH_ROWS)
         .subquery()
     )
     other = recipients.alias()

@@ -21,7 +21,8 @@ from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.database import Ledger
 from airflow_provider_caixin.ledger.errors import LedgerError, LedgerUnavailable, LoadGivenUp, LoadLost
 from airflow_provider_caixin.ledger.files import temporary_folder
-from airflow_provider_caixin.ledger.queue.sorting import BATCH_ROWS, Row, _on_disk, sorted_audience
+from airflow_provider_caixin.ledger.queue import sorting
+from airflow_provider_caixin.ledger.queue.sorting import Row, _on_disk, sorted_audience
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.rows.load import BROKEN_OFF, count_states, is_alive, positions_of, visible
 from airflow_provider_caixin.ledger.schema import digest
@@ -145,7 +146,7 @@ def load_audience(
                 closing(sorted_audience(rows(), renew)) as stream,
                 SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="ascii", dir=temporary_folder()) as spool,
             ):
-                batches = iter(lambda: list(itertools.islice(stream, BATCH_ROWS)), [])
+                batches = iter(lambda: list(itertools.islice(stream, sorting.BATCH_ROWS)), [])
                 if revision and before:
                     change = _compare(ledger, campaign, before, _spooled(batches, spool), revision, renew)
                     if not revision.heed(change):
@@ -354,7 +355,7 @@ def _brought(
         table.c.campaign == campaign, table.c.occurrence == 1, ours
     )
     open_states = {State.PENDING, *((State.UNKNOWN, State.IN_FLIGHT) if revision.resends else ())}
-    for number, state, reason in connection.execute(rows.execution_options(yield_per=BATCH_ROWS)):
+    for number, state, reason in connection.execute(rows.execution_options(yield_per=sorting.BATCH_ROWS)):
         if state != State.SKIPPED or reason != SkipReason.INVALID_NUMBER:
             yield number, state in open_states or (state == State.SKIPPED and reason not in _FOR_GOOD)
 

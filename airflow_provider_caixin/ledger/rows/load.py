@@ -142,7 +142,6 @@ def is_alive(owner: str | None, lease: float, now: float) -> bool:
 
 def positions_of(load: int) -> tuple[int, int]:
     """Return the first and the last position of a load's rows."""
-    """Give the first and the last position of a load's rows."""
     return load << 32, ((load + 1) << 32) - 1
 
 

@@ -324,8 +324,8 @@ MAY_ASK = {
     ("campaign/dry_run.py", "_existing"),
     ("campaign/judge.py", "_moments"),
     ("ledger/admin/unknowns.py", "_held"),
-    ("ledger/leases.py", "is_in"),
-    ("ledger/leases.py", "ran_out"),
+    ("ledger/rows/lease.py", "is_in"),
+    ("ledger/rows/lease.py", "ran_out"),
     ("ledger/queue/draw.py", "_DRAW_UNKNOWN"),
     ("ledger/queue/settle.py", "write_settlements"),
     ("ledger/admin/restore.py", "_make_unknown"),
@@ -334,7 +334,7 @@ MAY_ASK = {
 
 
 def test_nobody_else_asks_for_a_stored_state() -> None:
-    """A comparison with one of the two states anywhere else is a view that forgets leases: take ``ledger/leases.py``."""
+    """A comparison with one of the two states anywhere else is a view that forgets leases: take ``ledger/rows/lease.py``."""
     package = Path(airflow_provider_caixin.__file__).parent
     found = {
         (file.relative_to(package).as_posix(), name)

@@ -508,8 +508,9 @@ def test_a_source_that_changed_is_compared_by_its_people(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not by rows, order, or what is no number; people of other sources are neither new nor gone."""
-    for name, few in (("BATCH", 2), ("_TOGETHER", 1), ("_IN_MEMORY", 1)):
-        monkeypatch.setattr(loads, name, few)
+    monkeypatch.setattr(sorting, "BATCH_ROWS", 2)
+    for name in ("_TOGETHER", "_IN_MEMORY"):
+        monkeypatch.setattr(loads, name, 1)
     campaign = make(ledger)
     other: Rows = [("13900000001", None), ("13900000002", None)]
     load(ledger, campaign, "other/1", other)
