@@ -11,9 +11,9 @@ from airflow_provider_caixin.campaign.errors import CampaignFatal
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows import load as load_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 
 

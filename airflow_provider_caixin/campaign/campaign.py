@@ -36,8 +36,8 @@ from airflow_provider_caixin.ledger.errors import LoadGivenUp
 from airflow_provider_caixin.ledger.queue import history
 from airflow_provider_caixin.ledger.queue.draw import Drawn
 from airflow_provider_caixin.ledger.queue.load import Change, LoadUnwanted, Revision, load_audience
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, Origin

@@ -21,8 +21,8 @@ from airflow_provider_caixin.ledger.queue import draw as drawing
 from airflow_provider_caixin.ledger.queue import history
 from airflow_provider_caixin.ledger.queue.draw import Drawn
 from airflow_provider_caixin.ledger.queue.sorting import sorted_audience
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.views.reports import ReportRow

@@ -10,7 +10,7 @@ import pendulum
 
 from airflow_provider_caixin.audience import Classifier
 from airflow_provider_caixin.china_time import CHINA, china_midnight, in_china
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows.account_names import AccountKey
 from airflow_provider_caixin.rules import DEFAULT_RATE, GATEWAY_RATE, OPENING_GUARD, FrequencyCap, SendWindow
 
 _ANY_TIME: Final = SendWindow("00:00-24:00")

@@ -17,7 +17,7 @@ from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts as ledger_accounts
 from airflow_provider_caixin.ledger.admin import restore, retention
 from airflow_provider_caixin.ledger.admin.accounts import Account
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.ledger.views import usage as usage_views
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_caixin.hooks.caixin import CaixinHook
     from airflow_provider_caixin.ledger import Ledger
-    from airflow_provider_caixin.ledger.rows.names import AccountKey
+    from airflow_provider_caixin.ledger.rows.account_names import AccountKey
     from airflow_provider_caixin.ledger.views.campaigns import Summary
     from airflow_provider_caixin.settings.connection import CaixinConnection
 
@@ -96,7 +96,7 @@ class Wanted(NamedTuple):
 
         :param ledger: the ledger.
         """
-        from airflow_provider_caixin.ledger.rows.names import name_in_force
+        from airflow_provider_caixin.ledger.rows.account_names import name_in_force
 
         with ledger.reading() as connection:
             return name_in_force(connection, self.name, self.key)

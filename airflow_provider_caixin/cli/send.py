@@ -41,7 +41,7 @@ from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, s
 from airflow_provider_caixin.compat import NOTSET
 from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
 from airflow_provider_caixin.ledger import Ledger, LedgerError
-from airflow_provider_caixin.ledger.rows.names import name_in_force
+from airflow_provider_caixin.ledger.rows.account_names import name_in_force
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views.reports import ReportRow
 from airflow_provider_caixin.session.arguments import check_rules, object_path, read_column, read_expiry

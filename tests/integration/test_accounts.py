@@ -17,8 +17,8 @@ from airflow_provider_caixin.campaign import Campaign, dry_run
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts, unknowns
 from airflow_provider_caixin.ledger.errors import KeyOfAnotherAccount, NoSuchAccount
-from airflow_provider_caixin.ledger.rows import names as account_names
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows import account_names
+from airflow_provider_caixin.ledger.rows.account_names import AccountKey
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.rules import FrequencyCap
 from airflow_provider_caixin.sandbox import SandboxServer

@@ -18,9 +18,9 @@ from airflow_provider_caixin.ledger.errors import (
     NoSuchAccount,
     OnlyKey,
 )
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows.account_names import AccountKey
 from airflow_provider_caixin.ledger.schema import digest
 from airflow_provider_caixin.ledger.views.campaigns import ACTIVE_FOR
 

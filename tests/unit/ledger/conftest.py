@@ -15,8 +15,8 @@ from airflow_provider_caixin.ledger.queue import settle as settlements
 from airflow_provider_caixin.ledger.queue.load import load_audience
 from airflow_provider_caixin.ledger.queue.pacer import Pacer
 from airflow_provider_caixin.ledger.queue.settle import Settlement
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, Origin
 from airflow_provider_caixin.ledger.rows.load import visible_ranges

@@ -17,10 +17,10 @@ from airflow_provider_caixin.ledger.errors import (
     NoSuchAccount,
     OnlyKey,
 )
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows.account_names import AccountKey
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.vocabulary import State

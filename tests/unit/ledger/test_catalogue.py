@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.admin import accounts, controls
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.vocabulary import State, Status
 

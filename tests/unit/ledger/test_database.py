@@ -11,8 +11,8 @@ from sqlalchemy.engine import URL
 from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, migrations, schema
 from airflow_provider_caixin.ledger.queue import history
 from airflow_provider_caixin.ledger.queue.load import load_audience
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.account import AccountRow

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_caixin.china_time import DAY_SECONDS
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.queue.pacer import SLOWEST_PACE, Pacer
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 
 NOW = 1_795_400_000.0

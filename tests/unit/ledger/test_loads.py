@@ -17,9 +17,9 @@ from airflow_provider_caixin.ledger.queue import load as loads
 from airflow_provider_caixin.ledger.queue import sorting
 from airflow_provider_caixin.ledger.queue.load import Change, LoadUnwanted, Revision, load_audience
 from airflow_provider_caixin.ledger.queue.sorting import sorted_audience
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows import load as load_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.rows.load import visible_ranges
 from airflow_provider_caixin.ledger.views import reports

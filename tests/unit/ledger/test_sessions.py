@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, engines, sessions
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from tests.between import Between
 
 POSTGRESQL = pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from airflow_provider_caixin.ledger.queue import claim as claims
 from airflow_provider_caixin.ledger.queue import draw as drawing
 from airflow_provider_caixin.ledger.queue import settle as settlements
 from airflow_provider_caixin.ledger.queue.settle import Settlement
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow

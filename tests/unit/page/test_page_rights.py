@@ -9,8 +9,8 @@ import pytest
 from airflow.api_fastapi.app import get_auth_manager
 
 from airflow_provider_caixin.ledger.admin import accounts
-from airflow_provider_caixin.ledger.rows import names as account_names
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows import account_names
+from airflow_provider_caixin.ledger.rows.account_names import AccountKey
 
 from .conftest import HIDDEN, HOSTILE, KEY, A, Browser, C, Connect, D, Told
 
