@@ -91,7 +91,7 @@ def refuse_expired(plan: Plan, now: float, first_at: float | None = None, *, wai
 
 
 def _key_of(connection: Connection, plan: Plan) -> int | None:
-    account = account_names.resolve_account(connection, plan.account, plan.account_key)
+    account = account_names.resolve_account(connection, plan.account, plan.known_app_key)
     return campaign_rows.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
 
 

@@ -96,7 +96,7 @@ class Campaign:
         self._lease = lease
         self._senders = senders
         with ledger.writing() as connection:
-            account = account_names.open_account(ledger, connection, plan.account, plan.account_key)
+            account = account_names.open_account(ledger, connection, plan.account, plan.known_app_key)
             self._key = campaign_rows.find_campaign(
                 ledger, connection, plan.campaign_id, account, plan.tpl_id, clock()
             )
@@ -258,7 +258,7 @@ class Campaign:
         """
         self._refuse_if_stopped()
         with self._ledger.reading() as connection:
-            account_names.refuse_if_separated(connection, self._key, self.plan.account_key)
+            account_names.refuse_if_separated(connection, self._key, self.plan.known_app_key)
         reopen_skipped(self._ledger, self.plan, self._key)
         self._forecast()
         run = Dispatcher(

@@ -59,7 +59,7 @@ def dry_run(
     over: SkipReason | None = None
     begun_at = clock()
     with ledger.reading() as connection:
-        account = account_names.resolve_account(connection, plan.account, plan.account_key)
+        account = account_names.resolve_account(connection, plan.account, plan.known_app_key)
         campaign = campaign_rows.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
         passed, spent = 0, 0
         earlier = _Earlier(connection, campaign, account, plan.tpl_id)

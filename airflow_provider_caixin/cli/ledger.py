@@ -137,7 +137,7 @@ def separate_account(args: argparse.Namespace) -> Exit:
     settings, new = peek_settings(args), _new_name(args)
     if settings is None:
         raise Refused("Whose AppKey? Name its connection with --conn-id.")
-    key = settings.account_key()
+    key = settings.known_app_key()
     with open_book(args) as ledger:
         with ledger.reading() as connection:
             name = account_names.owner_of(connection, key)

@@ -190,7 +190,7 @@ def _ask(args: argparse.Namespace, hook: CaixinHook, plan: Plan, ledger: Ledger,
     if not template.names_opt_out:
         say("It names no way to opt out, such as 拒收请回复R: marketing messages have to.")
     with ledger.reading() as connection:
-        account = name_in_force(connection, plan.account, plan.account_key)
+        account = name_in_force(connection, plan.account, plan.known_app_key)
     say(f"Campaign {plan.campaign_id!r}, account {account!r}, window {plan.window or 'off'}.")
     _foretell(plan, preview)
     twice = f" and up to {again:,} in doubt once more" if again else ""

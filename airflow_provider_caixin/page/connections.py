@@ -77,7 +77,7 @@ def account_of(connection: LedgerConnection, settings: CaixinConnection) -> str:
     :param settings: the connection.
     """
     try:
-        return name_in_force(connection, settings.account, settings.account_key())
+        return name_in_force(connection, settings.account, settings.known_app_key())
     except KeyOfAnotherAccount:
         # It sends nothing before somebody has acted; its tasks say what is to be done.
         return settings.account

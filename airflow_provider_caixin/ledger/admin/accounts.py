@@ -20,7 +20,7 @@ from airflow_provider_caixin.ledger.errors import (
 )
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
-from airflow_provider_caixin.ledger.rows.account_names import AccountKey
+from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from airflow_provider_caixin.ledger.schema import digest
 from airflow_provider_caixin.ledger.views.campaigns import ACTIVE_FOR
 
@@ -114,7 +114,7 @@ def has_keys(connection: Connection, name: str) -> bool:
     return connection.execute(known.where(_table.c.hash == digest(name))).first() is not None
 
 
-def note_key(ledger: Ledger, name: str, key: AccountKey) -> None:
+def note_key(ledger: Ledger, name: str, key: KnownAppKey) -> None:
     """
     Note whose an AppKey is that has not sent since the ledger knows of keys; one that is known stays whose it is.
 
@@ -178,7 +178,7 @@ def merge_accounts(ledger: Ledger, name: str, into: str) -> Account:
         return next(one for one in accounts(connection) if one.id == kept)
 
 
-def separate_account(ledger: Ledger, key: AccountKey, new: str, *, existing: bool = False) -> None:
+def separate_account(ledger: Ledger, key: KnownAppKey, new: str, *, existing: bool = False) -> None:
     """
     Give an AppKey another account: what went on with its connection's account is another account of Juhe's.
 

@@ -21,7 +21,7 @@ _table: Final = schema.account
 NOTING: Final = sa.select(schema.meta.c.value).where(schema.meta.c.name == "uuid").with_for_update()
 
 
-class AccountKey(NamedTuple):
+class KnownAppKey(NamedTuple):
     """
     What the ledger knows of a connection's AppKey, which is never the key itself.
 
@@ -59,7 +59,7 @@ def peek_account(connection: Connection, name: str) -> int | None:
     return connection.execute(key).scalar_one_or_none()
 
 
-def resolve_account(connection: Connection, name: str, key: AccountKey | None) -> int | None:
+def resolve_account(connection: Connection, name: str, key: KnownAppKey | None) -> int | None:
     """
     Find the key of the account that a connection sends by, without making or noting anything; None: it is not there yet.
 
@@ -77,7 +77,7 @@ def resolve_account(connection: Connection, name: str, key: AccountKey | None) -
     return seen.account(connection, name, key)
 
 
-def open_account(ledger: Ledger, connection: Connection, name: str, key: AccountKey | None) -> int:
+def open_account(ledger: Ledger, connection: Connection, name: str, key: KnownAppKey | None) -> int:
     """
     Find the key of the account that a connection is about to send by, making it when there is none, and note whose the AppKey is.
 
@@ -114,7 +114,7 @@ def open_account(ledger: Ledger, connection: Connection, name: str, key: Account
     return account
 
 
-def name_in_force(connection: Connection, name: str, key: AccountKey | None) -> str:
+def name_in_force(connection: Connection, name: str, key: KnownAppKey | None) -> str:
     """
     Say what the account is called that a connection sends by, or would.
 
@@ -135,7 +135,7 @@ def name_of(connection: Connection, account: int) -> str:
     return str(found)
 
 
-def owner_of(connection: Connection, key: AccountKey) -> str:
+def owner_of(connection: Connection, key: KnownAppKey) -> str:
     """
     Say what the account is called that an AppKey belongs to, whatever its connection says.
 
@@ -146,7 +146,7 @@ def owner_of(connection: Connection, key: AccountKey) -> str:
     return name_of(connection, owned_account(connection, key))
 
 
-def refuse_if_separated(connection: Connection, campaign: int, key: AccountKey | None) -> None:
+def refuse_if_separated(connection: Connection, campaign: int, key: KnownAppKey | None) -> None:
     """
     Make sure that an AppKey still belongs to the account of a campaign that was opened with it.
 
@@ -166,7 +166,7 @@ def refuse_if_separated(connection: Connection, campaign: int, key: AccountKey |
         )
 
 
-def owned_account(connection: Connection, key: AccountKey) -> int:
+def owned_account(connection: Connection, key: KnownAppKey) -> int:
     """Return the key of the account that an AppKey belongs to."""
     owner = connection.execute(sa.select(owner_query(key))).scalar_one()
     if owner is None:
@@ -174,7 +174,7 @@ def owned_account(connection: Connection, key: AccountKey) -> int:
     return int(owner)
 
 
-def owner_query(key: AccountKey) -> sa.ScalarSelect[int]:
+def owner_query(key: KnownAppKey) -> sa.ScalarSelect[int]:
     """Build the query for the account that an AppKey belongs to."""
     table = schema.account_key
     return sa.select(table.c.account).where(table.c.hash == key.fingerprint).scalar_subquery()
@@ -196,7 +196,7 @@ class _Seen(NamedTuple):
     last: int | None
 
     @classmethod
-    def of(cls, connection: Connection, name: str, key: AccountKey) -> _Seen:
+    def of(cls, connection: Connection, name: str, key: KnownAppKey) -> _Seen:
         """Read it: in several statements what others do meanwhile would contradict itself."""
         by_name, by_key = (
             sa.select(_table.c.id).where(_table.c.hash == digest(one)) for one in (name, key.unnamed)
@@ -209,7 +209,7 @@ class _Seen(NamedTuple):
         last = sa.select(table.c.account).where(table.c.hash == digest(key.conn_id)).scalar_subquery()
         return cls(*connection.execute(sa.select(named, owner_query(key), unnamed, last)).one())
 
-    def account(self, connection: Connection, name: str, key: AccountKey) -> int | None:
+    def account(self, connection: Connection, name: str, key: KnownAppKey) -> int | None:
         """Say which account that is, see :func:`resolve_account`."""
         gives_none = name == key.unnamed and self.named is None
         # Ledgers of older versions know no keys, but a name that was made of this one.
@@ -221,7 +221,7 @@ class _Seen(NamedTuple):
         raise KeyOfAnotherAccount(_one_account(connection, owner, name, key, merge=self.named is not None))
 
 
-def _one_account(connection: Connection, owner: int, name: str, key: AccountKey, *, merge: bool) -> str:
+def _one_account(connection: Connection, owner: int, name: str, key: KnownAppKey, *, merge: bool) -> str:
     """Say why a name is refused, and the ways out."""
     theirs = name_of(connection, owner)
     if merge and name == key.unnamed:
@@ -246,12 +246,12 @@ def _rename(name: str, new: str) -> str:
     return f"airflow caixin account rename {shlex.quote(new)} --account {shlex.quote(name)}"
 
 
-def _separate(name: str, key: AccountKey) -> str:
+def _separate(name: str, key: KnownAppKey) -> str:
     return f"airflow caixin account separate {shlex.quote(name)} --conn-id {shlex.quote(key.conn_id)}"
 
 
 def _tell(
-    connection: Connection, key: AccountKey, last: int, account: int, name: str, *, named: bool
+    connection: Connection, key: KnownAppKey, last: int, account: int, name: str, *, named: bool
 ) -> None:
     """Tell of an AppKey that is new to the ledger, on a connection that has sent before."""
     if account != last:

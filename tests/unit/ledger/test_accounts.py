@@ -20,7 +20,7 @@ from airflow_provider_caixin.ledger.errors import (
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows.account import AccountRow
-from airflow_provider_caixin.ledger.rows.account_names import AccountKey
+from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.vocabulary import State
@@ -69,12 +69,12 @@ def test_what_cannot_be_is_refused(past: Past, ledger: Ledger) -> None:
 # ------------------------------------------------------------------ one AppKey is one account
 
 
-def key(number: int, conn_id: str = "caixin_default") -> AccountKey:
+def key(number: int, conn_id: str = "caixin_default") -> KnownAppKey:
     """Give what the ledger knows of an AppKey on a connection."""
-    return AccountKey(f"{number:064}", conn_id, f"{number:016}")
+    return KnownAppKey(f"{number:064}", conn_id, f"{number:016}")
 
 
-def opened(ledger: Ledger, name: str | None, owner: AccountKey) -> str:
+def opened(ledger: Ledger, name: str | None, owner: KnownAppKey) -> str:
     """Open an account to send by; None: the connection gives it no name. Return what it is called."""
     name = name or owner.unnamed
     with ledger.writing() as connection:
