@@ -34,7 +34,7 @@ from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.errors import LoadGivenUp
 from airflow_provider_caixin.ledger.queue import history
-from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.draw import Recipient
 from airflow_provider_caixin.ledger.queue.load import Change, LoadUnwanted, Revision, load_audience
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
@@ -205,7 +205,7 @@ class Campaign:
             connection,
             replace(self.plan, cap=None),
             account,
-            [Drawn(0, number, 0) for number in numbers],
+            [Recipient(0, number, 0) for number in numbers],
             self._ledger.now(connection),
         )
         return len(judged.passed) + len(judged.waiting)

@@ -405,7 +405,7 @@ class Dispatcher:
 
     def _choose_doubts(
         self, connection: Connection, row: CampaignRow, now: float, most: int
-    ) -> list[drawing.Drawn]:
+    ) -> list[drawing.Recipient]:
         """Draw recipients in doubt to be sent once more; whom a rule holds back is looked at again later."""
         if self._plan.on_unknown != "resend" or time.monotonic() < self._doubts_at:
             return []
@@ -418,9 +418,11 @@ class Dispatcher:
         self._doubts_at = 0.0 if drawn else time.monotonic() + DOUBTS_EVERY
         return judged.passed
 
-    def _choose(self, connection: Connection, row: CampaignRow, now: float, most: int) -> list[drawing.Drawn]:
+    def _choose(
+        self, connection: Connection, row: CampaignRow, now: float, most: int
+    ) -> list[drawing.Recipient]:
         """Draw recipients until enough pass the rules; those that do not leave the queue."""
-        chosen: list[drawing.Drawn] = []
+        chosen: list[drawing.Recipient] = []
         looked_at, ranges = 0, visible_ranges(connection, row.id)
         while len(chosen) < most and looked_at < LOOKED_AT:
             # A queue full of skips is read in longer strides than one that sends.

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.ledger.queue import history
-from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.draw import Recipient
 from airflow_provider_caixin.ledger.queue.history import Attempt
 from airflow_provider_caixin.ledger.rows import lease as lease_rows
 from airflow_provider_caixin.vocabulary import SkipReason, State
@@ -36,13 +36,13 @@ class Judgement:
     :param skipped: who gets none, by reason.
     """
 
-    passed: list[Drawn] = field(default_factory=list)
-    waiting: list[Drawn] = field(default_factory=list)
-    skipped: dict[SkipReason, list[Drawn]] = field(default_factory=lambda: defaultdict(list))
+    passed: list[Recipient] = field(default_factory=list)
+    waiting: list[Recipient] = field(default_factory=list)
+    skipped: dict[SkipReason, list[Recipient]] = field(default_factory=lambda: defaultdict(list))
 
 
 def judge(
-    connection: Connection, plan: Plan, account: int | None, rows: Sequence[Drawn], now: float
+    connection: Connection, plan: Plan, account: int | None, rows: Sequence[Recipient], now: float
 ) -> Judgement:
     """
     Judge a batch of recipients by carrier, region, suppression and frequency cap.

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.draw import Recipient
 from airflow_provider_caixin.ledger.rows.recipient import write_each
 from airflow_provider_caixin.vocabulary import State
 
 
 def write_claims(
-    connection: Connection, rows: Iterable[tuple[Drawn, float]], mark: str, lease: float
+    connection: Connection, rows: Iterable[tuple[Recipient, float]], mark: str, lease: float
 ) -> None:
     """
     Write recipients as in flight, before anything leaves.

@@ -40,7 +40,7 @@ _DRAW_UNKNOWN: Final = (
 )
 
 
-class Drawn(NamedTuple):
+class Recipient(NamedTuple):
     """
     A recipient taken up for judging.
 
@@ -55,7 +55,7 @@ class Drawn(NamedTuple):
 
 def draw_pending(
     connection: Connection, campaign: int, now: float, most: int, ranges: list[tuple[int, int]]
-) -> list[Drawn]:
+) -> list[Recipient]:
     """
     Take up pending recipients: those whose waiting is over first, then in the audience's order.
 
@@ -66,16 +66,18 @@ def draw_pending(
     :param ranges: the positions of complete loads, from :func:`~.loads.visible_ranges`.
     """
     values: dict[str, Any] = {"campaign": campaign, "now": now, "far": now + FAR_AHEAD, "most": most}
-    rows = [Drawn(*row) for row in connection.execute(_DRAW_DELAYED, values)]
+    rows = [Recipient(*row) for row in connection.execute(_DRAW_DELAYED, values)]
     for first, last in ranges:
         if len(rows) >= most:
             break
         values = {"campaign": campaign, "first": first, "last": last, "most": most - len(rows)}
-        rows += [Drawn(*row) for row in connection.execute(_DRAW_FRESH, values)]
+        rows += [Recipient(*row) for row in connection.execute(_DRAW_FRESH, values)]
     return rows
 
 
-def draw_unknown(connection: Connection, campaign: int, now: float, before: float, most: int) -> list[Drawn]:
+def draw_unknown(
+    connection: Connection, campaign: int, now: float, before: float, most: int
+) -> list[Recipient]:
     """
     Take up recipients in doubt that were not sent a second time yet.
 
@@ -88,12 +90,12 @@ def draw_unknown(connection: Connection, campaign: int, now: float, before: floa
     values = {"campaign": campaign, "now": now, "before": before, "most": most}
     # A restored ledger also has doubts of loads that are not complete.
     statement = _DRAW_UNKNOWN.where(visible(connection, campaign))
-    return [Drawn(*row) for row in connection.execute(statement, values)]
+    return [Recipient(*row) for row in connection.execute(statement, values)]
 
 
 def skipped_batches(
     connection: Connection, campaign: int, reasons: Sequence[SkipReason]
-) -> Iterator[list[Drawn]]:
+) -> Iterator[list[Recipient]]:
     """
     Stream the recipients that rules had skipped, in batches; those of a load that is not complete are not among them.
 
@@ -106,7 +108,9 @@ def skipped_batches(
     return _batches(connection, campaign, recipients.c.state == State.SKIPPED.value, among, shown)
 
 
-def _batches(connection: Connection, campaign: int, *where: sa.ColumnElement[bool]) -> Iterator[list[Drawn]]:
+def _batches(
+    connection: Connection, campaign: int, *where: sa.ColumnElement[bool]
+) -> Iterator[list[Recipient]]:
     last = 0
     while True:
         statement = (
@@ -115,7 +119,7 @@ def _batches(connection: Connection, campaign: int, *where: sa.ColumnElement[boo
             .order_by(recipients.c.id)
             .limit(BATCH_ROWS)
         )
-        batch = [Drawn(*row) for row in connection.execute(statement)]
+        batch = [Recipient(*row) for row in connection.execute(statement)]
         if not batch:
             return
         yield batch
@@ -137,7 +141,7 @@ def known_keys(connection: Connection, campaign: int, numbers: Sequence[str]) ->
     return {(number, occurrence) for number, occurrence in connection.execute(statement)}
 
 
-def pending_batches(connection: Connection, campaign: int) -> Iterator[list[Drawn]]:
+def pending_batches(connection: Connection, campaign: int) -> Iterator[list[Recipient]]:
     """
     Stream the recipients that wait to be sent, in batches.
 
