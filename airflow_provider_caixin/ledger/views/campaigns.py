@@ -101,7 +101,7 @@ def campaigns(
     *,
     search: str | None = None,
     status: Status | AbstractSet[Status] | None = None,
-    in_doubt: bool = False,
+    with_unknown: bool = False,
     account: str | None = None,
     dag_ids: AbstractSet[str] | None = None,
     without_dag: bool = True,
@@ -115,7 +115,7 @@ def campaigns(
     :param now: the ledger's clock.
     :param search: part of the campaign's id or the whole template id.
     :param status: only those that stand there, or at one of these.
-    :param in_doubt: only those with recipients in doubt.
+    :param with_unknown: only those with recipients in doubt.
     :param account: only those of this account's name.
     :param dag_ids: only those of these Dags; None: of all.
     :param without_dag: with ``dag_ids``: also those of the command line.
@@ -131,7 +131,7 @@ def campaigns(
     if status is not None:
         among = {status} if isinstance(status, Status) else status
         statement = statement.where(sa.or_(*(_stands(now)[one] for one in sorted(among))))
-    if in_doubt:
+    if with_unknown:
         some = _table.c.unknown + lease_rows.run_out_of_each(now) > 0
         statement = statement.where(some, _table.c.purged_at.is_(None))
     if account is not None:

@@ -130,7 +130,7 @@ def recent(
     return found
 
 
-def in_doubt_since(connection: Connection, campaigns: Iterable[int], now: float) -> dict[int, float]:
+def unknown_since(connection: Connection, campaigns: Iterable[int], now: float) -> dict[int, float]:
     """
     Say when the oldest doubt of campaigns arose, to the minute.
 

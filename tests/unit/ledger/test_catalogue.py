@@ -103,7 +103,7 @@ def test_what_the_page_asks_of_all_campaigns(past: Past, ledger: Ledger) -> None
         assert campaign_views.accounts_of(connection, {"dag_1"}, without_dag=False) == {"account"}
         assert campaign_views.accounts_of(connection, set(), without_dag=True) == {"other"}
         assert campaign_views.quota_since(connection) == {"other": 123.0}
-        assert [one.key for one in campaign_views.campaigns(connection, 0.0, in_doubt=True)] == [doubtful]
+        assert [one.key for one in campaign_views.campaigns(connection, 0.0, with_unknown=True)] == [doubtful]
         both = campaign_views.campaigns(connection, 7_000.0, status={Status.DONE, Status.WAITING})
         assert [one.campaign_id for one in both] == ["two", "one"]
         found = campaign_views.find(connection, "two", 0.0)

@@ -106,7 +106,9 @@ VIEWS: dict[str, View] = {
     "a campaign": campaign_views.campaign,
     "a campaign by its name": lambda connection, _, now: campaign_views.find(connection, "campaign", now),
     "campaigns": lambda connection, _, now: campaign_views.campaigns(connection, now),
-    "campaigns in doubt": lambda connection, _, now: campaign_views.campaigns(connection, now, in_doubt=True),
+    "campaigns in doubt": lambda connection, _, now: campaign_views.campaigns(
+        connection, now, with_unknown=True
+    ),
     "campaigns by status": _statuses,
     "the report": lambda connection, key, now: list(reports.read_report(connection, key, now)),
     "the report of who is unknown": _of(State.UNKNOWN),
@@ -122,7 +124,7 @@ VIEWS: dict[str, View] = {
     "the latest requests": lambda connection, key, now: usage_views.recent(
         connection, [key], EARLIER - 600, now
     ),
-    "in doubt since": lambda connection, key, now: usage_views.in_doubt_since(connection, [key, 2], now),
+    "in doubt since": lambda connection, key, now: usage_views.unknown_since(connection, [key, 2], now),
     "usage by day": _used("day"),
     "usage by template": _used("template"),
     "usage by campaign": _used("campaign"),

@@ -149,7 +149,7 @@ def test_the_latest_requests_and_the_oldest_doubt(past: Past, ledger: Ledger) ->
         }
         assert usage_views.recent(connection, [first], 0.0, 7_000.0) == {first: {100: 1, 101: 1}}
         assert usage_views.recent(connection, [], 0.0, 7_000.0) == {}
-        assert usage_views.in_doubt_since(connection, [first, second], 7_000.0) == {first: 6_000.0}
+        assert usage_views.unknown_since(connection, [first, second], 7_000.0) == {first: 6_000.0}
 
 
 def test_usage_of_some_dags(past: Past, ledger: Ledger) -> None:
