@@ -1,4 +1,4 @@
-"""Whose an AppKey is, and which account a connection last sent by."""
+"""The account that a connection sends by: found by its name, by whose the AppKey is, and by what it last sent by."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.database import Ledger
-from airflow_provider_caixin.ledger.errors import KeyOfAnotherAccount, LedgerUnavailable, NoSuchAccount
+from airflow_provider_caixin.ledger.errors import KeyOfAnotherAccount, LedgerUnavailable
 from airflow_provider_caixin.ledger.schema import digest
 
 log = logging.getLogger(__name__)
 
-_table: Final = schema.account
+_account: Final = schema.account
 
-NOTING: Final = sa.select(schema.meta.c.value).where(schema.meta.c.name == "uuid").with_for_update()
+_LOCK_ALL: Final = sa.select(schema.meta.c.value).where(schema.meta.c.name == "uuid").with_for_update()
 
 
 class KnownAppKey(NamedTuple):
@@ -26,7 +26,6 @@ class KnownAppKey(NamedTuple):
     What the ledger knows of a connection's AppKey, which is never the key itself.
 
     :param fingerprint: a digest of the key, as hexadecimal digits.
-    :param conn_id: the connection's id.
     :param unnamed: what an account of this key is called whose connections give it no name.
     """
 
@@ -36,153 +35,122 @@ class KnownAppKey(NamedTuple):
 
 
 def find_account(ledger: Ledger, connection: Connection, name: str) -> int:
-    """
-    Find an account's key, making its gate row when there is none.
-
-    :param ledger: the ledger.
-    :param connection: a writing transaction.
-    :param name: the account's name: the connection's ``account``, else a hash of the AppKey.
-    """
+    """Return the key of the account of a name, making its row when there is none."""
     connection.execute(ledger.insert_if_absent(schema.account), {"hash": digest(name), "name": name})
-    key = sa.select(schema.account.c.id).where(schema.account.c.hash == digest(name))
+    key = sa.select(_account.c.id).where(_account.c.hash == digest(name))
     return int(connection.execute(key).scalar_one())
 
 
 def peek_account(connection: Connection, name: str) -> int | None:
-    """
-    Find an account's key without making its gate row.
-
-    :param connection: any transaction.
-    :param name: the account's name.
-    """
-    key = sa.select(schema.account.c.id).where(schema.account.c.hash == digest(name))
+    """Return the key of the account of a name; None: there is none."""
+    key = sa.select(_account.c.id).where(_account.c.hash == digest(name))
     return connection.execute(key).scalar_one_or_none()
 
 
-def resolve_account(connection: Connection, name: str, key: KnownAppKey | None) -> int | None:
+def resolve_account(connection: Connection, name: str, app_key: KnownAppKey | None) -> int | None:
     """
-    Find the key of the account that a connection sends by, without making or noting anything; None: it is not there yet.
+    Return the key of the account that a connection sends by, without making or noting anything; None: it is not there yet.
 
     A name that the connection gives has to be that of its AppKey's account. Without one the account is the AppKey's, and a
     new AppKey goes on with the account that the connection sent by so far.
 
-    :param connection: any transaction.
     :param name: the account's name, as the connection says.
-    :param key: the connection's AppKey; None: only the name counts.
+    :param app_key: None: only the name counts.
     :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
     """
-    if key is None:
+    if app_key is None:
         return peek_account(connection, name)
-    seen = _Seen.of(connection, name, key)
-    return seen.account(connection, name, key)
+    return _Seen.of(connection, name, app_key).account(connection, name, app_key)
 
 
-def open_account(ledger: Ledger, connection: Connection, name: str, key: KnownAppKey | None) -> int:
+def open_account(ledger: Ledger, connection: Connection, name: str, app_key: KnownAppKey | None) -> int:
     """
-    Find the key of the account that a connection is about to send by, making it when there is none, and note whose the AppKey is.
+    Return :func:`resolve_account`, making the account when there is none, and note whose the AppKey is.
 
-    :param ledger: the ledger.
-    :param connection: a writing transaction.
-    :param name: the account's name, as the connection says.
-    :param key: the connection's AppKey; None: only the name counts, and nothing is noted.
+    :param app_key: None: only the name counts, and nothing is noted.
     :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
     """
-    if key is None:
+    if app_key is None:
         return find_account(ledger, connection, name)
-    seen = _Seen.of(connection, name, key)
-    found = seen.account(connection, name, key)
+    seen = _Seen.of(connection, name, app_key)
+    found = seen.account(connection, name, app_key)
     if found is None or seen.owner is None or seen.last != found:
         # Whoever has something to note does it alone: in rows that are yet to be made two would lock each other out.
-        connection.execute(NOTING)
-    lock = sa.select(_table.c.name).where(_table.c.id == sa.bindparam("key")).with_for_update()
+        connection.execute(_LOCK_ALL)
+    lock = sa.select(_account.c.name).where(_account.c.id == sa.bindparam("key")).with_for_update()
     while True:
-        seen = _Seen.of(connection, name, key)
-        found = seen.account(connection, name, key)
-        account = find_account(ledger, connection, name) if found is None else found
+        seen = _Seen.of(connection, name, app_key)
+        found = seen.account(connection, name, app_key)
+        account_key = find_account(ledger, connection, name) if found is None else found
         # It may have been merged into another meanwhile.
-        if locked := connection.execute(lock, {"key": account}).one_or_none():
+        if locked := connection.execute(lock, {"key": account_key}).one_or_none():
             break
     if seen.owner is None:
-        connection.execute(sa.insert(schema.account_key).values(hash=key.fingerprint, account=account))
-    table, mine = schema.account_connection, digest(key.conn_id)
+        connection.execute(sa.insert(schema.app_key).values(hash=app_key.fingerprint, account=account_key))
+    table, connection_hash = schema.account_connection, digest(app_key.conn_id)
     if seen.last is None:
-        connection.execute(sa.insert(table).values(hash=mine, conn_id=key.conn_id, account=account))
-    elif seen.last != account:
-        connection.execute(sa.update(table).where(table.c.hash == mine).values(account=account))
+        values = {"hash": connection_hash, "conn_id": app_key.conn_id, "account": account_key}
+        connection.execute(sa.insert(table).values(values))
+    elif seen.last != account_key:
+        change = sa.update(table).where(table.c.hash == connection_hash)
+        connection.execute(change.values(account=account_key))
     if seen.owner is None and seen.last is not None:
-        _tell(connection, key, seen.last, account, locked.name, named=name != key.unnamed)
-    return account
+        has_name = name != app_key.unnamed
+        _log_new_key(connection, app_key, seen.last, account_key, locked.name, has_name=has_name)
+    return account_key
 
 
-def name_in_force(connection: Connection, name: str, key: KnownAppKey | None) -> str:
+def name_in_force(connection: Connection, name: str, app_key: KnownAppKey | None) -> str:
     """
-    Say what the account is called that a connection sends by, or would.
+    Return what the account is called that a connection sends by, or would; arguments as of :func:`resolve_account`.
 
-    :param connection: any transaction.
-    :param name: the account's name, as the connection says.
-    :param key: the connection's AppKey; None: only the name counts.
     :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
     """
-    found = resolve_account(connection, name, key)
+    found = resolve_account(connection, name, app_key)
     return name if found is None else name_of(connection, found)
 
 
-def name_of(connection: Connection, account: int) -> str:
-    """Return the name of an account."""
-    found = connection.execute(sa.select(_table.c.name).where(_table.c.id == account)).scalar_one_or_none()
+def name_of(connection: Connection, account_key: int) -> str:
+    """
+    Return the name of an account.
+
+    :raises LedgerUnavailable: when the account is no more.
+    """
+    name = sa.select(_account.c.name).where(_account.c.id == account_key)
+    found = connection.execute(name).scalar_one_or_none()
     if found is None:
         raise LedgerUnavailable("The account was merged into another this very moment.")
     return str(found)
 
 
-def owner_of(connection: Connection, key: KnownAppKey) -> str:
+def refuse_if_separated(connection: Connection, campaign_key: int, app_key: KnownAppKey | None) -> None:
     """
-    Say what the account is called that an AppKey belongs to, whatever its connection says.
+    Check that an AppKey still belongs to the account of a campaign that was opened with it.
 
-    :param connection: any transaction.
-    :param key: the connection's AppKey.
-    :raises NoSuchAccount: when nothing was sent with this AppKey.
-    """
-    return name_of(connection, owned_account(connection, key))
-
-
-def refuse_if_separated(connection: Connection, campaign: int, key: KnownAppKey | None) -> None:
-    """
-    Make sure that an AppKey still belongs to the account of a campaign that was opened with it.
-
-    :param connection: any transaction.
-    :param campaign: the campaign's key.
-    :param key: the connection's AppKey; None: only the name counts.
+    :param app_key: None: only the name counts.
     :raises KeyOfAnotherAccount: when it was given to another account meanwhile.
     """
-    if key is None:
+    if app_key is None:
         return
-    whose = sa.select(schema.campaign.c.account).where(schema.campaign.c.id == campaign).scalar_subquery()
-    owner, account = connection.execute(sa.select(owner_query(key), whose)).one()
-    if owner is not None and owner != account:
+    whose = sa.select(schema.campaign.c.account).where(schema.campaign.c.id == campaign_key).scalar_subquery()
+    owner, account_key = connection.execute(sa.select(owner_query(app_key), whose)).one()
+    if owner is not None and owner != account_key:
         raise KeyOfAnotherAccount(
-            f"The AppKey of connection {key.conn_id!r} was given to account {name_of(connection, owner)!r} meanwhile, and the "
-            f"campaign is one of account {name_of(connection, account)!r}: cancel it and give a new one its own campaign_id."
+            f"The AppKey of connection {app_key.conn_id!r} was given to account {name_of(connection, owner)!r} meanwhile, and "
+            f"the campaign is one of account {name_of(connection, account_key)!r}: cancel it and give a new one its own "
+            "campaign_id."
         )
 
 
-def owned_account(connection: Connection, key: KnownAppKey) -> int:
-    """Return the key of the account that an AppKey belongs to."""
-    owner = connection.execute(sa.select(owner_query(key))).scalar_one()
-    if owner is None:
-        raise NoSuchAccount(f"connection {key.conn_id!r}: nothing was sent with its AppKey.")
-    return int(owner)
-
-
-def owner_query(key: KnownAppKey) -> sa.ScalarSelect[int]:
-    """Build the query for the account that an AppKey belongs to."""
-    table = schema.account_key
-    return sa.select(table.c.account).where(table.c.hash == key.fingerprint).scalar_subquery()
+def owner_query(app_key: KnownAppKey) -> sa.ScalarSelect[int]:
+    """Return the query for the account that an AppKey belongs to."""
+    table = schema.app_key
+    return sa.select(table.c.account).where(table.c.hash == app_key.fingerprint).scalar_subquery()
 
 
 class _Seen(NamedTuple):
     """
-    What is known of a name and an AppKey, read at one moment: accounts' keys.
+    What is known of a name and an AppKey, read at one moment: keys of accounts.
 
     :param named: the account of that name.
     :param owner: the AppKey's.
@@ -196,78 +164,80 @@ class _Seen(NamedTuple):
     last: int | None
 
     @classmethod
-    def of(cls, connection: Connection, name: str, key: KnownAppKey) -> _Seen:
-        """Read it: in several statements what others do meanwhile would contradict itself."""
+    def of(cls, connection: Connection, name: str, app_key: KnownAppKey) -> _Seen:
+        """Read it in one statement: in several, what others do meanwhile would contradict itself."""
         by_name, by_key = (
-            sa.select(_table.c.id).where(_table.c.hash == digest(one)) for one in (name, key.unnamed)
+            sa.select(_account.c.id).where(_account.c.hash == digest(one)) for one in (name, app_key.unnamed)
         )
         # A row that a command made and that says nothing is nobody's account yet.
-        had = sa.exists().where(schema.campaign.c.account == _table.c.id)
-        used = sa.or_(had, _table.c.paused, _table.c.max_per_day.is_not(None))
+        had = sa.exists().where(schema.campaign.c.account == _account.c.id)
+        used = sa.or_(had, _account.c.paused, _account.c.max_per_day.is_not(None))
         named, unnamed = by_name.scalar_subquery(), by_key.where(used).scalar_subquery()
         table = schema.account_connection
-        last = sa.select(table.c.account).where(table.c.hash == digest(key.conn_id)).scalar_subquery()
-        return cls(*connection.execute(sa.select(named, owner_query(key), unnamed, last)).one())
+        last = sa.select(table.c.account).where(table.c.hash == digest(app_key.conn_id)).scalar_subquery()
+        return cls(*connection.execute(sa.select(named, owner_query(app_key), unnamed, last)).one())
 
-    def account(self, connection: Connection, name: str, key: KnownAppKey) -> int | None:
-        """Say which account that is, see :func:`resolve_account`."""
-        gives_none = name == key.unnamed and self.named is None
+    def account(self, connection: Connection, name: str, app_key: KnownAppKey) -> int | None:
+        """Return which account that is, see :func:`resolve_account`."""
+        gives_none = name == app_key.unnamed and self.named is None
         # Ledgers of older versions know no keys, but a name that was made of this one.
         owner = self.unnamed if self.owner is None else self.owner
         if owner is None:
             return self.last if gives_none else self.named
         if owner == self.named or gives_none:
             return owner
-        raise KeyOfAnotherAccount(_one_account(connection, owner, name, key, merge=self.named is not None))
+        raise KeyOfAnotherAccount(_refusal(connection, owner, name, app_key, merge=self.named is not None))
 
 
-def _one_account(connection: Connection, owner: int, name: str, key: KnownAppKey, *, merge: bool) -> str:
-    """Say why a name is refused, and the ways out."""
+def _refusal(connection: Connection, owner: int, name: str, app_key: KnownAppKey, *, merge: bool) -> str:
+    """Return the sentence why a name is refused, with the ways out."""
     theirs = name_of(connection, owner)
-    if merge and name == key.unnamed:
-        ways = f"Merge the two: {_rename(name, theirs)}"
+    if merge and name == app_key.unnamed:
+        ways = f"Merge the two: {_rename_command(name, theirs)}"
     elif merge:
-        ways = f"Merge the two: {_rename(theirs, name)}"
+        ways = f"Merge the two: {_rename_command(theirs, name)}"
     else:
         ways = (
-            f'Put "account": "{theirs}" into the extra of connection {key.conn_id!r}, or give the account the new name: '
-            f"{_rename(theirs, name)}"
+            f'Put "account": "{theirs}" into the extra of connection {app_key.conn_id!r}, or give the account the new name: '
+            f"{_rename_command(theirs, name)}"
         )
-    keys = sa.select(schema.account_key.c.hash).where(schema.account_key.c.account == owner).limit(2)
+    keys = sa.select(schema.app_key.c.hash).where(schema.app_key.c.account == owner).limit(2)
     if len(connection.execute(keys).all()) > 1:
-        ways += f" If the key is not one of account {theirs!r}, take it out: {_separate(name, key)}"
+        ways += (
+            f" If the key is not one of account {theirs!r}, take it out: {_separate_command(name, app_key)}"
+        )
     return (
-        f"account {name!r}: the AppKey of connection {key.conn_id!r} belongs to account {theirs!r} of this ledger, and one AppKey "
+        f"account {name!r}: the AppKey of connection {app_key.conn_id!r} belongs to account {theirs!r} of this ledger, and one AppKey "
         f"is one account: rate, caps and volume are counted once. {ways}"
     )
 
 
-def _rename(name: str, new: str) -> str:
+def _rename_command(name: str, new: str) -> str:
     return f"airflow caixin account rename {shlex.quote(new)} --account {shlex.quote(name)}"
 
 
-def _separate(name: str, key: KnownAppKey) -> str:
-    return f"airflow caixin account separate {shlex.quote(name)} --conn-id {shlex.quote(key.conn_id)}"
+def _separate_command(name: str, app_key: KnownAppKey) -> str:
+    return f"airflow caixin account separate {shlex.quote(name)} --conn-id {shlex.quote(app_key.conn_id)}"
 
 
-def _tell(
-    connection: Connection, key: KnownAppKey, last: int, account: int, name: str, *, named: bool
+def _log_new_key(
+    connection: Connection, app_key: KnownAppKey, last: int, account_key: int, name: str, *, has_name: bool
 ) -> None:
-    """Tell of an AppKey that is new to the ledger, on a connection that has sent before."""
-    if account != last:
+    """Write to the log that an AppKey is new to the ledger, on a connection that has sent before."""
+    if account_key != last:
         log.warning(
             "Connection %r has a new AppKey and sent by account %r so far; by account %r it has other caps and another rate. If "
             "both are one account of Juhe's, merge them: %s",
-            *(key.conn_id, name_of(connection, last), name),
-            _rename(name_of(connection, last), name),
+            *(app_key.conn_id, name_of(connection, last), name),
+            _rename_command(name_of(connection, last), name),
         )
-    elif named:
-        log.info("Connection %r has a new AppKey; account %r goes on.", key.conn_id, name)
+    elif has_name:
+        log.info("Connection %r has a new AppKey; account %r goes on.", app_key.conn_id, name)
     else:
         log.warning(
             "Connection %r has a new AppKey and gives its account no name; account %r, by which it sent so far, goes on with its "
             'campaigns, caps and volume. Put "account": "%s" into the extra of every connection with this AppKey, so that it '
             "stays so. If it is another account of Juhe's, separate it: %s",
-            *(key.conn_id, name, name),
-            _separate("NAME", key),
+            *(app_key.conn_id, name, name),
+            _separate_command("NAME", app_key),
         )
