@@ -14,6 +14,7 @@ from airflow_provider_caixin.ledger.queue import history
 from airflow_provider_caixin.ledger.queue.draw import Recipient
 from airflow_provider_caixin.ledger.queue.history import Attempt
 from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.ledger.rows import suppression as suppression_rows
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
 RULES: Final = (
@@ -60,7 +61,7 @@ def judge(
     if not rows:
         return judgement
     numbers = [row.number for row in rows]
-    never = history.find_suppressed(connection, numbers)
+    never = suppression_rows.find_suppressed(connection, numbers)
     earlier: dict[str, list[Attempt]] = {}
     if plan.cap is not None and account is not None:
         earlier = history.find_attempts(connection, account, numbers, plan.cap.since(now))
