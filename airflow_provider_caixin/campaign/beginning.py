@@ -61,7 +61,10 @@ def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
         first_at = CampaignRow.read(connection, key).loaded_at
         return Loaded(
             first_at,
-            any(load_rows.is_of(source, loader) for source in load_rows.complete_sources(connection, key)),
+            any(
+                load_rows.is_of(source, loader)
+                for source in load_rows.complete_loads(connection, key).values()
+            ),
         )
 
 
