@@ -413,7 +413,7 @@ class Dispatcher:
         judged = judge(connection, self._plan, row.account, drawn, now)
         passed = {one.id for one in judged.passed}
         held = [one.id for one in drawn if one.id not in passed]
-        recipient_rows.put_off(connection, held, now + DOUBTS_EVERY)
+        drawing.put_off(connection, held, now + DOUBTS_EVERY)
         self._doubts_left = bool(drawn)
         self._doubts_at = 0.0 if drawn else time.monotonic() + DOUBTS_EVERY
         return judged.passed
