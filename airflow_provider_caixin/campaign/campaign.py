@@ -35,7 +35,8 @@ from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.errors import LoadGivenUp
 from airflow_provider_caixin.ledger.queue import history
 from airflow_provider_caixin.ledger.queue.draw import Recipient
-from airflow_provider_caixin.ledger.queue.load import Change, LoadUnwanted, Revision, load_audience
+from airflow_provider_caixin.ledger.queue.load import load_audience
+from airflow_provider_caixin.ledger.queue.revision import Change, LoadUnwanted, Revision
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
@@ -215,7 +216,7 @@ class Campaign:
         if not change.new and not change.gone:
             return True
         said = self._told(change, named)
-        if not change.people:
+        if not change.recipients:
             log.warning("%s Nobody is in it now: the campaign goes on with the first list.", said)
             return True
         if change.new and audience_change == "keep":
