@@ -198,7 +198,7 @@ def usage(args: argparse.Namespace) -> Exit:
             if account is None:
                 raise _no_account(args.account)
         span, now = (start_of_day(first), start_of_day(last) + DAY_SECONDS), ledger.now(connection)
-        rows = usage_views.usage(connection, args.by, *span, now, account=account)
+        rows = usage_views.usage(connection, args.by, *span, now, account_key=account)
     named: list[dict[str, Any]] = [
         {args.by: row.name, "billed": row.billed, "possibly_billed": row.possibly} for row in rows
     ]
