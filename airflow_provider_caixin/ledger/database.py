@@ -19,9 +19,9 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
 
 from airflow_provider_caixin.ledger import files, migrations
-from airflow_provider_caixin.ledger.engines import MAKER, READER, WRITER, Limits, engine_for
+from airflow_provider_caixin.ledger.engines import MAKER, READER, WRITER, engine_for
 from airflow_provider_caixin.ledger.errors import LedgerError, LedgerUnavailable
-from airflow_provider_caixin.ledger.sessions import ReadOnlyServer, UnfitSession
+from airflow_provider_caixin.ledger.sessions import Limits, ReadOnlyServer, UnfitSession
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ _CLOCKS: Final = {
     "mysql": sa.text("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"),
 }
 
-# Two sessions that make tables at once trip over each other on these two; SQLite's write lock is enough. MySQL's
-# named locks are the server's and end with the session.
+# Two sessions that make tables at once trip over each other on these two; SQLite's write lock is enough.
+# MySQL's named locks are the server's and end with the session.
 _MAKER_LOCKS: Final = {
     "postgresql": "SELECT pg_advisory_xact_lock(236300) IS NOT NULL",
     "mysql": f"SELECT GET_LOCK(CONCAT('caixin_ledger_', MD5(DATABASE())), {MAKER.lock})",
@@ -51,8 +51,8 @@ class Ledger:
     :param arguments: further arguments of psycopg or PyMySQL.
     :param allow_unsafe: take a server that forgets commits in a crash, whereupon messages are billed twice.
     :raises LedgerUnavailable: when the database cannot be opened, or takes no writes now.
-    :raises LedgerError: when its tables are of a version that this one cannot use, its sessions do not keep what
-        the ledger needs, or this process may not write to its file.
+    :raises LedgerError: when its tables are of a version that this one cannot use, its sessions do not keep
+        what the ledger needs, or this process may not write to its file.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class Ledger:
 
 
 def _words_of(error: exc.DBAPIError | exc.TimeoutError) -> str:
-    """Return the database's own words without statement and parameters, and without the numbers that they quote."""
+    """Return the database's own words without statement, parameters, and the numbers that they quote."""
     cause = getattr(error, "orig", None) or error
     words = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause).partition("\n")[0]
     return f"{type(cause).__name__}: {_NUMBERS.sub('***', words)}"

@@ -1,4 +1,4 @@
-"""Connections to the three databases: drivers, their arguments, and how long anything may wait for anything."""
+"""Connections to the three databases: drivers, their arguments, and how long anything may wait."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def engine_for(
     allow_unsafe: bool = False,
 ) -> Engine:
     """
-    Return an engine whose errors show no parameters, which are numbers, and whose transactions :mod:`.sessions` checks.
+    Return an engine whose errors show no parameters, as these are numbers; :mod:`.sessions` prepares it.
 
-    Its isolation is READ COMMITTED: MySQL's default, REPEATABLE READ, shows a cap as it stood before the wait for the
-    account's row.
+    Its isolation is READ COMMITTED: MySQL's default, REPEATABLE READ, shows a cap as it stood before the wait
+    for the account's row.
 
     :param arguments: further arguments of psycopg or PyMySQL.
     :param allow_unsafe: take a server that forgets commits in a crash.

@@ -1,4 +1,4 @@
-"""What can be wrong with a ledger, or with what is asked of it; :class:`.queue.revision.LoadUnwanted` is one more."""
+"""What can be wrong with a ledger, or with what is asked of it; see also :mod:`.queue.revision`."""
 
 from __future__ import annotations
 

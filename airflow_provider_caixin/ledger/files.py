@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def refusal(file: Path) -> str | None:
-    """Return why this process may not read and write a file, or make it; None: it may, as far as can be known."""
+    """Return why this process may not read and write a file, or make it; None: it seems that it may."""
     folder = file.parent
     try:
         if not folder.is_dir():
@@ -30,7 +30,7 @@ def refusal(file: Path) -> str | None:
 
 
 def temporary_folder() -> str | None:
-    """Return the folder that SQLite takes for its temporary files; None: there is none that it may write to."""
+    """Return the folder that SQLite takes for temporary files; None: there is none that it may write to."""
     named = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"))
     for name in (*named, "/var/tmp", "/usr/tmp", "/tmp", "."):  # noqa: S108  # SQLite's own order
         if name and os.path.isdir(name) and os.access(name, os.W_OK | os.X_OK):  # noqa: PTH112  # as SQLite reads it

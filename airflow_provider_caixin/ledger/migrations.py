@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 BASE_VERSION: Final = 5
 _VERSION: Final = "schema_version"
 
-# By the version that a step leads to. MySQL commits each change of a table by itself, so a step that was interrupted
-# is done again: it must not mind what is there already.
+# By the version that a step leads to. MySQL commits each change of a table by itself, so a step that was
+# interrupted is done again: it must not mind what is there already.
 STEPS: Final[dict[int, Callable[[Connection], None]]] = {}
 
 
 def read_meta(connection: Connection) -> dict[str, str]:
-    """Return what a ledger says of itself: its id and the version of its tables; nothing where there are none."""
+    """Return a ledger's own id and the version of its tables; nothing where there are no tables."""
     if not sa.inspect(connection).has_table(schema.meta.name):
         return {}
     rows = connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value))
@@ -54,7 +54,7 @@ def is_current(meta: Mapping[str, str]) -> bool:
 
 
 def make_or_upgrade(connection: Connection) -> dict[str, str]:
-    """Make the tables, or bring those of an older version to this one, and return :func:`read_meta` afterwards."""
+    """Make the tables, or upgrade those of an older version; return :func:`read_meta` afterwards."""
     meta = read_meta(connection)
     if not meta:
         schema.metadata.create_all(connection)

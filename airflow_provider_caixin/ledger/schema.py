@@ -1,9 +1,10 @@
 """
 The ledger's tables.
 
-Moments are seconds since the epoch (UTC) as doubles, because slots are fractions of a millisecond apart and the three
-databases store such fractions of a timestamp in three ways. Whatever a user names (campaign ids, accounts, sources) may be
-of any length and is found by its SHA-256, which every database compares case-sensitively and can index.
+Moments are seconds since the epoch (UTC) as doubles, because slots are fractions of a millisecond apart and
+the three databases store such fractions of a timestamp in three ways. Whatever a user names (campaign ids,
+accounts, sources) may be of any length and is found by its SHA-256, which every database compares
+case-sensitively and can index.
 
 Some columns have older words than the code: ``doubt_at``, and the index of a recipient's history.
 """
@@ -123,7 +124,8 @@ campaign = sa.Table(
     sa.Column("run_id", sa.String(NAME_LENGTH)),
     sa.Column("task_id", sa.String(NAME_LENGTH)),
     sa.Column("map_index", sa.Integer),
-    # What the last run was set to, to be shown: messages a second, and a sentence for each rule that it loosened.
+    # What the last run was set to, to be shown: messages a second, and a sentence for each rule that it
+    # loosened.
     sa.Column("rate", sa.Double),
     sa.Column("loosened", sa.Text),
     # When its recipients were forgotten; their counts are in the tally then.
@@ -176,7 +178,8 @@ recipient = sa.Table(
     **_MYSQL,
 )
 
-# A recipient's latest messages, for the frequency cap. Who was never sent anything is left out where a database can do so.
+# A recipient's latest messages, for the frequency cap. Who was never sent anything is left out where a
+# database can do so.
 recipient_history = sa.Index(
     "caixin_recipient_person",
     recipient.c.number,
@@ -185,7 +188,8 @@ recipient_history = sa.Index(
     sqlite_where=recipient.c.sent_at.is_not(None),
 )
 
-# Requests by the minute in which they left and by their outcome: a chart or a month's bill reads no recipients.
+# Requests by the minute in which they left and by their outcome: a chart or a month's bill reads no
+# recipients.
 traffic = sa.Table(
     "caixin_traffic",
     metadata,
@@ -220,5 +224,5 @@ suppression = sa.Table(
 
 
 def digest(text: str) -> str:
-    """Return the digest by which a name of any length is found: a campaign id, an account, a connection or a source."""
+    """Return the digest by which a name of any length is found."""
     return hashlib.sha256(text.encode()).hexdigest()

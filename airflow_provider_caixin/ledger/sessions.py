@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FOREVER_SECONDS: Final = 365 * 86_400
-# read_only_sql_transaction of PostgreSQL; MySQL's and MariaDB's own numbers: an option that prevents writes (also
-# super_read_only), a transaction or a server that only reads, InnoDB in read-only mode.
+# read_only_sql_transaction of PostgreSQL; MySQL's and MariaDB's own numbers: an option that prevents writes
+# (also super_read_only), a transaction or a server that only reads, InnoDB in read-only mode.
 _READ_ONLY_STATE: Final = "25006"
 _READ_ONLY_CODES: Final = ((1290,), (1792,), (1836,), (1874,))
 # As the databases show that something is off.
@@ -46,12 +46,12 @@ class UnfitSession(Exception):
 
 
 class ReadOnlyServer(UnfitSession):
-    """A server that takes no writes: a standby, or a primary that was demoted. Another one may answer next time."""
+    """A server that takes no writes: a standby, or a demoted primary. Another one may answer next time."""
 
 
 def prepare_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
     """
-    Set the limits and the durability of each transaction of PostgreSQL, in one round trip that also reads back what holds.
+    Set limits and durability of each transaction of PostgreSQL, and check in the same round trip what holds.
 
     Each transaction and not each session: a pooler in transaction mode gives the next one another session.
 
@@ -156,7 +156,7 @@ def prepare_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None
 
 
 def prepare_sqlite(engine: Engine, limits: Limits) -> None:
-    """Set a write-ahead log that is written to the disk at each commit; what writes takes the write lock from the start."""
+    """Set a write-ahead log that is written at each commit; a writer takes its lock from the start."""
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

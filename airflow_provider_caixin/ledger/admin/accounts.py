@@ -89,7 +89,7 @@ def rename_account(ledger: Ledger, name: str, new: str) -> None:
 
 def merge_accounts(ledger: Ledger, name: str, into: str) -> Account:
     """
-    Merge an account into another, also while their campaigns run: campaigns, AppKeys, caps and the day's count become one.
+    Merge an account into another, also while campaigns run: campaigns, AppKeys, caps and the day's count.
 
     Of rate, limits and pause the stricter one holds.
 

@@ -42,7 +42,7 @@ def owner_of(connection: Connection, app_key: KnownAppKey) -> str:
 
 def note_key(ledger: Ledger, name: str, app_key: KnownAppKey) -> None:
     """
-    Note whose an AppKey is that has not sent since the ledger knows of keys; one that is known stays whose it is.
+    Note whose an AppKey is that the ledger does not know yet; one that is known stays whose it is.
 
     :param name: the account's name.
     :raises NoSuchAccount: when there is none of the name.
@@ -54,15 +54,17 @@ def note_key(ledger: Ledger, name: str, app_key: KnownAppKey) -> None:
 
 def separate_account(ledger: Ledger, app_key: KnownAppKey, new: str, *, existing: bool = False) -> None:
     """
-    Move an AppKey to another account: what went on with its connection's account is another account of Juhe's.
+    Move an AppKey to another account: that of its connection is another account of Juhe's.
 
-    What it has sent so far, and with it the caps, stays with the account that it leaves, while none of its campaigns is under
-    way. Of pause, limit, rate and slow-down of the two the stricter holds for the other account.
+    What it has sent so far, and with it the caps, stays with the account that it leaves, while none of its
+    campaigns is under way. Of pause, limit, rate and slow-down of the two the stricter holds for the other
+    account.
 
     :param new: the other account's name.
     :param existing: it may be there already.
     :raises NoSuchAccount: when nothing was sent with this AppKey.
-    :raises AccountExists: when there is an account of that name, and it may not be, or has the AppKey already.
+    :raises AccountExists: when there is an account of that name, and it may not be, or has the AppKey
+        already.
     :raises OnlyKey: when the account has no other AppKey: it would begin anew.
     :raises CampaignsUnderWay: when a campaign of the account would go on with both AppKeys.
     """

@@ -1,4 +1,4 @@
-"""What is changed about a campaign from outside, seen by running tasks within a tick: paused, cancelled, retried."""
+"""A campaign paused, cancelled or retried from outside, which running tasks see within a tick."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _HELD_BACK: Final = (
     SkipReason.WINDOW_CLOSED,
 )
 
-# A campaign that was not run for so long keeps held back whom it held back: else old ones would fill caps and the day.
+# What a campaign held back that was not run for so long stays skipped, or old ones would fill caps and the day.
 _ACTIVE_DAYS: Final = 31
 
 
@@ -41,7 +41,8 @@ class Restored:
 
     :param recipients: how many became ``unknown``.
     :param campaigns: the ids of the campaigns that they are in.
-    :param paused: the ids of those whose audience was being loaded when the backup was taken: somebody has to look at them.
+    :param paused: the ids of those whose audience was being loaded when the backup was taken: somebody has to
+        look at them.
     """
 
     recipients: int
@@ -53,11 +54,11 @@ def restored(ledger: Ledger, midnight: float) -> Restored:
     """
     Make everything unknown that a ledger from a backup would still send.
 
-    Recipients that were pending when the backup was taken may have got the message since. So may those that a cap, a
-    suppression, a budget or a closed window had held back until then, in campaigns of its last 31 days. They become
-    ``unknown`` as of now, so that caps and the account's day count them, and only a person resolves them; so do those in
-    flight. Whom carrier or region kept out stays so, whatever the rules of later runs. A campaign whose audience was being
-    loaded is also paused.
+    Recipients that were pending when the backup was taken may have got the message since. So may those that a
+    cap, a suppression, a budget or a closed window had held back until then, in campaigns of its last 31
+    days. They and those in flight become ``unknown`` as of now, so that caps and the account's day count them,
+    and only a person resolves them. Whom carrier or region kept out stays so, whatever the rules of later runs.
+    A campaign whose audience was being loaded is also paused.
 
     :param midnight: the start of the current China day.
     """

@@ -71,8 +71,8 @@ def purge(ledger: Ledger, before: float) -> Iterator[Candidate]:
     """
     Forget the recipients of finished campaigns, and yield each campaign that was purged.
 
-    Its id, counts and minutes stay, it sends nothing any more, and suppressions stay. A purge that was broken off goes on
-    with the next one.
+    Its id, counts and minutes stay, it sends nothing any more, and suppressions stay. A purge that was broken
+    off goes on with the next one.
 
     :param before: only campaigns without a sign of life since. Frequency caps look back 7 days.
     """

@@ -34,11 +34,12 @@ def resolve(
     before: float | None = None,
 ) -> int:
     """
-    Write what a person says of recipients whose outcome is unknown; one that is not unknown any more stays as it is.
+    Write what a person says of recipients whose outcome is unknown; of others nothing is changed.
 
     An answer that comes later than this changes nothing.
 
-    :param outcome: ``"sent"``: billed, once; ``"pending"``: not billed, and to be sent by the campaign's next run.
+    :param outcome: ``"sent"``: billed, once; ``"pending"``: not billed, and to be sent by the campaign's next
+        run.
     :param before: when the person saw them: one that was sent once more since has another unknown outcome.
     :return: how many.
     :raises CampaignPurged: when the campaign's recipients were forgotten.

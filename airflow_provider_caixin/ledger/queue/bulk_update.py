@@ -16,7 +16,7 @@ _STATEMENT_ROWS: Final = 50
 
 
 def write_each(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write recipients, each with values of its own; all rows have the same columns, and one of them is the id."""
+    """Write recipients, each with values of its own; all have the same columns, of which one is the id."""
     if not rows:
         return
     names = tuple(rows[0])

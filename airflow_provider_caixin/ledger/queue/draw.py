@@ -1,4 +1,4 @@
-"""Draw recipients to be judged: pending ones, those whose outcome is unknown, those that a rule had skipped."""
+"""Draw recipients to be judged: pending ones, those with an unknown outcome, those that were skipped."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ _HISTORY: Final = (
     sa.select(*(recipient.c[name] for name in Attempt._fields))
     .where(recipient.c.number.in_(sa.bindparam("numbers", expanding=True)))
     .where(recipient.c.sent_at >= sa.bindparam("since"))
-    # No join, and a sum that no index has: SQLite, and MariaDB for many numbers, would begin with the campaigns and
-    # read all that each of them has sent.
+    # No join, and a sum that no index has: SQLite, and MariaDB for many numbers, would begin with the
+    # campaigns and read all that each of them has sent.
     .where(
         (recipient.c.campaign + 0).in_(
             sa.select(schema.campaign.c.id).where(schema.campaign.c.account == sa.bindparam("account"))
@@ -62,7 +62,7 @@ def count_had_template(
     connection: Connection, campaign_key: int, account_key: int, tpl_id: int, seconds: float = LOOK_SECONDS
 ) -> tuple[int, int]:
     """
-    Count the pending recipients that already got this template, or may have, in another campaign of the account.
+    Count pending recipients that got this template, or may have, in another campaign of the account.
 
     :param seconds: after so long no more of them are looked at.
     :return: how many had it, and how many were looked at.
@@ -108,7 +108,7 @@ def who_got_it(connection: Connection, campaign_keys: Sequence[int], numbers: Se
 def _count_in_batch(
     connection: Connection, campaign_key: int, others: list[int], first: int, last: int
 ) -> tuple[int, int, int]:
-    """Look at a batch from a position on; return how many had the template, how many these are, and where to go on."""
+    """Return, of a batch from a position on, how many had the template, its length, and where to go on."""
     batch = (
         sa.select(recipient.c.number, recipient.c.position)
         .where(recipient.c.campaign == campaign_key, recipient.c.state == State.PENDING.value)

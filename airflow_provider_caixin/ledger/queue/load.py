@@ -36,17 +36,17 @@ def load_audience(
     """
     Merge an audience into a campaign, once per source.
 
-    The whole source is read before the ledger is touched, into a private sorted file that the operating system
-    deletes by itself: that finds each number's occurrences without holding a million numbers in memory, a
-    source that breaks half-way leaves nothing behind, and rows arrive in the order of the ledger's key, as locks
-    must be taken.
+    The whole source is read before the ledger is touched, into a private sorted file that the operating
+    system deletes by itself: that finds each number's occurrences without holding a million numbers in
+    memory, a source that breaks half-way leaves nothing behind, and rows arrive in the order of the ledger's
+    key, as locks must be taken.
 
-    Rows of a load that is not complete are hidden, and a row belongs to one load. So loads that have recipients in
-    common keep an order: a load takes rows from later ones and from those that died, and ends after the earlier
-    ones; when one of these dies before that, it merges once more.
+    Rows of a load that is not complete are hidden, and a row belongs to one load. So loads that have
+    recipients in common keep an order: a load takes rows from later ones and from those that died, and ends
+    after the earlier ones; when one of these dies before that, it merges once more.
 
-    A source that changed is compared with what it gave before, ahead of the first row that is merged, and once more
-    when another load of it was completed meanwhile.
+    A source that changed is compared with what it gave before, ahead of the first row that is merged, and
+    once more when another load of it was completed meanwhile.
 
     :param source: who loads what; a source that is done is not opened again.
     :param rows: opens the source, in the audience's order.

@@ -39,15 +39,15 @@ class Loader:
         # Loads that rows of this one may still be hidden under.
         self._watched: set[int] = set()
         self._has_merged = False
-        # Whether the lease had run out between two batches: others may have taken rows for those of a dead load.
+        # Whether the lease ran out between two batches: others may have taken rows, as of a dead load.
         self._slept = False
 
     def take(self) -> Literal["ours", "busy", "done"]:
         """
         Take the load, unless another process is at it or has done it.
 
-        A load that was broken off is not gone on with but begun anew, because the source may give other recipients by now:
-        whom only the old one had stays hidden.
+        A load that was broken off is not gone on with but begun anew, because the source may give other
+        recipients by now: whom only the old one had stays hidden.
         """
         with self._ledger.writing() as connection:
             # One taker at a time.
@@ -63,8 +63,8 @@ class Loader:
                     return "busy"
                 self._load_key = found.id
                 if not any(self._others(connection, now)) and not self._has_rows(connection):
-                    # An attempt that came to nothing leaves no row for each time that it is made; others may have
-                    # watched it die.
+                    # An attempt that came to nothing leaves no row for each time that it is made; others may
+                    # have watched it die.
                     connection.execute(sa.update(_load).where(_load.c.id == found.id).values(mine))
                     return "ours"
                 self._break_off(connection, found.source)
@@ -79,7 +79,7 @@ class Loader:
             return "ours"
 
     def begin(self, revision: Revision | None) -> list[int]:
-        """Begin to merge, for the first time or once more; return the loads that the source is compared with."""
+        """Begin to merge, perhaps once more; return the loads that the source is compared with."""
         self._watched, self._has_merged, self._slept = set(), False, False
         with self._ledger.reading() as connection:
             return loads_before(connection, self._campaign_key, revision)
@@ -127,7 +127,7 @@ class Loader:
 
     def finish(self, before: list[int], revision: Revision | None) -> Literal["done", "wait", "again"]:
         """
-        Make the load's rows visible, unless some may be hidden under another load, or are to be compared with one.
+        Make the load's rows visible, unless some may be hidden under another load or are yet to be compared.
 
         :param before: the loads that the source was compared with.
         """
@@ -163,7 +163,7 @@ class Loader:
             log.info("The load could not be handed back; it can be taken over when its lease ends.")
 
     def withdraw(self) -> None:
-        """Leave nothing behind of a load that nobody waits for, but what it had merged, hidden, before it turned out so."""
+        """Remove a load that is not wanted; rows that it had merged before stay hidden."""
         with self._ledger.writing() as connection:
             CampaignRow.lock(connection, self._campaign_key)
             mine = sa.select(_load.c.source).where(_load.c.id == self._load_key, _load.c.owner == self._id)
@@ -186,7 +186,7 @@ class Loader:
         return is_alive(self._id, before, now)
 
     def _others(self, connection: Connection, now: float) -> tuple[set[int], set[int]]:
-        """Return the other incomplete loads: earlier ones that are alive, and all the rest, whose rows may be taken."""
+        """Return the other incomplete loads: earlier ones that are alive; the rest, whose rows may be taken."""
         columns = (_load.c.id, _load.c.owner, _load.c.lease)
         unfinished = sa.select(*columns).where(_load.c.campaign == self._campaign_key, ~_load.c.done)
         others = connection.execute(unfinished.where(_load.c.id != self._load_key)).all()

@@ -34,7 +34,7 @@ class Pacer:
 
     def slots(self, now: float, rate: float, lead: float, reach: float, most: int) -> list[float]:
         """
-        Return the next free slots without taking them; none behind the midnight that ends the day which is counted.
+        Return the next free slots without taking them; none behind the midnight that ends the counted day.
 
         :param now: read under the lock.
         :param rate: messages a second in force.
@@ -53,7 +53,7 @@ class Pacer:
         return [slot for slot in slots if slot <= now + reach and slot < self.account.day + DAY_SECONDS]
 
     def take(self, slots: list[float], rate: float, reach: float) -> None:
-        """Take the first ones of what :meth:`slots` returned for this rate and reach; they count as messages of the day."""
+        """Take the first ones of what :meth:`slots` returned; they count as messages of the day."""
         if slots:
             self.account.next_slot, self.account.reach = slots[-1] + 1 / rate, reach
             self.account.day_count += len(slots)
@@ -68,7 +68,7 @@ class Pacer:
         self.account.failures += 1
 
     def slow_down(self, now: float) -> None:
-        """Halve the pace after 10011, at most once a second: the requests that are out bring many such answers."""
+        """Halve the pace after 10011, at most once a second: requests on their way bring many of these."""
         if (
             self.account.paced_at is not None
             and 0 <= now - self.account.paced_at < 1.0

@@ -1,4 +1,4 @@
-"""A source that changed after a load of it was complete: what is different, and whether it is merged all the same."""
+"""A source that changed since a load of it was complete: what is different, and whether it is merged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOR_GOOD: Final = (SkipReason.INVALID_NUMBER, SkipReason.DUPLICATE, SkipReason.
 @dataclass(frozen=True, slots=True)
 class Change:
     """
-    What is different about an audience whose loader has loaded another one before, in recipients and not in rows.
+    What is different about an audience whose loader loaded another one before, in recipients, not rows.
 
     :param recipients: who is in the audience.
     :param new: who of them is in no complete load of the campaign.
@@ -97,7 +97,8 @@ def compare(
             brought = _brought(connection, campaign_key, before, revision)
             scratch.executemany("INSERT INTO gone VALUES (?, ?)", brought)
         known = sa.select(sa.func.count()).where(recipient.c.occurrence == 1)
-        # A sum that no index has: without statistics PostgreSQL would read the whole campaign for each thousand numbers.
+        # A sum that no index has: without statistics PostgreSQL would read the whole campaign for each
+        # thousand numbers.
         known = known.where(visible(connection, campaign_key), recipient.c.campaign + 0 == campaign_key)
         for batch in batches:
             # The first occurrence of a number is the recipient; others count as duplicates.

@@ -29,7 +29,8 @@ class Settlement:
     What became of one claimed recipient.
 
     :param id: the recipient's key.
-    :param claim: the claim under which the request was made; an answer counts only while it is the row's last.
+    :param claim: the claim under which the request was made; an answer counts only while it is the row's
+        last.
     :param state: the state to take.
     :param due: for ``pending``: not before this moment.
     :param reason: the gateway's own text.
@@ -52,11 +53,11 @@ def write_settlements(
     connection: Connection, account: AccountRow, campaign: CampaignRow, settlements: Sequence[Settlement]
 ) -> None:
     """
-    Write what became of claimed recipients, each only where its claim is still the row's and nobody resolved it.
+    Write what became of claimed recipients, where the claim is still the row's and nobody resolved it.
 
-    An answer that comes after the lease ran out finds its row ``unknown`` and still counts. A recipient whose outcome was
-    unknown and that was sent once more stays ``unknown`` when that request was not made or was rejected: the first one may
-    have been billed all the same.
+    An answer that comes after the lease ran out finds its row ``unknown`` and still counts. A recipient whose
+    outcome was unknown and that was sent once more stays ``unknown`` when that request was not made or was
+    rejected: the first one may have been billed all the same.
 
     :param account: the account's locked row; what turned out not to be billed leaves its day's count.
     :param campaign: the campaign's locked row, whose counts follow.
@@ -93,7 +94,8 @@ def write_settlements(
             "code": one.code,
             "sid": one.sid,
             "busy": one.busy,
-            # Of a request that is over nothing more can come; who is unknown after it is so for an earlier one.
+            # Of a request that is over nothing more can come; who is unknown after it is so for an earlier
+            # one.
             "claim": one.claim if state is one.state and state is not State.PENDING else None,
             "sent_at": sent_at,
             "doubt_at": doubt_at,

@@ -23,7 +23,7 @@ def sorted_audience(
     rows: Iterable[AudienceRow], renew: Callable[[], None] = lambda: None
 ) -> Generator[dict[str, Any], None, None]:
     """
-    Yield the ledger's rows of an audience in the order of their numbers, each with its position, occurrence and state.
+    Yield an audience's rows in the order of their numbers, each with position, occurrence and state.
 
     :param renew: called about once a second while the source is read.
     """
@@ -62,7 +62,7 @@ def sorted_audience(
 
 @contextmanager
 def private_file() -> Iterator[sqlite3.Connection]:
-    """Open a temporary file that is unlinked as soon as it is open, as an empty name makes it: numbers outlive no crash."""
+    """Open a temporary file that has no name (as SQLite does without one): numbers outlive no crash."""
     with closing(sqlite3.connect("", isolation_level=None)) as scratch:
         with on_disk():
             scratch.execute("PRAGMA journal_mode=OFF")

@@ -32,7 +32,7 @@ class AccountRow:
     """
     An account's row, locked for the length of one transaction.
 
-    :meth:`open` and :meth:`of` lock it; :meth:`save` writes back all but ``paused`` and ``max_per_day``, which people set.
+    The methods open and of lock it; save writes back all but ``paused`` and ``max_per_day``, which people set.
     """
 
     id: int
@@ -65,8 +65,8 @@ class AccountRow:
         """
         Lock the row of a campaign's account, also of one that was merged into another a moment ago.
 
-        The campaign's row is asked each time, and once more under the lock, without which nobody changes its account: a key
-        that was remembered may be another account's by now.
+        The campaign's row is asked each time, and once more under the lock, without which nobody changes its
+        account: a key that was remembered may be another account's by now.
         """
         key = connection.execute(_WHOSE, {"key": campaign_key}).scalar_one()
         while True:
@@ -86,7 +86,7 @@ class AccountRow:
         connection.execute(_SAVE, {"key": self.id, **values})
 
     def absorb(self, other: AccountRow) -> None:
-        """Take in what another account, whose row is locked, too, has used up: the stricter of each; of two days the later."""
+        """Take in what another account has used up, whose row is locked, too: the stricter of each."""
         self.next_slot = max(self.next_slot, other.next_slot)
         self.reach = max((self.reach, other.reach), key=lambda reach: reach or 0.0)
         if other.pace < self.pace:
@@ -103,7 +103,7 @@ class AccountRow:
 
     def begin_day(self, midnight: float) -> None:
         """
-        Start counting a new China day when one has begun; a clock that goes back by less than two days keeps the later one.
+        Start counting a new China day when one has begun; a clock that goes back a little keeps the later one.
 
         :param midnight: the start of the current day.
         """

@@ -1,4 +1,4 @@
-"""The account that a connection sends by: found by its name, by whose the AppKey is, and by what it last sent by."""
+"""The account that a connection sends by: found by name, by AppKey, and by what it sent by last."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def peek_account(connection: Connection, name: str) -> int | None:
 
 def resolve_account(connection: Connection, name: str, app_key: KnownAppKey | None) -> int | None:
     """
-    Return the key of the account that a connection sends by, without making or noting anything; None: it is not there yet.
+    Return the key of the account that a connection sends by, writing nothing; None: it is not there yet.
 
-    A name that the connection gives has to be that of its AppKey's account. Without one the account is the AppKey's, and a
-    new AppKey goes on with the account that the connection sent by so far.
+    A name that the connection gives has to be that of its AppKey's account. Without one the account is the
+    AppKey's, and a new AppKey goes on with the account that the connection sent by so far.
 
     :param name: the account's name, as the connection says.
     :param app_key: None: only the name counts.
@@ -75,7 +75,8 @@ def open_account(ledger: Ledger, connection: Connection, name: str, app_key: Kno
     seen = _Seen.of(connection, name, app_key)
     found = seen.account(connection, name, app_key)
     if found is None or seen.owner is None or seen.last != found:
-        # Whoever has something to note does it alone: in rows that are yet to be made two would lock each other out.
+        # Whoever has something to note does it alone: in rows that are yet to be made two would lock each
+        # other out.
         connection.execute(_LOCK_ALL)
     lock = sa.select(_account.c.name).where(_account.c.id == sa.bindparam("key")).with_for_update()
     while True:
@@ -102,7 +103,7 @@ def open_account(ledger: Ledger, connection: Connection, name: str, app_key: Kno
 
 def name_in_force(connection: Connection, name: str, app_key: KnownAppKey | None) -> str:
     """
-    Return what the account is called that a connection sends by, or would; arguments as of :func:`resolve_account`.
+    Return what the account is called that a connection sends by, or would: see :func:`resolve_account`.
 
     :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
     """

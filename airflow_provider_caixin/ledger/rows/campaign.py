@@ -32,10 +32,10 @@ _SAVE: Final = (
     .values(tallied=None)
 )
 
-# A run that sends, or waits for an answer, has a tick every quarter of a second; a ledger may be silent for a few.
+# A run that sends, or waits for an answer, ticks every quarter of a second; a ledger may be silent for a few.
 ACTIVE_SECONDS: Final = 15.0
 
-# In place of a classifier's fingerprint: a restored ledger does not know whom other rules have let pass since.
+# In place of a classifier's fingerprint: a restored ledger does not know whom other rules let pass since.
 AS_RESTORED: Final = "as restored"
 
 
@@ -198,7 +198,7 @@ def note_run(
 
 
 def note_classifier(ledger: Ledger, campaign_key: int, fingerprint: str) -> None:
-    """Write which rules judged a load, by the classifier's fingerprint; what different ones judged is looked at again."""
+    """Write which rules judged a load; loads that were judged by different ones are looked at again."""
     table = schema.campaign
     same = table.c.classified_by.in_([fingerprint, AS_RESTORED])
     noted = sa.case(

@@ -1,4 +1,4 @@
-"""Leases: how long a request may still get its answer. A recipient whose lease ran out *is* ``unknown``, written or not."""
+"""Leases of recipients in flight; one whose lease ran out *is* ``unknown``, written or not."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Moment = float | sa.ColumnElement[float]
 
 
 def has_ended(due: float, now: float) -> bool:
-    """Return whether a lease has run out; one whose end is too far ahead was given before the clock went back."""
+    """Return whether a lease has run out, or ends so far ahead that it is of before a clock went back."""
     return due < now or due > now + FAR_AHEAD_SECONDS
 
 
 def _ended(now: Moment) -> sa.ColumnElement[bool]:
-    """Return :func:`has_ended` as a condition; without OR, for each side of which SQLite would look through an index."""
+    """Return :func:`has_ended` as a condition; without OR, for which SQLite would use two indexes."""
     return ~_table.c.due.between(now, now + FAR_AHEAD_SECONDS)
 
 
 def ran_out(now: Moment) -> sa.ColumnElement[bool]:
-    """Return the condition that finds recipients whose lease ran out and of whom no run has written so yet."""
+    """Return the condition that finds recipients whose lease ran out without a run that wrote so."""
     return sa.and_(_table.c.state == State.IN_FLIGHT.value, _ended(now))
 
 
@@ -57,7 +57,8 @@ def run_out_of_each(now: float) -> sa.ColumnElement[int]:
     """
     Return the expression, in a statement on campaigns, for how many of each one's leases ran out.
 
-    As many fewer are in flight, and more unknown, than its row says. No recipient is read where none is in flight.
+    As many fewer are in flight, and more unknown, than its row says. No recipient is read where none is in
+    flight.
     """
     owner = schema.campaign
     number = sa.select(sa.func.count(_table.c.id)).where(_table.c.campaign == owner.c.id, ran_out(now))

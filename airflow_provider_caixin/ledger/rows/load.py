@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -28,7 +28,7 @@ def complete_loads(connection: Connection, campaign_key: int) -> dict[int, str]:
 
 
 def is_of(source: str, loader: str) -> bool:
-    """Return whether a source is a loader's, whatever it loaded, which stands behind the loader and a slash."""
+    """Return whether a source is a loader's; what it loaded stands behind the loader and a slash."""
     return source.startswith(f"{loader}/")
 
 
@@ -67,17 +67,17 @@ def is_unfinished(connection: Connection, campaign_key: int) -> bool:
 
 def skipped_by_load(connection: Connection, campaign_key: int, source: str) -> dict[str, int]:
     """Return how many recipients a complete load skipped, by reason."""
-    load_key = connection.execute(_of_source(campaign_key, source)).scalar_one()
+    first, last = positions_of(connection.execute(_of_source(campaign_key, source)).scalar_one())
     per_reason = (
         sa.select(_recipient.c.reason, sa.func.count())
         .where(_recipient.c.campaign == campaign_key, _recipient.c.state == State.SKIPPED.value)
-        .where(_recipient.c.position.between(*positions_of(load_key)))
+        .where(_recipient.c.position.between(first, last))
         .group_by(_recipient.c.reason)
     )
     return {str(reason): number for reason, number in connection.execute(per_reason)}
 
 
-def _of_source(campaign_key: int, source: str) -> sa.Select[tuple[int]]:
+def _of_source(campaign_key: int, source: str) -> sa.Select[Any]:
     return sa.select(_load.c.id).where(_load.c.campaign == campaign_key, _load.c.hash == digest(source))
 
 

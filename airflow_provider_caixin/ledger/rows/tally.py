@@ -30,13 +30,13 @@ class Line(NamedTuple):
 
 
 def tally(connection: Connection, campaign_key: int, now: float) -> list[Line]:
-    """Return a campaign's recipients by state, skip reason and code: the count that was kept, or a new one."""
+    """Return a campaign's count by state, skip reason and code: the one that was kept, or a new one."""
     kept = _kept(connection, CampaignRow.read(connection, campaign_key))
     return count(connection, campaign_key, now) if kept is None else kept
 
 
 def outcomes(connection: Connection, campaign_key: int) -> tuple[dict[str, int], dict[int | None, int]]:
-    """Return how many were skipped by reason, and rejected by the gateway's code; other recipients are not read."""
+    """Return how many were skipped by reason, and rejected by code; other recipients are not read."""
     kept = _kept(connection, CampaignRow.read(connection, campaign_key))
     if kept is not None:
         skipped = {str(line.reason): line.number for line in kept if line.state == State.SKIPPED}
@@ -106,11 +106,11 @@ def count(connection: Connection, campaign_key: int, now: float) -> list[Line]:
         .where(_recipient.c.campaign == campaign_key, visible(connection, campaign_key))
         .group_by(*(sa.literal_column(label.name) for label in labels))
     )
-    return [Line(*row) for row in connection.execute(statement)]
+    return [Line._make(row) for row in connection.execute(statement)]
 
 
 def _kept(connection: Connection, row: CampaignRow) -> list[Line] | None:
-    """Return the count that was kept, if the campaign's counts were not written since and none turns unknown by itself."""
+    """Return the count that was kept, if it still holds: nothing was written since, and none is in flight."""
     if row.purged_at is None and (row.tallied is None or row.counts[State.IN_FLIGHT]):
         return None
     rows = sa.select(_tally.c.state, _tally.c.detail, _tally.c.number).where(_tally.c.campaign == row.id)

@@ -50,7 +50,7 @@ def info(ledger: Ledger) -> Info:
 
 
 def disagreements(ledger: Ledger) -> Iterator[str]:
-    """Count everything anew, each campaign under its lock, and yield a sentence for each count of the ledger that is wrong."""
+    """Count everything anew, each campaign under its lock; yield a sentence for each count that is wrong."""
     with ledger.reading() as connection:
         keys = sa.select(_campaign.c.id, _campaign.c.campaign_id).where(_campaign.c.purged_at.is_(None))
         known = connection.execute(keys.order_by(_campaign.c.id)).all()
@@ -82,7 +82,7 @@ def _requests_by_minutes(connection: Connection, campaign_key: int, now: float) 
 
 
 def _requests_by_recipients(connection: Connection, campaign_key: int, now: float) -> dict[State, int]:
-    """Return how many requests recipients stand for; one that was unknown and was sent once more stands for two."""
+    """Return how many requests recipients stand for; one that was sent to once more stands for two."""
     sent_twice = sa.and_(_recipient.c.doubt_at.is_not(None), _recipient.c.doubt_at != _recipient.c.sent_at)
     statement = sa.select(
         sa.func.count(sa.case((_recipient.c.state == State.SENT.value, 1))),

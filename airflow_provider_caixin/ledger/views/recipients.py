@@ -47,7 +47,7 @@ def history(
     without_dag: bool = False,
     most: int = 500,
 ) -> list[Entry]:
-    """Return what became of a number, the latest first. Campaigns that were purged know nothing of it any more."""
+    """Return what became of a number, the latest first. Purged campaigns know nothing of it any more."""
     at = sa.func.coalesce(_table.c.sent_at, _campaign.c.created_at).label("at")
     columns = {
         "key": _campaign.c.id,

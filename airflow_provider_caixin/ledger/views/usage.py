@@ -152,7 +152,8 @@ def usage(
     """
     Return what was billed and what may have been, by days in the order of time, else the most first.
 
-    Every request counts by itself: a recipient whose outcome was unknown and that was sent to once more counts twice.
+    Every request counts by itself: a recipient whose outcome was unknown and that was sent to once more
+    counts twice.
 
     :param by: what to add up by; days are those of Asia/Shanghai.
     :param since: from the minute of this moment.
@@ -198,7 +199,7 @@ def usage(
 def _asked_of_all(
     connection: Connection, now: float, ask: Callable[[_Requests], _Asked]
 ) -> Sequence[Sequence[Any]]:
-    """Ask the minutes and the requests that turned unknown without anybody writing it, in one statement: none is in both."""
+    """Ask the minutes, and requests that turned unknown unwritten, in one statement: none is in both."""
     one, owner = schema.recipient, schema.campaign
     nothing = sa.literal_column("0", sa.BigInteger)
     columns = {
@@ -230,7 +231,7 @@ def _day(number: int) -> str:
 
 
 def _whole(connection: Connection, number: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-    """Return a positive number rounded down: a cast rounds to the nearest in two databases, and SQLite may have no floor()."""
+    """Return a positive number rounded down: two databases cast to the nearest, SQLite may lack floor()."""
     if connection.dialect.name != "sqlite":
         number = sa.func.floor(number)
     return sa.cast(number, sa.BigInteger)
