@@ -38,7 +38,7 @@ class Past:
     def campaign(
         self,
         name: str,
-        *people: str,
+        *numbers: str,
         account: str = "account",
         tpl_id: int = 65535,
         dag: str | None = "dag",
@@ -51,12 +51,12 @@ class Past:
             key = campaign_rows.find_campaign(self.ledger, connection, name, owner, tpl_id, now)
             origin = Origin(dag, "run", "send", -1) if dag else None
             campaign_rows.note_run(connection, key, origin, 100.0, ["a rule", "another"])
-        rows = [(one, None) for one in people] + list(skipped.items())
+        rows = [(one, None) for one in numbers] + list(skipped.items())
         load_audience(self.ledger, key, "source", lambda: rows, lease=LEASE)
         return key
 
     def sent(self, campaign: int, outcomes: Mapping[str, State], at: float, code: int = 236306) -> None:
-        """Send to people of a campaign at a moment; what is ``in_flight`` gets no answer."""
+        """Send to numbers of a campaign at a moment; what is ``in_flight`` gets no answer."""
         with self.ledger.writing() as connection:
             account = AccountRow.open(connection, CampaignRow.read(connection, campaign).account)
             row = CampaignRow.lock(connection, campaign)

@@ -2,51 +2,37 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
 import sqlalchemy as sa
 
 from airflow_provider_caixin.ledger import Ledger, schema
-from airflow_provider_caixin.ledger.queue import claim as claims
-from airflow_provider_caixin.ledger.queue import draw as drawing
-from airflow_provider_caixin.ledger.queue import settle as settlements
-from airflow_provider_caixin.ledger.queue.settle import Settlement
 from airflow_provider_caixin.ledger.rows import account_names
-from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
-from airflow_provider_caixin.ledger.rows.account import AccountRow
-from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
-from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.ledger.views import usage as usage_views
-from airflow_provider_caixin.ledger.views.usage import Minute, Usage
+from airflow_provider_caixin.ledger.views.usage import Usage
 from airflow_provider_caixin.vocabulary import State
+from tests.unit.ledger.conftest import Past
 
-from .conftest import Past
+NOW = 1_795_400_000.0
 
-PEOPLE = [str(13_900_000_000 + index) for index in range(9)]
+
+NUMBERS = [str(13_900_000_000 + index) for index in range(9)]
+
+
 # One second before and one after midnight in China.
 EVENING = datetime(2026, 11, 24, 15, 59, 59, tzinfo=UTC).timestamp()
+
+
 MORNING = EVENING + 2
-
-
-def test_requests_by_minute(past: Past, ledger: Ledger) -> None:
-    """What is in the air is none yet."""
-    key = past.campaign("campaign", *PEOPLE)
-    past.sent(key, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.IN_FLIGHT}, EVENING)
-    past.sent(key, {PEOPLE[3]: State.UNKNOWN, PEOPLE[4]: State.PENDING}, MORNING)
-    first = int(EVENING // 60)
-    with ledger.reading() as connection:
-        assert usage_views.minutes(connection, key, MORNING) == [
-            Minute(first, 1, 1, 0),
-            Minute(first + 1, 0, 0, 1),
-        ]
 
 
 def test_usage(past: Past, ledger: Ledger) -> None:
     """Days are China's; rejected requests are not billed; a span ends before its end."""
-    spring = past.campaign("spring", *PEOPLE, tpl_id=1)
-    summer = past.campaign("夏", *PEOPLE, tpl_id=2, dag=None, account="other")
-    past.sent(spring, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.UNKNOWN}, EVENING)
-    past.sent(spring, {PEOPLE[3]: State.SENT}, MORNING)
-    past.sent(summer, dict.fromkeys(PEOPLE[:5], State.SENT), MORNING)
+    spring = past.campaign("spring", *NUMBERS, tpl_id=1)
+    summer = past.campaign("夏", *NUMBERS, tpl_id=2, dag=None, account="other")
+    past.sent(
+        spring, {NUMBERS[0]: State.SENT, NUMBERS[1]: State.REJECTED, NUMBERS[2]: State.UNKNOWN}, EVENING
+    )
+    past.sent(spring, {NUMBERS[3]: State.SENT}, MORNING)
+    past.sent(summer, dict.fromkeys(NUMBERS[:5], State.SENT), MORNING)
     span = (EVENING - 59, MORNING + 60, MORNING)
     with ledger.reading() as connection:
         other = account_names.peek_account(connection, "other")
@@ -58,54 +44,9 @@ def test_usage(past: Past, ledger: Ledger) -> None:
         assert usage_views.usage(connection, "campaign", *span) == [Usage("夏", 5, 0), Usage("spring", 2, 1)]
         assert usage_views.usage(connection, "dag", *span) == [Usage(None, 5, 0), Usage("dag", 2, 1)]
         assert usage_views.usage(connection, "day", span[0], MORNING, MORNING) == [Usage("2026-11-24", 1, 1)]
-        assert usage_views.usage(connection, "day", *span, account=other) == [Usage("2026-11-25", 5, 0)]
+        assert usage_views.usage(connection, "day", *span, account_key=other) == [Usage("2026-11-25", 5, 0)]
         assert usage_views.usage(connection, "template", *span, dag_ids={"dag"}) == [Usage("1", 2, 1)]
         assert usage_views.usage(connection, "template", *span, dag_ids=set()) == []
-
-
-@pytest.mark.parametrize("last", [State.REJECTED, State.SENT, State.PENDING])
-def test_a_doubt_that_is_sent_once_more(past: Past, ledger: Ledger, last: State) -> None:
-    """Each request counts by itself and once, also when a commit's answer was lost and it is settled again."""
-    key = past.campaign("campaign", PEOPLE[0])
-    past.sent(key, {PEOPLE[0]: State.UNKNOWN}, EVENING)
-    with ledger.writing() as connection:
-        (drawn,) = drawing.draw_unknown(connection, key, MORNING, MORNING, 1)
-        row = CampaignRow.lock(connection, key)
-        claims.write_claims(connection, [(drawn, MORNING)], "again", MORNING + 60)
-        row.move(State.UNKNOWN, State.IN_FLIGHT)
-        row.save(connection)
-    for _ in range(2):
-        with ledger.writing() as connection:
-            gate = AccountRow.open(connection, CampaignRow.read(connection, key).account)
-            row = CampaignRow.lock(connection, key)
-            settlements.write_settlements(
-                connection, gate, row, [Settlement(drawn.id, "again", last, code=236309)]
-            )
-            row.save(connection)
-    first = int(EVENING // 60)
-    second = {
-        State.REJECTED: [Minute(first + 1, 0, 1, 0)],
-        State.SENT: [Minute(first + 1, 1, 0, 0)],
-        State.PENDING: [],
-    }
-    with ledger.reading() as connection:
-        assert usage_views.minutes(connection, key, MORNING) == [Minute(first, 0, 0, 1), *second[last]]
-    assert past.counts(key) == ({"sent": 1} if last is State.SENT else {"unknown": 1})
-    assert list(checks.disagreements(ledger)) == []
-
-
-def test_a_ledger_without_minutes_counts_them(past: Past, ledger: Ledger) -> None:
-    """The upgrade finds what the loop would have kept."""
-    key = past.campaign("campaign", *PEOPLE)
-    # In the second half of a minute, where two databases would round up.
-    past.sent(key, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED, PEOPLE[2]: State.UNKNOWN}, EVENING)
-    past.sent(key, {PEOPLE[3]: State.SENT, PEOPLE[4]: State.IN_FLIGHT}, MORNING)
-    with ledger.writing() as connection:
-        kept = usage_views.minutes(connection, key, MORNING)
-        connection.execute(traffic_rows._minutes.delete())
-        traffic_rows.recount_requests(connection)
-        assert usage_views.minutes(connection, key, MORNING) == kept
-    assert len(kept) == 2
 
 
 def test_a_chart_has_no_more_points_than_asked_for(past: Past, ledger: Ledger) -> None:
@@ -133,7 +74,7 @@ def test_a_chart_has_no_more_points_than_asked_for(past: Past, ledger: Ledger) -
             assert sums == [3 * 1_500, 2 * 1_500, 1_500]
 
 
-def test_the_latest_requests_and_the_oldest_doubt(past: Past, ledger: Ledger) -> None:
+def test_the_latest_requests_and_the_oldest_unknown_outcome(past: Past, ledger: Ledger) -> None:
     """Of the campaigns that are asked for, by their minutes."""
     first, second = (
         past.campaign("first", "13912345678", "13912345679"),
@@ -154,9 +95,9 @@ def test_the_latest_requests_and_the_oldest_doubt(past: Past, ledger: Ledger) ->
 
 def test_usage_of_some_dags(past: Past, ledger: Ledger) -> None:
     """With and without the command line's campaigns."""
-    people = ("13912345678", "13912345679")
+    numbers = ("13912345678", "13912345679")
     for name, dag in (("a", "one"), ("b", "two"), ("c", None)):
-        past.sent(past.campaign(name, *people, dag=dag), dict.fromkeys(people, State.SENT), 6_000.0)
+        past.sent(past.campaign(name, *numbers, dag=dag), dict.fromkeys(numbers, State.SENT), 6_000.0)
     with ledger.reading() as connection:
 
         def names(*dags: str, without_dag: bool) -> set[str | None]:
