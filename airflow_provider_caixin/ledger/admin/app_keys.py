@@ -54,7 +54,7 @@ def note_key(ledger: Ledger, name: str, app_key: KnownAppKey) -> None:
 
 def separate_account(ledger: Ledger, app_key: KnownAppKey, new: str, *, existing: bool = False) -> None:
     """
-    Move an AppKey to another account: that of its connection is another account of Juhe's.
+    Move an AppKey to another account, because it is the key of another account of Juhe's.
 
     What it has sent so far, and with it the caps, stays with the account that it leaves, while none of its
     campaigns is under way. Of pause, limit, rate and slow-down of the two the stricter holds for the other

@@ -30,7 +30,7 @@ _HELD_BACK: Final = (
     SkipReason.WINDOW_CLOSED,
 )
 
-# What a campaign held back that was not run for so long stays skipped, or old ones would fill caps and the day.
+# In a campaign that was not run for so long they stay skipped, or old ones would fill caps and the day.
 _ACTIVE_DAYS: Final = 31
 
 

@@ -186,7 +186,7 @@ class Loader:
         return is_alive(self._id, before, now)
 
     def _others(self, connection: Connection, now: float) -> tuple[set[int], set[int]]:
-        """Return the other incomplete loads: earlier ones that are alive; the rest, whose rows may be taken."""
+        """Return other incomplete loads: earlier ones that are alive; the rest, whose rows may be taken."""
         columns = (_load.c.id, _load.c.owner, _load.c.lease)
         unfinished = sa.select(*columns).where(_load.c.campaign == self._campaign_key, ~_load.c.done)
         others = connection.execute(unfinished.where(_load.c.id != self._load_key)).all()

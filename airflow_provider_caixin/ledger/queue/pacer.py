@@ -12,7 +12,7 @@ from airflow_provider_caixin.ledger.rows.account import AccountRow
 log = logging.getLogger(__name__)
 
 CLOCK_WENT_BACK_SECONDS: Final = 2.0
-HALVED_AFTER: Final = 10
+HALVED_AFTER_FAILURES: Final = 10
 SLOWEST_PACE: Final = 1 / 64
 SPEED_UP_AFTER_SECONDS: Final = 5.0
 SPEED_UP_BY: Final = 1.25
@@ -30,7 +30,9 @@ class Pacer:
 
         :param configured: messages a second that the run is set to.
         """
-        return configured * self.account.pace * (0.5 if self.account.failures >= HALVED_AFTER else 1.0)
+        return (
+            configured * self.account.pace * (0.5 if self.account.failures >= HALVED_AFTER_FAILURES else 1.0)
+        )
 
     def slots(self, now: float, rate: float, lead: float, reach: float, most: int) -> list[float]:
         """
