@@ -28,7 +28,7 @@ _SAVE: Final = (
     .where(schema.campaign.c.id == sa.bindparam("key"))
     .values({state.value: sa.bindparam(f"new_{state}") for state in State})
     .values(quota_since=sa.bindparam("new_quota_since"), active_at=sa.bindparam("new_active_at"))
-    # Whatever was tallied is another's business from now on: reasons change also where counts do not.
+    # What was tallied does not hold any more: reasons change also where counts do not.
     .values(tallied=None)
 )
 
