@@ -9,7 +9,7 @@ from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 
 
 def key(number: int, conn_id: str = "caixin_default") -> KnownAppKey:
-    """Give what the ledger knows of an AppKey on a connection."""
+    """Return what the ledger knows of an AppKey on a connection."""
     return KnownAppKey(f"{number:064}", conn_id, f"{number:016}")
 
 
@@ -24,6 +24,6 @@ def opened(ledger: Ledger, name: str | None, owner: KnownAppKey) -> str:
 
 
 def names(ledger: Ledger) -> list[str]:
-    """Give the names of all accounts."""
+    """Return the names of all accounts."""
     with ledger.reading() as connection:
         return [one.name for one in accounts.accounts(connection)]

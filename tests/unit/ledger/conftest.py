@@ -44,7 +44,7 @@ class Past:
         dag: str | None = "dag",
         skipped: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
-        """Make a campaign whose audience is loaded, without those who are skipped for a reason; return its key."""
+        """Make a campaign whose audience is loaded, some of it skipped for a reason; return its key."""
         with self.ledger.writing() as connection:
             owner = account_names.find_account(self.ledger, connection, account)
             now = self.ledger.now(connection)

@@ -45,7 +45,7 @@ def counts(ledger: Ledger, campaign: int) -> dict[State, int]:
 
 
 def crash_half_way(ledger: Ledger, campaign: int, source: str, rows: Rows) -> None:
-    """Leave what a process leaves that is killed in the middle of merging: rows, and a load that is not done."""
+    """Leave what a process leaves that is killed while it merges: rows, and a load that is not done."""
     load(ledger, campaign, source, rows)
     table = schema.load
     with ledger.writing() as connection:

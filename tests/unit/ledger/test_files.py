@@ -36,14 +36,14 @@ except LedgerError as error:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """Give a folder that others may look into, and nobody but its owner write to."""
+    """Yield a folder that others may look into, and nobody but its owner write to."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 def opened_by_another(file: Path) -> str:
-    """Open a ledger as a user whose files these are not, or, without the right to become one, without their rights."""
+    """Open a ledger as another user, or, without the right to become one, without rights to these files."""
     command = [sys.executable, "-c", OTHER_USER, str(file)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment)

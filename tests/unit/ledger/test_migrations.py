@@ -41,7 +41,7 @@ def set_version(ledger: Ledger, version: int) -> None:
 
 
 def structure(ledger: Ledger) -> dict[str, tuple[set[str], set[str]]]:
-    """Name each table's columns and indexes."""
+    """Return the names of each table's columns and indexes."""
     look = sa.inspect(ledger.engine)
     return {
         table: (
@@ -121,7 +121,7 @@ def test_a_newer_ledger_is_refused(ledger: Ledger) -> None:
 
 
 def test_a_ledger_that_is_too_old_is_refused(ledger: Ledger) -> None:
-    """The sentence says which version it has, from which one this goes on, and what to do; nothing is changed."""
+    """The sentence says which version it has, which one is needed, and what to do; nothing is changed."""
     set_version(ledger, 4)
     with pytest.raises(
         LedgerError, match=r"has schema version 4, .* from version 5 on: open the ledger once with an older"
@@ -145,7 +145,7 @@ def test_many_may_open_a_ledger_at_once(ledger_url: URL, old: bool, next_version
 
 
 def test_a_campaign_of_a_ledger_of_the_base_version_goes_on(tmp_path: Path, sqlite_ledger: Ledger) -> None:
-    """An older airflow-provider-caixin made it: it has today's tables, is sent on where it was left, and agrees."""
+    """An older airflow-provider-caixin made it: it has today's tables and is sent on where it was left."""
     file = tmp_path / "old.db"
     with closing(sqlite3.connect(file)) as made:
         made.executescript(OLD.read_text())

@@ -11,7 +11,7 @@ from airflow_provider_caixin.ledger import Ledger, schema
 
 @pytest.mark.parametrize("ledger_url", [pytest.param("mysql", marks=pytest.mark.service)], indirect=True)
 def test_mysql_s_defaults_do_not_matter(ledger_url: URL) -> None:
-    """A database for Latin letters without a difference of case, and a server whose clock keeps summer time."""
+    """A database for Latin letters that knows no case, and a server whose clock keeps summer time."""
     server = sa.create_engine(ledger_url, poolclass=sa.NullPool)
     with server.connect() as connection:
         connection.exec_driver_sql(

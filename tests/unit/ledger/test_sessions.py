@@ -51,27 +51,27 @@ SESSION = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_
 
 @pytest.fixture
 def administrator(ledger_url: URL) -> Iterator[Connection]:
-    """Give a connection of its own to the ledger's server."""
+    """Yield a connection of its own to the ledger's server."""
     server = sa.create_engine(ledger_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with server.connect() as connection:
         yield connection
 
 
 def settings(ledger: Ledger) -> dict[str, str]:
-    """Ask a writing transaction for its settings."""
+    """Read the settings of a writing transaction."""
     with ledger.writing() as connection:
         return {name: str(connection.exec_driver_sql(f"SHOW {name}").scalar_one()) for name in OF_WRITERS}
 
 
 def session(ledger: Ledger) -> int:
-    """Name the server's session that the next writing transaction has."""
+    """Return the server's session that the next writing transaction has."""
     with ledger.writing() as connection:
         return int(connection.exec_driver_sql(SESSION[ledger.dialect]).scalar_one())
 
 
 @contextmanager
 def in_pool(ledger: Ledger) -> Iterator[Any]:
-    """Give the driver's connection that waits in the pool."""
+    """Yield the driver's connection that waits in the pool."""
     raw = ledger.engine.raw_connection()
     try:
         yield raw.driver_connection
@@ -172,7 +172,7 @@ def test_a_session_that_lost_a_setting(ledger: Ledger) -> None:
 
 @POSTGRESQL
 def test_a_server_that_only_reads(ledger_url: URL, ledger: Ledger, administrator: Connection) -> None:
-    """It is a disconnect: neither a session from before is used nor one that comes now, until it takes writes again."""
+    """It is a disconnect: no session is used, of before or new, until the server takes writes again."""
     before = session(ledger)
     name = ledger_url.database
     administrator.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -189,7 +189,7 @@ def test_a_server_that_only_reads(ledger_url: URL, ledger: Ledger, administrator
 
 @SERVERS
 def test_a_server_that_becomes_read_only_within_a_transaction(ledger: Ledger) -> None:
-    """The server's own words for it end the session: the next transaction asks whoever is behind the address then."""
+    """The server's own error ends the session: the next transaction may find another server."""
     if ledger.dialect == "postgresql":
         refusals = ["SET TRANSACTION READ ONLY; CREATE TABLE t (i int)"]
     else:

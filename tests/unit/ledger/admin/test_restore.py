@@ -77,7 +77,7 @@ def test_whom_a_rule_held_back_becomes_unknown_too(past: Past, ledger: Ledger) -
 
 
 def test_unknown_outcomes_of_a_load_that_was_not_complete(past: Past, ledger: Ledger) -> None:
-    """Until the audience is loaded once more: who is in it then is unknown, and the others are no part of the campaign."""
+    """They are nobody's until the audience is loaded again: who is in it then is unknown, no other."""
     key = past.campaign("campaign", *NUMBERS[:2])
     with ledger.writing() as connection:
         connection.execute(sa.update(schema.load).values(done=False))
@@ -99,7 +99,7 @@ def test_unknown_outcomes_of_a_load_that_was_not_complete(past: Past, ledger: Le
 
 
 def test_what_is_over_in_the_backup_stays_as_it_is(past: Past, ledger: Ledger) -> None:
-    """Nothing has left of a cancelled campaign; and of long-settled ones nobody is taken up whom a rule held back."""
+    """Nothing has left of a cancelled campaign; whom an old one held back stays skipped."""
     cancelled = past.campaign("cancelled", NUMBERS[0])
     controls.cancel_campaign(ledger, "cancelled")
     settled = past.campaign("settled", NUMBERS[0], skipped={NUMBERS[1]: "frequency_cap"})

@@ -124,7 +124,7 @@ def test_of_the_forgotten_nobody_is_sent_to_again(past: Past, ledger: Ledger) ->
 def test_what_went_on_since_the_look_is_not_forgotten(
     past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The look is without a lock: a campaign may have sent something, and be over once more, before its turn."""
+    """The look is without a lock: a campaign may have sent something, and be over again, before its turn."""
     key = past.campaign("campaign", NUMBERS[0])
     past.sent(key, {NUMBERS[0]: State.SENT}, OLD)
     aged(ledger, key)

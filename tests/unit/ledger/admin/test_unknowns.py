@@ -38,7 +38,7 @@ def late(ledger: Ledger, campaign: int, recipient: int) -> None:
 def test_a_person_settles_what_nobody_knows(
     past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In batches; the day's count, the minutes and the campaign's counts follow, and a late answer does not."""
+    """In batches; the day's count, the minutes and the campaign's counts follow, a late answer does not."""
     monkeypatch.setattr(unknowns, "_BATCH_ROWS", 2)
     key = past.campaign("campaign", *NUMBERS)
     past.sent(key, dict.fromkeys(NUMBERS[:5], State.UNKNOWN), NOW)
@@ -66,7 +66,7 @@ def test_a_person_settles_what_nobody_knows(
 
 
 def test_a_word_about_an_earlier_request(past: Past, ledger: Ledger) -> None:
-    """What was sent once more since the list was shown is left alone; a moment of a wrong clock is no reason."""
+    """What was sent again since the list was shown is left alone; a moment of a wrong clock is no reason."""
     key = past.campaign("campaign", *NUMBERS[:2])
     past.sent(key, {NUMBERS[0]: State.UNKNOWN}, NOW - 5)
     past.sent(key, {NUMBERS[1]: State.UNKNOWN}, NOW + 9_999)

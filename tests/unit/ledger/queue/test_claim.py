@@ -11,7 +11,7 @@ NUMBERS = [str(13_900_000_000 + index) for index in range(120)]
 
 
 def test_each_claimed_recipient_has_its_own_slot(past: Past, ledger: Ledger) -> None:
-    """One lease and one claim for all; what an earlier answer left is gone, and who is not claimed stays as it was."""
+    """One lease and one claim for all; what an earlier answer left is gone; others stay as they were."""
     past.campaign("campaign", *NUMBERS)
     table = schema.recipient
     rows = sa.select(table).order_by(table.c.id)

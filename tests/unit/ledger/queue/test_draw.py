@@ -18,7 +18,7 @@ A, B, C = "13912345678", "13912345679", "13912345680"
 
 
 def test_a_load_that_broke_off_is_known_to_nobody(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A preview counts its rows as new, as the next load brings them; and no run takes up whom it had skipped."""
+    """A preview counts its rows as new, as the next load brings them; no run takes up whom it skipped."""
     monkeypatch.setattr(sorting, "BATCH_ROWS", 2)
     campaign = make(ledger)
     load(ledger, campaign, "s", [(A, None)])
@@ -40,7 +40,7 @@ def test_a_load_that_broke_off_is_known_to_nobody(ledger: Ledger, monkeypatch: p
 
 
 def test_whose_waiting_is_over_comes_first(ledger: Ledger) -> None:
-    """Then the others in the audience's order; who waits for a moment to come is left out, unless a clock went back."""
+    """Then the others in the audience's order, without those that wait, unless a clock went back."""
     campaign = make(ledger)
     load(ledger, campaign, "s", [(C, None), (B, None), (A, None), ("13900000001", None)])
     table = schema.recipient

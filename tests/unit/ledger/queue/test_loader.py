@@ -130,7 +130,7 @@ def test_an_attempt_that_came_to_nothing_leaves_no_row_behind(ledger: Ledger) ->
 
 
 def test_nobody_waits_for_a_load_of_the_time_before_the_clock_went_back(ledger: Ledger) -> None:
-    """Its lease seems to end in hours; it is dead, and so is one of another source with recipients in common."""
+    """Its lease seems to end in hours; it is dead, as is one of another source with the same recipients."""
     campaign = make(ledger)
     for source in ("s", "t"):
         crash_half_way(ledger, campaign, source, [(A, None), (B, None)])
@@ -148,7 +148,7 @@ def test_nobody_waits_for_a_load_of_the_time_before_the_clock_went_back(ledger: 
 def test_a_retry_does_not_revive_a_load_that_others_saw_die(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They wait for nobody of its name, merge once more, and nobody is left behind under a load that is broken off."""
+    """They wait for none of its name and merge again: none stays hidden under a load that broke off."""
     monkeypatch.setattr(sorting, "BATCH_ROWS", 1)
     campaign = make(ledger)
 

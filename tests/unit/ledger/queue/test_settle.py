@@ -32,7 +32,7 @@ MORNING = EVENING + 2
 
 @pytest.mark.parametrize("last", [State.REJECTED, State.SENT, State.PENDING])
 def test_an_unknown_outcome_that_is_sent_once_more(past: Past, ledger: Ledger, last: State) -> None:
-    """Each request counts by itself and once, also when a commit's answer was lost and it is settled again."""
+    """Each request counts by itself and once, also when it is settled again after a commit without answer."""
     key = past.campaign("campaign", NUMBERS[0])
     past.sent(key, {NUMBERS[0]: State.UNKNOWN}, EVENING)
     with ledger.writing() as connection:

@@ -20,13 +20,13 @@ EMBEDDED = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Give what was warned of."""
+    """Return the sentences of warnings."""
     return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("first", ["shop", None])
 def test_a_key_under_another_name_is_refused(ledger: Ledger, first: str | None) -> None:
-    """The sentence says whose it is and both ways out; nothing is made. Renamed, the account goes by the new name."""
+    """The sentence says whose it is and both ways out; nothing is made. Renaming the account is one."""
     old = opened(ledger, first, key(1, "one"))
     with ledger.writing() as connection, pytest.raises(KeyOfAnotherAccount) as refused:
         account_names.open_account(ledger, connection, "brand", key(1, "two"))

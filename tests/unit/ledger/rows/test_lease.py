@@ -1,4 +1,4 @@
-"""A sender that died and nobody after it: whom it had in the air is unknown everywhere, whether or not a run has written so."""
+"""A sender that died and no run after it: what it had in flight is unknown in every view, written or not."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ IN_A_FILE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.fixture
 def key(past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> int:
     """Leave behind two campaigns whose sender died, one of them with nobody else left; give the other one."""
-    # This module may have been read long ago: by the real clock the live one's lease would have run out by now.
+    # This module may have been read long ago: by the real clock the live one's lease would have run out.
     monkeypatch.setattr(ledger, "now", lambda _: NOW)
     found = past.campaign("campaign", *NUMBERS[:8], skipped={"x": "invalid_number"})
     past.sent(found, {AGAIN: State.UNKNOWN, ASKED: State.UNKNOWN}, DIED - 3_600)
@@ -149,7 +149,7 @@ VIEWS: dict[str, View] = {
 
 @pytest.fixture
 def written(ledger: Ledger) -> Callable[[], None]:
-    """Give what a run's tick does about leases, in all campaigns."""
+    """Return what a run's tick does about leases, in all campaigns."""
 
     def write() -> None:
         with ledger.writing() as connection:
@@ -175,8 +175,8 @@ WRITERS: dict[str, Callable[[Ledger, int], Any]] = {
 }
 
 
-#: Who may ask for a stored state: the definition, whoever has just written down whose lease ran out or holds on to both states
-#: alike, and whoever reads states that were given as of now.
+#: Who may ask for a stored state: the definition, code that has just written whose lease ran out or treats both
+#: states alike, and code that reads states as of now.
 MAY_ASK = {
     ("campaign/counts.py", "Counts"),
     ("campaign/dry_run.py", "_existing"),
@@ -257,7 +257,7 @@ def test_no_view_reads_all_recipients_for_it(ledger: Ledger, key: int) -> None:
 
 
 def test_a_check_finds_nothing_to_mend(key: int, ledger: Ledger, written: Callable[[], None]) -> None:
-    """Neither before it is written nor after it; and a count that is wrong is told by the states as they are now."""
+    """Neither before it is written nor after it; a wrong count is compared with the states as of now."""
     assert list(checks.disagreements(ledger)) == []
     with ledger.writing() as connection:
         table = schema.campaign
@@ -332,7 +332,7 @@ def test_who_changes_recipients_writes_it_first(name: str, past: Past, ledger: L
 
 @pytest.mark.parametrize("outcome", ["sent", "pending"])
 def test_a_person_resolves_what_nobody_wrote(outcome: Any, past: Past, ledger: Ledger, key: int) -> None:
-    """The day's count and the minutes follow, whoever is alive is left alone, and the dead one's answer comes too late."""
+    """Day's count and minutes follow, a live sender's is left alone, a dead one's answer is too late."""
     with ledger.reading() as connection:
         rows = connection.execute(sa.select(schema.recipient.c.number, schema.recipient.c.id)).all()
         ids = {row.number: row.id for row in rows if row.number in NUMBERS[:8]}
@@ -370,7 +370,7 @@ def test_an_answer_that_comes_after_all_counts(ledger: Ledger, key: int) -> None
 
 
 def test_nobody_else_asks_for_a_stored_state() -> None:
-    """A comparison with one of the two states anywhere else is a view that forgets leases: take ``ledger/rows/lease.py``."""
+    """A comparison with one of them anywhere else forgets leases: take ``ledger/rows/lease.py``."""
     package = Path(airflow_provider_caixin.__file__).parent
     found = {
         (file.relative_to(package).as_posix(), name)

@@ -24,7 +24,7 @@ def test_rows_of_a_load_that_died_are_hidden_until_it_is_taken_over(ledger: Ledg
 
 
 def test_who_is_not_in_the_source_any_more_is_not_sent_to(ledger: Ledger) -> None:
-    """Somebody opted out between an attempt that died and the next: a query gives other recipients then, under the same name."""
+    """Somebody opted out after an attempt that died: the same query gives other recipients then."""
     campaign = make(ledger)
     crash_half_way(ledger, campaign, "query", [(A, None), (B, None)])
     assert load(ledger, campaign, "query", [(B, None)])

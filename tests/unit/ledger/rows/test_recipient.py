@@ -15,7 +15,7 @@ NUMBERS = [str(13_900_000_000 + index) for index in range(8)]
 def test_what_is_pending_is_skipped_in_batches(
     past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch that is not full is the last; others keep their state, and a time that is over ends it before."""
+    """A batch that is not full is the last; others keep their state; it ends before when its time is over."""
     monkeypatch.setattr(recipient_rows, "BATCH_ROWS", 3)
     key = past.campaign("campaign", *NUMBERS)
     past.sent(key, {NUMBERS[0]: State.SENT}, 1_000.0)

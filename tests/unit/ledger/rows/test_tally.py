@@ -39,7 +39,7 @@ def kept(past: Past, ledger: Ledger) -> int:
 
 
 def read(ledger: Ledger, key: int) -> dict[tuple[str, str | None, int | None], int]:
-    """Give a campaign's tally."""
+    """Return a campaign's tally."""
     with ledger.reading() as connection:
         return {
             (state, reason, code): number

@@ -93,7 +93,7 @@ def test_campaigns_are_found_and_come_in_pages(past: Past, ledger: Ledger) -> No
 
 
 def test_what_the_page_asks_of_all_campaigns(past: Past, ledger: Ledger) -> None:
-    """Which Dags and accounts there are, whose quota is used up, which have unknown outcomes, and several statuses at once."""
+    """Dags and accounts, whose quota is used up, which have unknown outcomes, several statuses at once."""
     past.campaign("one", A, dag="dag_1")
     unknown = past.campaign("two", A, B, dag=None, account="other")
     past.sent(unknown, {A: State.UNKNOWN, B: State.SENT}, 6_000.0)
