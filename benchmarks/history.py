@@ -21,8 +21,8 @@ from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.audience import ListAudience
 from airflow_provider_caixin.ledger import Ledger, schema
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.sandbox import SandboxServer
 from benchmarks.ledgers import empty_ledger, running
 from benchmarks.resuming import first_new_message, load_and_settle

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.ledger import Ledger, schema
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.vocabulary import SkipReason, State
 from benchmarks.ledgers import DATABASES, empty_ledger, running

@@ -11,9 +11,9 @@ from airflow_provider_caixin.campaign.errors import CampaignFatal
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows import load as load_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 
 
@@ -61,7 +61,10 @@ def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
         first_at = CampaignRow.read(connection, key).loaded_at
         return Loaded(
             first_at,
-            any(load_rows.is_of(source, loader) for source in load_rows.complete_sources(connection, key)),
+            any(
+                load_rows.is_of(source, loader)
+                for source in load_rows.complete_loads(connection, key).values()
+            ),
         )
 
 
@@ -91,7 +94,7 @@ def refuse_expired(plan: Plan, now: float, first_at: float | None = None, *, wai
 
 
 def _key_of(connection: Connection, plan: Plan) -> int | None:
-    account = account_names.resolve_account(connection, plan.account, plan.account_key)
+    account = account_names.resolve_account(connection, plan.account, plan.known_app_key)
     return campaign_rows.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
 
 

@@ -34,10 +34,11 @@ from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.errors import LoadGivenUp
 from airflow_provider_caixin.ledger.queue import history
-from airflow_provider_caixin.ledger.queue.draw import Drawn
-from airflow_provider_caixin.ledger.queue.load import Change, LoadUnwanted, Revision, load_audience
+from airflow_provider_caixin.ledger.queue.draw import Recipient
+from airflow_provider_caixin.ledger.queue.load import load_audience
+from airflow_provider_caixin.ledger.queue.revision import Change, LoadUnwanted, Revision
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, Origin
@@ -96,7 +97,7 @@ class Campaign:
         self._lease = lease
         self._senders = senders
         with ledger.writing() as connection:
-            account = account_names.open_account(ledger, connection, plan.account, plan.account_key)
+            account = account_names.open_account(ledger, connection, plan.account, plan.known_app_key)
             self._key = campaign_rows.find_campaign(
                 ledger, connection, plan.campaign_id, account, plan.tpl_id, clock()
             )
@@ -205,7 +206,7 @@ class Campaign:
             connection,
             replace(self.plan, cap=None),
             account,
-            [Drawn(0, number, 0) for number in numbers],
+            [Recipient(0, number, 0) for number in numbers],
             self._ledger.now(connection),
         )
         return len(judged.passed) + len(judged.waiting)
@@ -215,7 +216,7 @@ class Campaign:
         if not change.new and not change.gone:
             return True
         said = self._told(change, named)
-        if not change.people:
+        if not change.recipients:
             log.warning("%s Nobody is in it now: the campaign goes on with the first list.", said)
             return True
         if change.new and audience_change == "keep":
@@ -258,7 +259,7 @@ class Campaign:
         """
         self._refuse_if_stopped()
         with self._ledger.reading() as connection:
-            account_names.refuse_if_separated(connection, self._key, self.plan.account_key)
+            account_names.refuse_if_separated(connection, self._key, self.plan.known_app_key)
         reopen_skipped(self._ledger, self.plan, self._key)
         self._forecast()
         run = Dispatcher(

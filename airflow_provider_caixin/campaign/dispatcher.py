@@ -405,7 +405,7 @@ class Dispatcher:
 
     def _choose_doubts(
         self, connection: Connection, row: CampaignRow, now: float, most: int
-    ) -> list[drawing.Drawn]:
+    ) -> list[drawing.Recipient]:
         """Draw recipients in doubt to be sent once more; whom a rule holds back is looked at again later."""
         if self._plan.on_unknown != "resend" or time.monotonic() < self._doubts_at:
             return []
@@ -413,14 +413,16 @@ class Dispatcher:
         judged = judge(connection, self._plan, row.account, drawn, now)
         passed = {one.id for one in judged.passed}
         held = [one.id for one in drawn if one.id not in passed]
-        recipient_rows.put_off(connection, held, now + DOUBTS_EVERY)
+        drawing.put_off(connection, held, now + DOUBTS_EVERY)
         self._doubts_left = bool(drawn)
         self._doubts_at = 0.0 if drawn else time.monotonic() + DOUBTS_EVERY
         return judged.passed
 
-    def _choose(self, connection: Connection, row: CampaignRow, now: float, most: int) -> list[drawing.Drawn]:
+    def _choose(
+        self, connection: Connection, row: CampaignRow, now: float, most: int
+    ) -> list[drawing.Recipient]:
         """Draw recipients until enough pass the rules; those that do not leave the queue."""
-        chosen: list[drawing.Drawn] = []
+        chosen: list[drawing.Recipient] = []
         looked_at, ranges = 0, visible_ranges(connection, row.id)
         while len(chosen) < most and looked_at < LOOKED_AT:
             # A queue full of skips is read in longer strides than one that sends.

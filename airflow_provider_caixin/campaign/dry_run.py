@@ -19,10 +19,10 @@ from airflow_provider_caixin.campaign.reopen import looked_at_again
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.queue import draw as drawing
 from airflow_provider_caixin.ledger.queue import history
-from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.draw import Recipient
 from airflow_provider_caixin.ledger.queue.sorting import sorted_audience
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.views.reports import ReportRow
@@ -59,7 +59,7 @@ def dry_run(
     over: SkipReason | None = None
     begun_at = clock()
     with ledger.reading() as connection:
-        account = account_names.resolve_account(connection, plan.account, plan.account_key)
+        account = account_names.resolve_account(connection, plan.account, plan.known_app_key)
         campaign = campaign_rows.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
         passed, spent = 0, 0
         earlier = _Earlier(connection, campaign, account, plan.tpl_id)
@@ -105,7 +105,7 @@ class _Earlier:
         if account is not None:
             self._campaigns = history.campaigns_with_template(connection, campaign, account, tpl_id)
 
-    def look(self, recipients: Sequence[Drawn]) -> None:
+    def look(self, recipients: Sequence[Recipient]) -> None:
         """Look at recipients who would get the message."""
         if self._left <= 0:
             return
@@ -145,7 +145,7 @@ def _count(
             counts.skipped[row["reason"]] += 1
             tell(ReportRow(row["number"], State.SKIPPED, row["reason"], None, None, None))
     # No recipient has the key 0: to judge they are nobody's earlier attempt.
-    drawn = [Drawn(0, row["number"], 0) for row in new if not row["reason"]]
+    drawn = [Recipient(0, row["number"], 0) for row in new if not row["reason"]]
     judgement = judge(connection, plan, account, drawn, ledger.now(connection))
     for reason, skipped in judgement.skipped.items():
         counts.skipped[reason] += len(skipped)

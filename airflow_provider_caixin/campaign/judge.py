@@ -11,9 +11,10 @@ from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.ledger.queue import history
-from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.draw import Recipient
 from airflow_provider_caixin.ledger.queue.history import Attempt
 from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.ledger.rows import suppression as suppression_rows
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
 RULES: Final = (
@@ -36,13 +37,13 @@ class Judgement:
     :param skipped: who gets none, by reason.
     """
 
-    passed: list[Drawn] = field(default_factory=list)
-    waiting: list[Drawn] = field(default_factory=list)
-    skipped: dict[SkipReason, list[Drawn]] = field(default_factory=lambda: defaultdict(list))
+    passed: list[Recipient] = field(default_factory=list)
+    waiting: list[Recipient] = field(default_factory=list)
+    skipped: dict[SkipReason, list[Recipient]] = field(default_factory=lambda: defaultdict(list))
 
 
 def judge(
-    connection: Connection, plan: Plan, account: int | None, rows: Sequence[Drawn], now: float
+    connection: Connection, plan: Plan, account: int | None, rows: Sequence[Recipient], now: float
 ) -> Judgement:
     """
     Judge a batch of recipients by carrier, region, suppression and frequency cap.
@@ -60,7 +61,7 @@ def judge(
     if not rows:
         return judgement
     numbers = [row.number for row in rows]
-    never = history.find_suppressed(connection, numbers)
+    never = suppression_rows.find_suppressed(connection, numbers)
     earlier: dict[str, list[Attempt]] = {}
     if plan.cap is not None and account is not None:
         earlier = history.find_attempts(connection, account, numbers, plan.cap.since(now))

@@ -10,7 +10,7 @@ import pendulum
 
 from airflow_provider_caixin.audience import Classifier
 from airflow_provider_caixin.china_time import CHINA, china_midnight, in_china
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from airflow_provider_caixin.rules import DEFAULT_RATE, GATEWAY_RATE, OPENING_GUARD, FrequencyCap, SendWindow
 
 _ANY_TIME: Final = SendWindow("00:00-24:00")
@@ -24,7 +24,7 @@ class Plan:
     :param campaign_id: the campaign's name; the same name is the same campaign.
     :param tpl_id: the template.
     :param account: what gate and caps are counted by.
-    :param account_key: what the ledger may know of the AppKey, of which there is one account; None: the account's name decides alone.
+    :param known_app_key: what the ledger may know of the AppKey, of which there is one account; None: the account's name decides alone.
     :param rate: messages a second of the account, above 0 and at most 300 (发送速度：300条/s); 2 % below it by
         default, because the gateway counts arrivals and arrivals jitter.
     :param window: the send window; None: any time.
@@ -60,7 +60,7 @@ class Plan:
     max_consecutive_failures: int | None = 50
     timeout: float = 10.0
     loosened: tuple[str, ...] = ()
-    account_key: AccountKey | None = None
+    known_app_key: KnownAppKey | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.campaign_id, str) or not self.campaign_id.strip():

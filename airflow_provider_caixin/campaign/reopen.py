@@ -76,7 +76,7 @@ def _reopen(ledger: Ledger, campaign: int, ids: list[int], reasons: Sequence[Ski
         row = CampaignRow.lock(connection, campaign)
         row.refuse_if_purged()
         recipient_rows.expire_leases(connection, row, ledger.now(connection))
-        reopened = recipient_rows.reopen_skipped(connection, ids, reasons)
+        reopened = drawing.reopen_skipped(connection, ids, reasons)
         row.move(State.SKIPPED, State.PENDING, reopened)
         row.save(connection)
     return reopened

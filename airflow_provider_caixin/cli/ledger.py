@@ -15,9 +15,9 @@ from airflow_provider_caixin.cli.output import moment, show, show_one
 from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts as ledger_accounts
-from airflow_provider_caixin.ledger.admin import restore, retention
+from airflow_provider_caixin.ledger.admin import app_keys, restore, retention
 from airflow_provider_caixin.ledger.admin.accounts import Account
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.ledger.views import usage as usage_views
 
@@ -110,9 +110,9 @@ def rename_account(args: argparse.Namespace) -> Exit:
         else:
             ledger_accounts.rename_account(ledger, name, new)
         if wanted.key is not None:
-            ledger_accounts.note_key(ledger, new, wanted.key)
+            app_keys.note_key(ledger, new, wanted.key)
         with ledger.reading() as connection:
-            keyless = not ledger_accounts.has_keys(connection, new)
+            keyless = not app_keys.has_keys(connection, new)
     say(f"Account {name!r} is {new!r} now: put it into the extra account of all its connections.")
     if keyless and _MADE_OF_A_KEY.fullmatch(name):
         say(
@@ -137,10 +137,10 @@ def separate_account(args: argparse.Namespace) -> Exit:
     settings, new = peek_settings(args), _new_name(args)
     if settings is None:
         raise Refused("Whose AppKey? Name its connection with --conn-id.")
-    key = settings.account_key()
+    key = settings.known_app_key()
     with open_book(args) as ledger:
         with ledger.reading() as connection:
-            name = account_names.owner_of(connection, key)
+            name = app_keys.owner_of(connection, key)
             existing = account_names.peek_account(connection, new) is not None
         whose = f"account {new!r}, which is there already," if existing else f"a new account {new!r}"
         confirm(
@@ -149,7 +149,7 @@ def separate_account(args: argparse.Namespace) -> Exit:
             "days nothing goes along.",
             yes=args.yes,
         )
-        ledger_accounts.separate_account(ledger, key, new, existing=existing)
+        app_keys.separate_account(ledger, key, new, existing=existing)
     say(f'The AppKey is that of account {new!r}: put "account": "{new}" into the extra of its connections.')
     return Exit.DONE
 
@@ -198,7 +198,7 @@ def usage(args: argparse.Namespace) -> Exit:
             if account is None:
                 raise _no_account(args.account)
         span, now = (start_of_day(first), start_of_day(last) + DAY_SECONDS), ledger.now(connection)
-        rows = usage_views.usage(connection, args.by, *span, now, account=account)
+        rows = usage_views.usage(connection, args.by, *span, now, account_key=account)
     named: list[dict[str, Any]] = [
         {args.by: row.name, "billed": row.billed, "possibly_billed": row.possibly} for row in rows
     ]

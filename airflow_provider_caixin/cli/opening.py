@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_caixin.hooks.caixin import CaixinHook
     from airflow_provider_caixin.ledger import Ledger
-    from airflow_provider_caixin.ledger.rows.names import AccountKey
+    from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
     from airflow_provider_caixin.ledger.views.campaigns import Summary
     from airflow_provider_caixin.settings.connection import CaixinConnection
 
@@ -88,7 +88,7 @@ class Wanted(NamedTuple):
     """
 
     name: str
-    key: AccountKey | None
+    key: KnownAppKey | None
 
     def name_in(self, ledger: Ledger) -> str:
         """
@@ -96,7 +96,7 @@ class Wanted(NamedTuple):
 
         :param ledger: the ledger.
         """
-        from airflow_provider_caixin.ledger.rows.names import name_in_force
+        from airflow_provider_caixin.ledger.rows.account_names import name_in_force
 
         with ledger.reading() as connection:
             return name_in_force(connection, self.name, self.key)
@@ -115,7 +115,7 @@ def account_of(args: argparse.Namespace) -> Wanted:
         raise Refused(
             f"Which account? There is no connection {DEFAULT_CONN_ID!r}: add --account or --conn-id."
         )
-    return Wanted(settings.account, settings.account_key())
+    return Wanted(settings.account, settings.known_app_key())
 
 
 def known_campaign(connection: Connection, campaign_id: str, now: float) -> Summary:

@@ -41,7 +41,7 @@ from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, s
 from airflow_provider_caixin.compat import NOTSET
 from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
 from airflow_provider_caixin.ledger import Ledger, LedgerError
-from airflow_provider_caixin.ledger.rows.names import name_in_force
+from airflow_provider_caixin.ledger.rows.account_names import name_in_force
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views.reports import ReportRow
 from airflow_provider_caixin.session.arguments import check_rules, object_path, read_column, read_expiry
@@ -190,7 +190,7 @@ def _ask(args: argparse.Namespace, hook: CaixinHook, plan: Plan, ledger: Ledger,
     if not template.names_opt_out:
         say("It names no way to opt out, such as 拒收请回复R: marketing messages have to.")
     with ledger.reading() as connection:
-        account = name_in_force(connection, plan.account, plan.account_key)
+        account = name_in_force(connection, plan.account, plan.known_app_key)
     say(f"Campaign {plan.campaign_id!r}, account {account!r}, window {plan.window or 'off'}.")
     _foretell(plan, preview)
     twice = f" and up to {again:,} in doubt once more" if again else ""

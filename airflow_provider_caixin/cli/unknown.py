@@ -27,7 +27,7 @@ def list_doubts(args: argparse.Namespace) -> Exit:
     with open_book(args) as ledger, Busy("Reading the doubts"), ledger.reading() as connection:
         now = ledger.now(connection)
         if args.campaign_id is None:
-            found = campaign_views.campaigns(connection, now, in_doubt=True, most=args.most + 1)
+            found = campaign_views.campaigns(connection, now, with_unknown=True, most=args.most + 1)
             rows: list[dict[str, Any]] = [
                 {
                     "campaign_id": one.campaign_id,

@@ -1,9 +1,8 @@
-"""Connections to the three databases: drivers, their arguments, and how long anything may wait for anything."""
+"""Connections to the three databases: drivers, their arguments, and how long anything may wait."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,25 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from airflow_provider_caixin.ledger import sessions
+from airflow_provider_caixin.ledger.sessions import Limits
 
 CONNECT_SECONDS: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """
-    How long a transaction may wait, in whole seconds; 0: without end.
-
-    :param lock: for another one's lock.
-    :param statement: for one statement.
-    :param idle: for its own process: while that is suspended, everybody else waits for its locks.
-    :param writes: False: it takes no locks that others wait for; on SQLite it then waits for no writer.
-    """
-
-    lock: int = 5
-    statement: int = 30
-    idle: int = 5
-    writes: bool = True
 
 
 WRITER: Final = Limits()
@@ -47,12 +30,11 @@ def engine_for(
     allow_unsafe: bool = False,
 ) -> Engine:
     """
-    Make an engine whose errors show no parameters, which are numbers, and whose transactions :mod:`.sessions` checks.
+    Return an engine whose errors show no parameters, as these are numbers; :mod:`.sessions` prepares it.
 
-    Its isolation is READ COMMITTED: MySQL's default, REPEATABLE READ, shows a cap as it stood before the wait for the gate.
+    Its isolation is READ COMMITTED: MySQL's default, REPEATABLE READ, shows a cap as it stood before the wait
+    for the account's row.
 
-    :param url: an SQLAlchemy URL.
-    :param limits: how long its transactions may wait.
     :param arguments: further arguments of psycopg or PyMySQL.
     :param allow_unsafe: take a server that forgets commits in a crash.
     :raises ValueError: when the database is none of the three.
@@ -64,12 +46,14 @@ def engine_for(
             connect_args={"timeout": limits.lock, "check_same_thread": False, "isolation_level": None},
             hide_parameters=True,
         )
-        sessions.hold_sqlite(engine, limits)
+        sessions.prepare_sqlite(engine, limits)
         return engine
     if backend == "postgresql":
-        url, defaults, hold = url.set(drivername="postgresql+psycopg"), _POSTGRESQL, sessions.hold_postgresql
+        url, defaults = url.set(drivername="postgresql+psycopg"), _POSTGRESQL
+        prepare = sessions.prepare_postgresql
     elif backend in ("mysql", "mariadb"):
-        url, defaults, hold = url.set(drivername="mysql+pymysql"), _mysql(url, limits), sessions.hold_mysql
+        url, defaults = url.set(drivername="mysql+pymysql"), _mysql(url, limits)
+        prepare = sessions.prepare_mysql
     else:
         raise ValueError(f"ledger: {backend!r} is not supported; expected sqlite, postgresql or mysql.")
     engine = sa.create_engine(
@@ -79,12 +63,12 @@ def engine_for(
         pool_pre_ping=True,
         hide_parameters=True,
     )
-    hold(engine, limits, allow_unsafe=allow_unsafe)
+    prepare(engine, limits, allow_unsafe=allow_unsafe)
     return engine
 
 
 _POSTGRESQL: Final[Mapping[str, Any]] = {
-    # Whatever the database's own encoding is, so that another one can be told and refused.
+    # Whatever the database's own encoding is, so that another one can be read and refused.
     "client_encoding": "utf8",
     # A pooler in transaction mode gives the next transaction a session that knows nothing of them.
     "prepare_threshold": None,

@@ -1,4 +1,4 @@
-"""What can be wrong with a ledger, or with what is asked of it."""
+"""What can be wrong with a ledger, or with what is asked of it; see also :mod:`.queue.revision`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from airflow_provider_caixin.errors import CaixinProviderError
 
 
 class LedgerError(CaixinProviderError):
-    """Something about the ledger that a person has to mend."""
+    """Something about the ledger that somebody has to mend."""
 
 
 class LedgerUnavailable(LedgerError):
@@ -22,7 +22,7 @@ class CampaignPurged(LedgerError):
 
 
 class CancelledForGood(LedgerError):
-    """The campaign was cancelled: nobody is sent anything any more."""
+    """The campaign was cancelled: it sends nothing any more."""
 
 
 class CampaignMismatch(LedgerError):

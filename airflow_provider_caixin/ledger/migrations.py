@@ -1,57 +1,83 @@
-"""How an older ledger's tables become those of this version, step by step."""
+"""The version of a ledger's tables: made new, upgraded step by step, or refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import uuid
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
-from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
+from airflow_provider_caixin.ledger.errors import LedgerError
+
+log = logging.getLogger(__name__)
+
+# The oldest version from which steps lead to today's.
+BASE_VERSION: Final = 5
+_VERSION: Final = "schema_version"
+
+# By the version that a step leads to. MySQL commits each change of a table by itself, so a step that was
+# interrupted is done again: it must not mind what is there already.
+STEPS: Final[dict[int, Callable[[Connection], None]]] = {}
 
 
-def _index_messages_of_people(connection: Connection) -> None:
-    """Version 2: with years of campaigns, who had a message today is found without reading all that a person ever had."""
-    schema.messages_of_people.create(connection, checkfirst=True)
+def read_meta(connection: Connection) -> dict[str, str]:
+    """Return a ledger's own id and the version of its tables; nothing where there are no tables."""
+    if not sa.inspect(connection).has_table(schema.meta.name):
+        return {}
+    rows = connection.execute(sa.select(schema.meta.c.name, schema.meta.c.value))
+    return {row.name: row.value for row in rows}
 
 
-def _keep_traffic(connection: Connection) -> None:
-    """Version 3: requests by minute, whose a campaign is, a person's limit for an account, and a count that is kept."""
-    _add(connection, schema.account, "max_per_day")
-    whose = ("dag_id", "run_id", "task_id", "map_index")
-    _add(connection, schema.campaign, "active_at", *whose, "rate", "loosened", "purged_at", "tallied")
-    schema.traffic.create(connection, checkfirst=True)
-    schema.tally.create(connection, checkfirst=True)
-    connection.execute(sa.delete(schema.traffic))
-    traffic_rows.recount_requests(connection)
+def is_current(meta: Mapping[str, str]) -> bool:
+    """
+    Return whether a ledger's tables are those of this version; False: they are yet to be made or upgraded.
+
+    :raises LedgerError: when they are of a newer version, or of one that is too old to be upgraded.
+    """
+    version = int(meta.get(_VERSION, 0))
+    if version > schema.SCHEMA_VERSION:
+        raise LedgerError(
+            f"The ledger has schema version {version}, this airflow-provider-caixin knows up to "
+            f"{schema.SCHEMA_VERSION}: upgrade airflow-provider-caixin on this host."
+        )
+    if 0 < version < BASE_VERSION:
+        raise LedgerError(
+            f"The ledger has schema version {version}, and this airflow-provider-caixin upgrades from version {BASE_VERSION} on: "
+            f"open the ledger once with an older airflow-provider-caixin that brings it to version {BASE_VERSION}, or name an "
+            "empty database, which knows nothing of what was sent before."
+        )
+    return version == schema.SCHEMA_VERSION
 
 
-def _keep_reach(connection: Connection) -> None:
-    """Version 4: runs whose ledger is near get slots beside one whose ledger is far away."""
-    _add(connection, schema.account, "reach")
+def make_or_upgrade(connection: Connection) -> dict[str, str]:
+    """Make the tables, or upgrade those of an older version; return :func:`read_meta` afterwards."""
+    meta = read_meta(connection)
+    if not meta:
+        schema.metadata.create_all(connection)
+        meta = {_VERSION: str(schema.SCHEMA_VERSION), "uuid": str(uuid.uuid4())}
+        values = [{"name": name, "value": value} for name, value in meta.items()]
+        connection.execute(sa.insert(schema.meta), values)
+    while not is_current(meta):
+        version = int(meta[_VERSION]) + 1
+        log.warning(
+            "Upgrading the ledger to schema version %d; with millions of recipients this takes minutes.",
+            version,
+        )
+        STEPS[version](connection)
+        meta[_VERSION] = str(version)
+        change = sa.update(schema.meta).where(schema.meta.c.name == _VERSION)
+        connection.execute(change.values(value=meta[_VERSION]))
+    return meta
 
 
-def _keep_keys(connection: Connection) -> None:
-    """Version 5: whose an AppKey is, and which account a connection sent by."""
-    schema.account_key.create(connection, checkfirst=True)
-    schema.account_connection.create(connection, checkfirst=True)
-
-
-def _add(connection: Connection, table: sa.Table, *names: str) -> None:
+def add_columns(connection: Connection, table: sa.Table, *names: str) -> None:
+    """Add columns of today's tables that the database does not have yet."""
     present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
     for name in names:
         if name not in present:
             kind = table.c[name].type.compile(connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}")
-
-
-# By the version that a step leads to. MySQL commits each change of a table by itself, so a step that was
-# interrupted is done again: it must not mind what is there already.
-STEPS: Final[dict[int, Callable[[Connection], None]]] = {
-    2: _index_messages_of_people,
-    3: _keep_traffic,
-    4: _keep_reach,
-    5: _keep_keys,
-}

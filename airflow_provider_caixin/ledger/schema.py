@@ -1,10 +1,12 @@
 """
 The ledger's tables.
 
-Moments are seconds since the epoch (UTC) as doubles, because the gate reckons slots in fractions of a
-millisecond and the three databases store such fractions of a timestamp in three ways. Whatever a user names
-(campaign ids, accounts, sources) may be of any length and is found by its SHA-256, which every database
-compares case-sensitively and can index.
+Moments are seconds since the epoch (UTC) as doubles, because slots are fractions of a millisecond apart and
+the three databases store such fractions of a timestamp in three ways. Whatever a user names (campaign ids,
+accounts, sources) may be of any length and is found by its SHA-256, which every database compares
+case-sensitively and can index.
+
+Some columns have older words than the code: ``doubt_at``, and the index of a recipient's history.
 """
 
 from __future__ import annotations
@@ -22,8 +24,7 @@ REASON_LENGTH: Final = 200
 # As long as Airflow lets names of Dags, runs and tasks be.
 NAME_LENGTH: Final = 250
 # No delay and no lease is longer; a moment further ahead was written before the clock went back.
-FAR_AHEAD: Final = 600.0
-
+FAR_AHEAD_SECONDS: Final = 600.0
 
 metadata = sa.MetaData()
 
@@ -60,7 +61,7 @@ account = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("next_slot", sa.Double, nullable=False, default=0.0),
-    # How far ahead of its clock the last run that took slots was ready to take them, in seconds.
+    # How many seconds ahead of its clock the last run that took slots was ready to take them.
     sa.Column("reach", sa.Double),
     # The share of the configured rate that is in force: 1 unless the gateway said 10011.
     sa.Column("pace", sa.Double, nullable=False, default=1.0),
@@ -80,7 +81,7 @@ account = sa.Table(
 )
 
 # Whose an AppKey is: one key is one account.
-account_key = sa.Table(
+app_key = sa.Table(
     "caixin_account_key",
     metadata,
     # Its fingerprint, from which nobody gets the key.
@@ -123,7 +124,8 @@ campaign = sa.Table(
     sa.Column("run_id", sa.String(NAME_LENGTH)),
     sa.Column("task_id", sa.String(NAME_LENGTH)),
     sa.Column("map_index", sa.Integer),
-    # What the last run was set to, for people: messages a second, and a sentence for each rule that it loosened.
+    # What the last run was set to, to be shown: messages a second, and a sentence for each rule that it
+    # loosened.
     sa.Column("rate", sa.Double),
     sa.Column("loosened", sa.Text),
     # When its recipients were forgotten; their counts are in the tally then.
@@ -152,7 +154,7 @@ recipient = sa.Table(
     "caixin_recipient",
     metadata,
     sa.Column("id", _Id, primary_key=True),
-    # First in the unique key, so that the same index finds a person's messages in all campaigns.
+    # First in the unique key, so that the same index finds a number in all campaigns.
     sa.Column("number", sa.String(RAW_TEXT_LENGTH), nullable=False),
     sa.Column("campaign", _Id, sa.ForeignKey("caixin_campaign.id"), nullable=False),
     sa.Column("occurrence", sa.Integer, nullable=False),
@@ -169,15 +171,16 @@ recipient = sa.Table(
     _moment("sent_at"),
     sa.Column("claim", sa.String(48)),
     sa.Column("busy", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
-    # When the earlier request left of one that is in doubt and was sent once more.
+    # When the earlier request left, where that one's outcome is unknown and it was sent once more.
     _moment("doubt_at"),
     sa.UniqueConstraint("number", "campaign", "occurrence", name="caixin_recipient_key"),
     sa.Index("caixin_recipient_claim", "campaign", "state", "due", "position"),
     **_MYSQL,
 )
 
-# A person's latest messages, for the frequency cap. Who was never sent anything is left out where that can be said.
-messages_of_people = sa.Index(
+# A recipient's latest messages, for the frequency cap. Who was never sent anything is left out where a
+# database can do so.
+recipient_history = sa.Index(
     "caixin_recipient_person",
     recipient.c.number,
     recipient.c.sent_at,
@@ -185,7 +188,8 @@ messages_of_people = sa.Index(
     sqlite_where=recipient.c.sent_at.is_not(None),
 )
 
-# Requests by the minute in which they left and by what became of them, so that a chart or a month's bill reads no recipients.
+# Requests by the minute in which they left and by their outcome: a chart or a month's bill reads no
+# recipients.
 traffic = sa.Table(
     "caixin_traffic",
     metadata,
@@ -220,9 +224,5 @@ suppression = sa.Table(
 
 
 def digest(text: str) -> str:
-    """
-    Give the key under which a name of any length is found.
-
-    :param text: a campaign id, an account, a connection or a source.
-    """
+    """Return the digest by which a name of any length is found."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event
@@ -12,35 +13,48 @@ from sqlalchemy.engine import Connection, Engine
 if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
-    from airflow_provider_caixin.ledger.engines import Limits
-
 log = logging.getLogger(__name__)
 
-_FOREVER: Final = 365 * 86_400
-# read_only_sql_transaction, of PostgreSQL and of MySQL's and MariaDB's own numbers: an option that prevents writes (also
-# super_read_only), a transaction or a server that only reads, InnoDB in read-only mode.
+_FOREVER_SECONDS: Final = 365 * 86_400
+# read_only_sql_transaction of PostgreSQL; MySQL's and MariaDB's own numbers: an option that prevents writes
+# (also super_read_only), a transaction or a server that only reads, InnoDB in read-only mode.
 _READ_ONLY_STATE: Final = "25006"
 _READ_ONLY_CODES: Final = ((1290,), (1792,), (1836,), (1874,))
 # As the databases show that something is off.
 _OFF: Final = (0, "0", "off", "OFF")
 
 
-class Unfit(Exception):
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    How long a transaction may wait, in whole seconds; 0: without end.
+
+    :param lock: for another one's lock.
+    :param statement: for one statement.
+    :param idle: for its own process: while that is suspended, everybody else waits for its locks.
+    :param writes: False: it takes no locks that others wait for; on SQLite it then waits for no writer.
+    """
+
+    lock: int = 5
+    statement: int = 30
+    idle: int = 5
+    writes: bool = True
+
+
+class UnfitSession(Exception):
     """A session that the ledger must not use; the sentence says why and what to do."""
 
 
-class ReadOnly(Unfit):
-    """A server that takes no writes: a standby, or a primary that was demoted. Another one may answer next time."""
+class ReadOnlyServer(UnfitSession):
+    """A server that takes no writes: a standby, or a demoted primary. Another one may answer next time."""
 
 
-def hold_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
+def prepare_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
     """
-    Give each transaction its limits and its durability, in one round trip that also reads back what holds.
+    Set limits and durability of each transaction of PostgreSQL, and check in the same round trip what holds.
 
     Each transaction and not each session: a pooler in transaction mode gives the next one another session.
 
-    :param engine: an engine of PostgreSQL.
-    :param limits: how long its transactions may wait.
     :param allow_unsafe: take a server that forgets commits in a crash.
     """
     times = {
@@ -66,24 +80,28 @@ def hold_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> No
         "transaction_isolation": ("read committed",),
     }
 
-    def look(connection: Connection) -> Mapping[str, Any]:
+    def read_settings(connection: Connection) -> Mapping[str, Any]:
         return connection.exec_driver_sql(statement).one()._asdict()
 
-    _hold(
-        engine, limits, look, wanted, ("transaction_read_only",), ("fsync", "on"), allow_unsafe=allow_unsafe
+    _check_each_transaction(
+        engine,
+        limits,
+        read_settings,
+        wanted,
+        ("transaction_read_only",),
+        ("fsync", "on"),
+        allow_unsafe=allow_unsafe,
     )
 
 
-def hold_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
+def prepare_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
     """
-    Give each session of MySQL or MariaDB its limits, and read back in each transaction that it still has them.
+    Set the limits of each session of MySQL or MariaDB, and check in each transaction that it still has them.
 
-    :param engine: an engine of MySQL or MariaDB.
-    :param limits: how long its transactions may wait.
     :param allow_unsafe: take a server that forgets commits in a crash.
     """
     # A connection that waits in the pool for longer is closed, too; the pool makes another.
-    idle = limits.idle or _FOREVER
+    idle = limits.idle or _FOREVER_SECONDS
     values: dict[str, object] = {
         "innodb_lock_wait_timeout": limits.lock,
         "lock_wait_timeout": limits.lock,
@@ -119,23 +137,26 @@ def hold_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
                 "SET " + ", ".join([*(f"{name} = {value!r}" for name, value in values.items()), limit])
             )
 
-    def look(connection: Connection) -> Mapping[str, Any]:
+    def read_settings(connection: Connection) -> Mapping[str, Any]:
         names = "@@session.transaction_isolation AS isolation, @@session.max_execution_time / 1000"
         if is_mariadb():
             names = "@@session.tx_isolation AS isolation, @@session.max_statement_time"
         return connection.exec_driver_sql(f"{statement}, {names} AS statement_limit").one()._asdict()
 
     durable = ("innodb_flush_log_at_trx_commit", 1)
-    _hold(engine, limits, look, wanted, ("read_only", "innodb_read_only"), durable, allow_unsafe=allow_unsafe)
+    _check_each_transaction(
+        engine,
+        limits,
+        read_settings,
+        wanted,
+        ("read_only", "innodb_read_only"),
+        durable,
+        allow_unsafe=allow_unsafe,
+    )
 
 
-def hold_sqlite(engine: Engine, limits: Limits) -> None:
-    """
-    Give each connection to the file a write-ahead log that is written to the disk at each commit.
-
-    :param engine: an engine of SQLite.
-    :param limits: what writes takes the write lock from the start.
-    """
+def prepare_sqlite(engine: Engine, limits: Limits) -> None:
+    """Set a write-ahead log that is written at each commit; a writer takes its lock from the start."""
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -144,7 +165,7 @@ def hold_sqlite(engine: Engine, limits: Limits) -> None:
             (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
             if found != held:
                 connection.close()
-                raise Unfit(
+                raise UnfitSession(
                     f"The ledger's file {engine.url.database} has no write-ahead log ({pragma} is {found!r}, not {held!r}), "
                     "which its file system may not allow: it has to be on a local disk."
                 )
@@ -154,32 +175,39 @@ def hold_sqlite(engine: Engine, limits: Limits) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if limits.writes else "BEGIN")
 
 
-def _hold(
+def _check_each_transaction(
     engine: Engine,
     limits: Limits,
-    look: Callable[[Connection], Mapping[str, Any]],
+    read_settings: Callable[[Connection], Mapping[str, Any]],
     wanted: Mapping[str, tuple[object, ...]],
     read_only: tuple[str, ...],
     durable: tuple[str, object],
     *,
     allow_unsafe: bool,
 ) -> None:
+    """
+    Read back the settings of each transaction as it begins, and refuse the session where they do not hold.
+
+    :param wanted: the values that each setting may have, the one that was set first.
+    :param read_only: settings that are off where the server takes writes.
+    :param durable: a setting, and its value where no commit is lost in a crash.
+    """
     warned = False
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         nonlocal warned
-        found = look(connection)
+        found = read_settings(connection)
         try:
             _check(found, wanted, read_only)
             name, value = durable
             if found[name] != value:
                 unsafe = (
                     f"The ledger's database server runs with {name} = {found[name]}: when it or its machine crashes it forgets "
-                    f"messages that it had recorded, and these people are billed twice. Set {name} = {value} there"
+                    f"messages that it had recorded, and they are sent and billed twice. Set {name} = {value} there"
                 )
                 if not allow_unsafe:
-                    raise Unfit(
+                    raise UnfitSession(
                         f"{unsafe}, or, where that may happen, [caixin] allow_unsafe_ledger "
                         "(AIRFLOW__CAIXIN__ALLOW_UNSAFE_LEDGER) to True."
                     )
@@ -187,12 +215,12 @@ def _hold(
                 if not (warned or limits.writes):
                     log.warning("%s; [caixin] allow_unsafe_ledger lets it be.", unsafe)
                 warned = True
-        except Unfit as error:
+        except UnfitSession as error:
             connection.invalidate(error)
             raise
 
     @event.listens_for(engine, "handle_error")
-    def lost(context: ExceptionContext) -> None:
+    def note_read_only_server(context: ExceptionContext) -> None:
         error = context.original_exception
         # Behind the same address there may be another server by now.
         if getattr(error, "sqlstate", None) == _READ_ONLY_STATE or error.args[:1] in _READ_ONLY_CODES:
@@ -204,13 +232,13 @@ def _check(
 ) -> None:
     for name in read_only:
         if found[name] not in _OFF:
-            raise ReadOnly(
+            raise ReadOnlyServer(
                 f"The ledger's database server takes no writes ({name} is {found[name]}): it is a standby, or a primary that was "
                 "demoted. The ledger's connection has to lead to the primary."
             )
     for name, values in wanted.items():
         if found[name] not in values:
-            raise Unfit(
+            raise UnfitSession(
                 f"The ledger's session has {name} = {found[name]} where {values[0]} was set: whatever stands between here and the "
                 "database (a pooler, a proxy) does not keep a session's settings. Lead the ledger's connection past it, or have "
                 "it give each client a session of its own."
@@ -218,7 +246,7 @@ def _check(
 
 
 def _shown(seconds: int) -> str:
-    """Write a time as PostgreSQL shows it: in the largest unit that leaves no rest."""
+    """Return a time as PostgreSQL shows it: in the largest unit that leaves no rest."""
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection as LedgerConnection
 
 from airflow_provider_caixin.hooks.caixin import CaixinHook
 from airflow_provider_caixin.ledger.errors import KeyOfAnotherAccount
-from airflow_provider_caixin.ledger.rows.names import name_in_force
+from airflow_provider_caixin.ledger.rows.account_names import name_in_force
 from airflow_provider_caixin.settings.connection import CaixinConnection
 from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID
 
@@ -77,7 +77,7 @@ def account_of(connection: LedgerConnection, settings: CaixinConnection) -> str:
     :param settings: the connection.
     """
     try:
-        return name_in_force(connection, settings.account, settings.account_key())
+        return name_in_force(connection, settings.account, settings.known_app_key())
     except KeyOfAnotherAccount:
         # It sends nothing before somebody has acted; its tasks say what is to be done.
         return settings.account

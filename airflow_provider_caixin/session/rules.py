@@ -125,7 +125,7 @@ class TaskRules(NamedTuple):
 
         return Plan(
             account=settings.account,
-            account_key=settings.account_key(),
+            known_app_key=settings.known_app_key(),
             rate=settings.messages_per_second,
             window=self.window,
             cap=self.cap,

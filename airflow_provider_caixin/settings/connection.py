@@ -15,7 +15,7 @@ from airflow_provider_caixin.settings.options import CONFIG_OPTIONS, get_option
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.juhe.client import JuheClient
-    from airflow_provider_caixin.ledger.rows.names import AccountKey
+    from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 
 log = logging.getLogger(__name__)
 
@@ -161,12 +161,12 @@ class CaixinConnection:
             origins=origins,
         )
 
-    def account_key(self) -> AccountKey:
+    def known_app_key(self) -> KnownAppKey:
         """Say what the ledger may know of the AppKey, so that it is one account: a digest that is made for nothing else."""
-        from airflow_provider_caixin.ledger.rows.names import AccountKey
+        from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 
         fingerprint = hashlib.sha256(_FINGERPRINT + self.app_key.encode()).hexdigest()
-        return AccountKey(fingerprint, self.conn_id, _unnamed(self.app_key))
+        return KnownAppKey(fingerprint, self.conn_id, _unnamed(self.app_key))
 
     def client(self, **options: Any) -> JuheClient:
         """

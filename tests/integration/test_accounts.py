@@ -17,8 +17,8 @@ from airflow_provider_caixin.campaign import Campaign, dry_run
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts, unknowns
 from airflow_provider_caixin.ledger.errors import KeyOfAnotherAccount, NoSuchAccount
-from airflow_provider_caixin.ledger.rows import names as account_names
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows import account_names
+from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.rules import FrequencyCap
 from airflow_provider_caixin.sandbox import SandboxServer
@@ -31,20 +31,20 @@ def people(count: int, start: int = 0) -> list[str]:
     return [str(13_912_340_000 + start + index) for index in range(count)]
 
 
-def key(number: int, conn_id: str) -> AccountKey:
+def key(number: int, conn_id: str) -> KnownAppKey:
     """Give what the ledger knows of an AppKey on a connection."""
-    return AccountKey(f"{number:064}", conn_id, f"{number:016}")
+    return KnownAppKey(f"{number:064}", conn_id, f"{number:016}")
 
 
 def test_the_same_key_under_another_name_sends_nothing(
     make: Make, gateway: SandboxServer, ledger: Ledger
 ) -> None:
     """Nor is its campaign or its account made; a dry run says so, too, and claims nothing itself."""
-    campaign = make(people(3), account="brand", account_key=key(1, "brand"))
-    other = replace(campaign.plan, account="shop", account_key=key(2, "shop"), campaign_id="other")
+    campaign = make(people(3), account="brand", known_app_key=key(1, "brand"))
+    other = replace(campaign.plan, account="shop", known_app_key=key(2, "shop"), campaign_id="other")
     assert dry_run(other, ledger, audience_from(people(3))).would_send == 3
     campaign.send()
-    plan: dict[str, Any] = {"account": "shop", "account_key": key(1, "shop"), "campaign_id": "other"}
+    plan: dict[str, Any] = {"account": "shop", "known_app_key": key(1, "shop"), "campaign_id": "other"}
     with pytest.raises(KeyOfAnotherAccount, match=r"account 'shop'.*belongs to account 'brand'"):
         make(people(3), **plan)
     with pytest.raises(KeyOfAnotherAccount):
@@ -63,12 +63,12 @@ def test_the_same_key_under_another_name_sends_nothing(
 def test_a_new_key_without_a_name_goes_on_with_its_campaign(make: Make, gateway: SandboxServer) -> None:
     """Under the same campaign id, and within the same caps."""
     old, new = key(1, "caixin_default"), key(2, "caixin_default")
-    make(people(3), account=old.unnamed, account_key=old).send()
-    campaign = make(people(5), account=new.unnamed, account_key=new)
+    make(people(3), account=old.unnamed, known_app_key=old).send()
+    campaign = make(people(5), account=new.unnamed, known_app_key=new)
     campaign.send()
     assert campaign.counts().sent == gateway.state()["billed"] == 5
     another = make(
-        people(6), account=new.unnamed, account_key=new, cap=FrequencyCap(1), campaign_id="another"
+        people(6), account=new.unnamed, known_app_key=new, cap=FrequencyCap(1), campaign_id="another"
     )
     another.send()
     assert another.counts().skipped == {"frequency_cap": 5}

@@ -18,7 +18,7 @@ from airflow_provider_caixin.campaign import (
     health,
 )
 from airflow_provider_caixin.ledger import Ledger
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 

@@ -41,7 +41,7 @@ from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, schema
 from airflow_provider_caixin.ledger.admin import accounts, controls, restore, suppressions
 from airflow_provider_caixin.ledger.errors import NoSuchCampaign
 from airflow_provider_caixin.ledger.queue import sorting
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 from airflow_provider_caixin.vocabulary import State

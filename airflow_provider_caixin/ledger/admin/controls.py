@@ -1,4 +1,4 @@
-"""Stop and go from outside: what a person says of a campaign, seen by running tasks within a tick."""
+"""A campaign paused, cancelled or retried from outside, which running tasks see within a tick."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.database import Ledger
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, known_campaign
+from airflow_provider_caixin.ledger.schema import recipient
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
 
@@ -17,52 +18,48 @@ def pause_campaign(ledger: Ledger, campaign_id: str, *, paused: bool = True) -> 
     """
     Pause or resume a campaign; its task looks again every minute.
 
-    :param ledger: the ledger.
-    :param campaign_id: the campaign's name.
-    :param paused: False: go on.
     :raises NoSuchCampaign: when the ledger has no such campaign.
     """
-    _set(ledger, campaign_id, "paused", value=paused)
+    _set_flag(ledger, campaign_id, "paused", value=paused)
 
 
 def cancel_campaign(ledger: Ledger, campaign_id: str, *, seconds: float = math.inf) -> None:
     """
     Cancel a campaign for good: who has got nothing yet gets nothing, by this and by every later run.
 
-    :param ledger: the ledger.
-    :param campaign_id: the campaign's name.
     :param seconds: how long whoever is pending may be skipped here; its next run skips the rest.
     :raises NoSuchCampaign: when the ledger has no such campaign.
     """
-    key = _set(ledger, campaign_id, "cancelled", value=True)
-    recipient_rows.skip_pending(ledger, key, SkipReason.CANCELLED, seconds=seconds)
+    campaign_key = _set_flag(ledger, campaign_id, "cancelled", value=True)
+    recipient_rows.skip_pending(ledger, campaign_key, SkipReason.CANCELLED, seconds=seconds)
 
 
 def retry_rejected(ledger: Ledger, campaign_id: str, code: int) -> int:
     """
-    Make the recipients pending again whom the gateway rejected with a code; the next run sends them.
+    Make the recipients pending again that the gateway rejected with a code; the next run sends to them.
 
-    :param ledger: the ledger.
-    :param campaign_id: the campaign's name.
-    :param code: the gateway's code.
     :return: how many.
     :raises NoSuchCampaign: when the ledger has no such campaign.
     :raises CampaignPurged: when its recipients were forgotten.
     :raises CancelledForGood: when it was cancelled.
     """
+    emptied = dict.fromkeys(("reason", "code", "claim", "sent_at"))
+    pending = {"state": State.PENDING.value, "due": 0.0, "busy": 0, **emptied}
     with ledger.writing() as connection:
         row = CampaignRow.lock(connection, known_campaign(connection, campaign_id))
         row.refuse_if_over("a new campaign can send to them")
         recipient_rows.expire_leases(connection, row, ledger.now(connection))
-        again = recipient_rows.reopen_rejected(connection, row.id, code)
-        row.move(State.REJECTED, State.PENDING, again)
+        rejected = (recipient.c.campaign == row.id, recipient.c.state == State.REJECTED.value)
+        again = sa.update(recipient).where(*rejected, recipient.c.code == code).values(pending)
+        number = connection.execute(again).rowcount
+        row.move(State.REJECTED, State.PENDING, number)
         row.save(connection)
-    return again
+    return number
 
 
-def _set(ledger: Ledger, campaign_id: str, flag: str, *, value: bool) -> int:
+def _set_flag(ledger: Ledger, campaign_id: str, flag: str, *, value: bool) -> int:
     with ledger.writing() as connection:
-        key = known_campaign(connection, campaign_id)
-        change = sa.update(schema.campaign).where(schema.campaign.c.id == key)
+        campaign_key = known_campaign(connection, campaign_id)
+        change = sa.update(schema.campaign).where(schema.campaign.c.id == campaign_key)
         connection.execute(change.values({flag: value}))
-    return key
+    return campaign_key

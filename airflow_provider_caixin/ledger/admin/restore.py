@@ -8,17 +8,21 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from airflow_provider_caixin.ledger.admin.retention import BATCH, _campaign, _recipient
+from airflow_provider_caixin.china_time import DAY_SECONDS
 from airflow_provider_caixin.ledger.database import Ledger
 from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.campaign import AS_RESTORED, CampaignRow
 from airflow_provider_caixin.ledger.rows.load import count_states, is_unfinished
+from airflow_provider_caixin.ledger.schema import campaign as _campaign
+from airflow_provider_caixin.ledger.schema import recipient as _recipient
 from airflow_provider_caixin.vocabulary import SkipReason, State
+
+_BATCH_ROWS: Final = 5_000
 
 RESTORED: Final = "the ledger came back from a backup: what was sent since is not known here"
 
-# Skips that end by themselves, or by a person's hand, and that a later run then sends.
+# Skips that end by themselves, or when somebody ends them; a later run then sends.
 _HELD_BACK: Final = (
     SkipReason.SUPPRESSED,
     SkipReason.FREQUENCY_CAP,
@@ -26,18 +30,19 @@ _HELD_BACK: Final = (
     SkipReason.WINDOW_CLOSED,
 )
 
-# Whom a campaign held back that nobody has run for so long stays held back, or each old one would fill caps and the day.
-_LIVELY: Final = 31 * 86_400.0
+# In a campaign that was not run for so long they stay skipped, or old ones would fill caps and the day.
+_ACTIVE_DAYS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
     """
-    What a restored ledger was made to doubt.
+    What became unknown in a restored ledger.
 
     :param recipients: how many became ``unknown``.
     :param campaigns: the ids of the campaigns that they are in.
-    :param paused: the ids of those whose audience was being loaded when the backup was taken: a person has to look at them.
+    :param paused: the ids of those whose audience was being loaded when the backup was taken: somebody has to
+        look at them.
     """
 
     recipients: int
@@ -47,14 +52,14 @@ class Restored:
 
 def restored(ledger: Ledger, midnight: float) -> Restored:
     """
-    Doubt everything that a ledger from a backup would still send.
+    Make everything unknown that a ledger from a backup would still send.
 
-    Whoever was pending when the backup was taken may have got the message since, and so may have whom a cap, a suppression, a
-    budget or a closed window had held back until then, in campaigns of its last 31 days. They become ``unknown`` as of now, so
-    that caps and the account's day count them, and only a person resolves them; who was in the air does so, too. Whom carrier
-    or region kept out stays so, whatever the rules of later runs. A campaign whose audience was being loaded is paused besides.
+    Recipients that were pending when the backup was taken may have got the message since. So may those that a
+    cap, a suppression, a budget or a closed window had held back until then, in campaigns of its last 31
+    days. They and those in flight become ``unknown`` as of now, so that caps and the account's day count them,
+    and only a person resolves them. Whom carrier or region kept out stays so, whatever the rules of later runs.
+    A campaign whose audience was being loaded is also paused.
 
-    :param ledger: the ledger.
     :param midnight: the start of the current China day.
     """
     recipients, touched, paused = 0, [], []
@@ -65,17 +70,17 @@ def restored(ledger: Ledger, midnight: float) -> Restored:
         columns = (_campaign.c.id, _campaign.c.campaign_id, alive_at)
         known = connection.execute(sa.select(*columns).where(*open_)).all()
     # The latest sign of life is the backup's age.
-    lively = max((at for _, _, at in known), default=0.0) - _LIVELY
+    active_since = max((at for _, _, at in known), default=0.0) - _ACTIVE_DAYS * DAY_SECONDS
     for key, name, at in known:
-        doubted = 0
-        while number := _make_unknown(ledger, key, midnight, held_back=at >= lively):
-            doubted += number
-        if doubted:
+        made_unknown = 0
+        while number := _make_unknown(ledger, key, midnight, held_back=at >= active_since):
+            made_unknown += number
+        if made_unknown:
             touched.append(name)
-            recipients += doubted
+            recipients += made_unknown
         with ledger.writing() as connection:
             CampaignRow.lock(connection, key)
-            # A doubt of the time before the backup may have been sent once more since.
+            # Whose outcome was unknown before the backup may have been sent once more since.
             once_more = sa.update(_recipient).where(
                 _recipient.c.campaign == key,
                 _recipient.c.state == State.UNKNOWN.value,
@@ -90,12 +95,12 @@ def restored(ledger: Ledger, midnight: float) -> Restored:
     return Restored(recipients, touched, paused)
 
 
-def _make_unknown(ledger: Ledger, campaign: int, midnight: float, *, held_back: bool) -> int:
+def _make_unknown(ledger: Ledger, campaign_key: int, midnight: float, *, held_back: bool) -> int:
     with ledger.writing() as connection:
-        gate = AccountRow.of(connection, campaign)
-        row = CampaignRow.lock(connection, campaign)
+        account = AccountRow.of(connection, campaign_key)
+        row = CampaignRow.lock(connection, campaign_key)
         now = ledger.now(connection)
-        gate.begin_day(midnight)
+        account.begin_day(midnight)
         would_be_sent: sa.ColumnElement[bool] = _recipient.c.state.in_(
             [State.PENDING.value, State.IN_FLIGHT.value]
         )
@@ -105,21 +110,21 @@ def _make_unknown(ledger: Ledger, campaign: int, midnight: float, *, held_back: 
         # Also in loads that are not complete: they may have been completed since.
         columns = (_recipient.c.id, _recipient.c.state, _recipient.c.sent_at)
         found = connection.execute(
-            sa.select(*columns).where(_recipient.c.campaign == campaign, would_be_sent).limit(BATCH)
+            sa.select(*columns).where(_recipient.c.campaign == campaign_key, would_be_sent).limit(_BATCH_ROWS)
         ).all()
         if not found:
             return 0
         ids = [one.id for one in found]
-        gate.day_count += sum(one.state != State.IN_FLIGHT or one.sent_at < gate.day for one in found)
+        account.day_count += sum(one.state != State.IN_FLIGHT or one.sent_at < account.day for one in found)
         change = sa.update(_recipient).where(_recipient.c.id.in_(ids))
         values = {"state": State.UNKNOWN.value, "sent_at": now, "claim": None, "due": 0.0, "reason": RESTORED}
         # As if sent once more: on_unknown="resend" leaves alone who was.
         connection.execute(change.values(**values, doubt_at=sa.func.coalesce(_recipient.c.doubt_at, now)))
         traffic_rows.add_requests(
-            connection, campaign, Counter({(traffic_rows.minute_of(now), State.UNKNOWN): len(ids)})
+            connection, campaign_key, Counter({(traffic_rows.minute_of(now), State.UNKNOWN): len(ids)})
         )
         # Rows of a load that is not complete are in no count, so all of them are counted anew.
-        row.counts.update(count_states(connection, campaign))
+        row.counts.update(count_states(connection, campaign_key))
         row.save(connection)
-        gate.save(connection)
+        account.save(connection)
     return len(ids)

@@ -1,4 +1,4 @@
-"""Keeping a ledger: what it holds, whether it agrees with itself, forgetting people, and coming back from a backup."""
+"""Retention: the recipients of finished campaigns are forgotten."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.rows.load import being_loaded
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
-BATCH: Final = 5_000
-
+_BATCH_ROWS: Final = 5_000
 
 _campaign: Final = schema.campaign
 _recipient: Final = schema.recipient
@@ -30,9 +29,9 @@ class Candidate:
     """
     A finished campaign that may be purged.
 
-    :param ended_at: the last sign of life, in seconds since the epoch.
+    :param ended_at: the last sign of life.
     :param recipients: how many it has.
-    :param unknown: how many of them are in doubt and could not be resolved any more.
+    :param unknown: how many of them have an unknown outcome, which could not be resolved any more.
     """
 
     key: int
@@ -43,15 +42,10 @@ class Candidate:
 
 
 def purgeable(ledger: Ledger, before: float) -> list[Candidate]:
-    """
-    Give the finished campaigns without a sign of life since a moment.
-
-    :param ledger: the ledger.
-    :param before: seconds since the epoch.
-    """
+    """Return the finished campaigns without a sign of life since a moment."""
     # What a cancelled one has left is skipped by its next run, which may never come.
-    nobody_left = sa.or_(_campaign.c.pending == 0, _campaign.c.cancelled)
-    over = sa.and_(sa.or_(_campaign.c.loaded_at.is_not(None), _campaign.c.cancelled), nobody_left)
+    none_left = sa.or_(_campaign.c.pending == 0, _campaign.c.cancelled)
+    over = sa.and_(sa.or_(_campaign.c.loaded_at.is_not(None), _campaign.c.cancelled), none_left)
     last_minute = (
         sa.select(sa.func.max(schema.traffic.c.minute) * traffic_rows.MINUTE_SECONDS)
         .where(schema.traffic.c.campaign == _campaign.c.id)
@@ -75,13 +69,12 @@ def purgeable(ledger: Ledger, before: float) -> list[Candidate]:
 
 def purge(ledger: Ledger, before: float) -> Iterator[Candidate]:
     """
-    Forget the recipients of finished campaigns, yielding each campaign that was purged.
+    Forget the recipients of finished campaigns, and yield each campaign that was purged.
 
-    Its id, counts and minutes stay, it sends nothing any more, and suppressions stay. A purge that was broken off goes on
-    with the next one.
+    Its id, counts and minutes stay, it sends nothing any more, and suppressions stay. A purge that was broken
+    off goes on with the next one.
 
-    :param ledger: the ledger.
-    :param before: only campaigns without a sign of life since, in seconds since the epoch. Frequency caps look back 7 days.
+    :param before: only campaigns without a sign of life since. Frequency caps look back 7 days.
     """
     for candidate in purgeable(ledger, before):
         with ledger.reading() as connection:
@@ -91,15 +84,15 @@ def purge(ledger: Ledger, before: float) -> Iterator[Candidate]:
         with ledger.writing() as connection:
             row = CampaignRow.lock(connection, candidate.key)
             now = ledger.now(connection)
-            # No run may ever come that writes down whose answer was lost.
+            # No run may ever come that writes whose answer was lost.
             if recipient_rows.expire_leases(connection, row, now):
                 row.save(connection)
             if row.counts[State.PENDING] or row.counts[State.IN_FLIGHT] or row.purged_at is not None:
                 continue
-            # Nor whom somebody is just adding: they are in no count before their load is complete.
+            # Nor one that is being loaded: its new recipients are in no count before the load is complete.
             if being_loaded(connection, row.id, now):
                 continue
-            # Nor what has gone on and ended again since the look without a lock.
+            # Nor one that has gone on and ended again since the look without a lock.
             if max(row.created_at, row.loaded_at or 0.0, row.active_at or 0.0) >= before:
                 continue
             tallies.store(connection, row, tallies.tally(connection, row.id, now), now)
@@ -111,17 +104,17 @@ def purge(ledger: Ledger, before: float) -> Iterator[Candidate]:
             connection.execute(sa.select(_campaign.c.id).where(_campaign.c.purged_at.is_not(None))).scalars()
         )
     for key in purged_keys:
-        while _forget(ledger, key) == BATCH:
+        while _forget(ledger, key) == _BATCH_ROWS:
             pass
 
 
-def _forget(ledger: Ledger, campaign: int) -> int:
+def _forget(ledger: Ledger, campaign_key: int) -> int:
     with ledger.writing() as connection:
-        few = sa.select(_recipient.c.id).where(_recipient.c.campaign == campaign).limit(BATCH)
+        few = sa.select(_recipient.c.id).where(_recipient.c.campaign == campaign_key).limit(_BATCH_ROWS)
         ids = list(connection.execute(few).scalars())
         if ids:
             connection.execute(sa.delete(_recipient).where(_recipient.c.id.in_(ids)))
-        if len(ids) < BATCH:
+        if len(ids) < _BATCH_ROWS:
             # A load names its audience by a hash, and that of a single number is found by trying all of them.
-            connection.execute(sa.delete(schema.load).where(schema.load.c.campaign == campaign))
+            connection.execute(sa.delete(schema.load).where(schema.load.c.campaign == campaign_key))
     return len(ids)

@@ -1,4 +1,4 @@
-"""Doubts: recipients of whom it is not known whether they were billed, and a person's word about them."""
+"""Unknown outcomes, resolved by a person."""
 
 from __future__ import annotations
 
@@ -19,74 +19,73 @@ from airflow_provider_caixin.ledger.rows.load import visible
 from airflow_provider_caixin.ledger.rows.traffic import minute_of
 from airflow_provider_caixin.vocabulary import State
 
-BATCH: Final = 1_000
-BILLED: Final = "a person resolved the doubt: billed"
+BILLED: Final = "a person resolved the unknown outcome: billed"
 
+_BATCH_ROWS: Final = 1_000
 _table: Final = schema.recipient
 
 
 def resolve(
     ledger: Ledger,
-    campaign: int,
+    campaign_key: int,
     ids: Sequence[int],
     outcome: Literal["sent", "pending"],
     *,
     before: float | None = None,
 ) -> int:
     """
-    Take a person's word for what became of recipients in doubt; one that is not in doubt any more stays as it is.
+    Write what a person says of recipients whose outcome is unknown; of others nothing is changed.
 
     An answer that comes later than this changes nothing.
 
-    :param ledger: the ledger.
-    :param campaign: the campaign's key.
-    :param ids: the recipients' keys.
-    :param outcome: ``"sent"``: billed, once; ``"pending"``: not billed, and to be sent by the campaign's next run.
-    :param before: when the person saw them, by the ledger's clock: one that was sent once more since is another doubt.
+    :param outcome: ``"sent"``: billed, once; ``"pending"``: not billed, and to be sent by the campaign's next
+        run.
+    :param before: when the person saw them: one that was sent once more since has another unknown outcome.
     :return: how many.
     :raises CampaignPurged: when the campaign's recipients were forgotten.
     :raises CancelledForGood: when they are to be sent again by a campaign that was cancelled.
     """
     resolved = 0
-    for start in range(0, len(ids), BATCH):
+    for start in range(0, len(ids), _BATCH_ROWS):
         with ledger.writing() as connection:
-            gate, row = AccountRow.of(connection, campaign), CampaignRow.lock(connection, campaign)
+            account = AccountRow.of(connection, campaign_key)
+            row = CampaignRow.lock(connection, campaign_key)
             row.refuse_if_purged()
             if outcome == "pending":
-                row.refuse_if_over("leave its doubts, or count them as sent")
+                row.refuse_if_over("leave its unknown outcomes, or count them as sent")
             now = ledger.now(connection)
             recipient_rows.expire_leases(connection, row, now)
-            held = _held(connection, campaign, ids[start : start + BATCH])
+            held = _held(connection, campaign_key, ids[start : start + _BATCH_ROWS])
             if before is not None:
                 # A moment that is still to come is one of a clock that was wrong.
                 held = [one for one in held if not before < one.sent_at <= now]
-            _resolve(connection, gate, row, held, State(outcome))
+            _resolve(connection, account, row, held, State(outcome))
             resolved += len(held)
             row.save(connection)
-            gate.save(connection)
+            account.save(connection)
     return resolved
 
 
-def _held(connection: Connection, campaign: int, ids: Sequence[int]) -> list[Any]:
+def _held(connection: Connection, campaign_key: int, ids: Sequence[int]) -> list[Any]:
     statement = sa.select(_table.c.id, _table.c.sent_at, _table.c.doubt_at).where(
         _table.c.id.in_(list(ids)),
-        _table.c.campaign == campaign,
+        _table.c.campaign == campaign_key,
         _table.c.state == State.UNKNOWN.value,
-        visible(connection, campaign),
+        visible(connection, campaign_key),
     )
     return list(connection.execute(statement))
 
 
 def _resolve(
-    connection: Connection, gate: AccountRow, row: CampaignRow, held: Sequence[Any], state: State
+    connection: Connection, account: AccountRow, row: CampaignRow, held: Sequence[Any], state: State
 ) -> None:
-    minutes: Counter[traffic_rows.Change] = Counter()
+    minutes: Counter[traffic_rows.MinuteOutcome] = Counter()
     for one in held:
         # After a rejected second request the row has only the first one's moment, in both columns.
         for moment in {one.sent_at, one.doubt_at} - {None}:
             minutes[minute_of(moment), State.UNKNOWN] -= 1
             if state is State.PENDING or moment != one.sent_at:
-                gate.uncount(moment)
+                account.uncount(moment)
         if state is State.SENT:
             minutes[minute_of(one.sent_at), State.SENT] += 1
     values: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Take up recipients: those whose waiting is over, those in their order, those whose outcome is unknown."""
+"""Draw recipients to be judged: pending ones, those with an unknown outcome, those that were skipped."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger.rows.load import visible
-from airflow_provider_caixin.ledger.rows.recipient import BATCH_ROWS, recipients
-from airflow_provider_caixin.ledger.schema import FAR_AHEAD
+from airflow_provider_caixin.ledger.rows.recipient import BATCH_ROWS
+from airflow_provider_caixin.ledger.schema import FAR_AHEAD_SECONDS, recipient
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
+_DRAW: Final = sa.select(recipient.c.id, recipient.c.number, recipient.c.busy)
+_PENDING: Final = _DRAW.where(
+    recipient.c.campaign == sa.bindparam("campaign"), recipient.c.state == State.PENDING.value
+)
+
 _DRAW_DELAYED: Final = (
-    sa.select(recipients.c.id, recipients.c.number, recipients.c.busy)
-    .where(recipients.c.campaign == sa.bindparam("campaign"), recipients.c.state == State.PENDING.value)
-    .where(recipients.c.due > 0)
-    .where(sa.or_(recipients.c.due <= sa.bindparam("now"), recipients.c.due > sa.bindparam("far")))
-    .order_by(recipients.c.due)
+    _PENDING.where(recipient.c.due > 0)
+    .where(sa.or_(recipient.c.due <= sa.bindparam("now"), recipient.c.due > sa.bindparam("far")))
+    .order_by(recipient.c.due)
     .limit(sa.bindparam("most"))
 )
 
 _DRAW_FRESH: Final = (
-    sa.select(recipients.c.id, recipients.c.number, recipients.c.busy)
-    .where(recipients.c.campaign == sa.bindparam("campaign"), recipients.c.state == State.PENDING.value)
-    .where(recipients.c.due == 0, recipients.c.position.between(sa.bindparam("first"), sa.bindparam("last")))
-    .order_by(recipients.c.position)
+    _PENDING.where(recipient.c.due == 0)
+    .where(recipient.c.position.between(sa.bindparam("first"), sa.bindparam("last")))
+    .order_by(recipient.c.position)
     .limit(sa.bindparam("most"))
 )
 
 _DRAW_UNKNOWN: Final = (
-    sa.select(recipients.c.id, recipients.c.number, recipients.c.busy, recipients.c.sent_at)
-    .where(recipients.c.campaign == sa.bindparam("campaign"), recipients.c.state == State.UNKNOWN.value)
-    .where(recipients.c.doubt_at.is_(None), recipients.c.sent_at < sa.bindparam("before"))
-    .where(recipients.c.due <= sa.bindparam("now"))
-    .order_by(recipients.c.due, recipients.c.position)
+    _DRAW.add_columns(recipient.c.sent_at)
+    .where(recipient.c.campaign == sa.bindparam("campaign"), recipient.c.state == State.UNKNOWN.value)
+    .where(recipient.c.doubt_at.is_(None), recipient.c.sent_at < sa.bindparam("before"))
+    .where(recipient.c.due <= sa.bindparam("now"))
+    .order_by(recipient.c.due, recipient.c.position)
     .limit(sa.bindparam("most"))
 )
 
 
-class Drawn(NamedTuple):
+class Recipient(NamedTuple):
     """
-    A recipient taken up for judging.
+    A recipient on its way from the ledger to a sender.
 
-    :param doubt_at: when the earlier request left of one that is in doubt; None: there was none.
+    :param busy: how often in a row the channel was busy for it.
+    :param doubt_at: when the earlier request left, where that one's outcome is unknown; None: there was none.
     """
 
     id: int
@@ -54,96 +57,99 @@ class Drawn(NamedTuple):
 
 
 def draw_pending(
-    connection: Connection, campaign: int, now: float, most: int, ranges: list[tuple[int, int]]
-) -> list[Drawn]:
+    connection: Connection, campaign_key: int, now: float, most: int, ranges: list[tuple[int, int]]
+) -> list[Recipient]:
     """
-    Take up pending recipients: those whose waiting is over first, then in the audience's order.
+    Return pending recipients: those whose waiting is over first, then in the audience's order.
 
-    :param connection: a transaction that holds the campaign's lock.
-    :param campaign: the campaign's key.
-    :param now: the ledger's clock.
-    :param most: how many at the most.
-    :param ranges: the positions of complete loads, from :func:`~.loads.visible_ranges`.
+    :param ranges: the positions of complete loads, from :func:`~.rows.load.visible_ranges`.
     """
-    values: dict[str, Any] = {"campaign": campaign, "now": now, "far": now + FAR_AHEAD, "most": most}
-    rows = [Drawn(*row) for row in connection.execute(_DRAW_DELAYED, values)]
+    values: dict[str, Any] = {
+        "campaign": campaign_key,
+        "now": now,
+        "far": now + FAR_AHEAD_SECONDS,
+        "most": most,
+    }
+    drawn = [Recipient(*row) for row in connection.execute(_DRAW_DELAYED, values)]
     for first, last in ranges:
-        if len(rows) >= most:
+        if len(drawn) >= most:
             break
-        values = {"campaign": campaign, "first": first, "last": last, "most": most - len(rows)}
-        rows += [Drawn(*row) for row in connection.execute(_DRAW_FRESH, values)]
-    return rows
+        values = {"campaign": campaign_key, "first": first, "last": last, "most": most - len(drawn)}
+        drawn += [Recipient(*row) for row in connection.execute(_DRAW_FRESH, values)]
+    return drawn
 
 
-def draw_unknown(connection: Connection, campaign: int, now: float, before: float, most: int) -> list[Drawn]:
+def draw_unknown(
+    connection: Connection, campaign_key: int, now: float, before: float, most: int
+) -> list[Recipient]:
     """
-    Take up recipients in doubt that were not sent a second time yet.
+    Return recipients whose outcome is unknown and that were not sent a second time yet.
 
-    :param connection: a transaction that holds the campaign's lock.
-    :param campaign: the campaign's key.
-    :param now: the ledger's clock.
     :param before: only those whose request left before this moment.
-    :param most: how many at the most.
     """
-    values = {"campaign": campaign, "now": now, "before": before, "most": most}
-    # A restored ledger also has doubts of loads that are not complete.
-    statement = _DRAW_UNKNOWN.where(visible(connection, campaign))
-    return [Drawn(*row) for row in connection.execute(statement, values)]
+    values = {"campaign": campaign_key, "now": now, "before": before, "most": most}
+    # A restored ledger also has unknown outcomes in loads that are not complete.
+    statement = _DRAW_UNKNOWN.where(visible(connection, campaign_key))
+    return [Recipient(*row) for row in connection.execute(statement, values)]
+
+
+def put_off(connection: Connection, ids: Sequence[int], until: float) -> None:
+    """Leave recipients whose outcome is unknown alone until a moment."""
+    if ids:
+        connection.execute(sa.update(recipient).where(recipient.c.id.in_(list(ids))).values(due=until))
+
+
+def pending_batches(connection: Connection, campaign_key: int) -> Iterator[list[Recipient]]:
+    """Yield the recipients that wait to be sent, in batches."""
+    return _batches(connection, campaign_key, recipient.c.state == State.PENDING.value)
 
 
 def skipped_batches(
-    connection: Connection, campaign: int, reasons: Sequence[SkipReason]
-) -> Iterator[list[Drawn]]:
-    """
-    Stream the recipients that rules had skipped, in batches; those of a load that is not complete are not among them.
-
-    :param connection: a reading transaction.
-    :param campaign: the campaign's key.
-    :param reasons: the skip reasons to look for.
-    """
-    among = recipients.c.reason.in_([reason.value for reason in reasons])
-    shown = visible(connection, campaign)
-    return _batches(connection, campaign, recipients.c.state == State.SKIPPED.value, among, shown)
+    connection: Connection, campaign_key: int, reasons: Sequence[SkipReason]
+) -> Iterator[list[Recipient]]:
+    """Yield the recipients that were skipped for one of these reasons, in batches."""
+    return _batches(connection, campaign_key, recipient.c.state == State.SKIPPED.value, _is_among(reasons))
 
 
-def _batches(connection: Connection, campaign: int, *where: sa.ColumnElement[bool]) -> Iterator[list[Drawn]]:
+def _batches(
+    connection: Connection, campaign_key: int, *where: sa.ColumnElement[bool]
+) -> Iterator[list[Recipient]]:
+    statement = (
+        _DRAW.where(recipient.c.campaign == campaign_key, *where, visible(connection, campaign_key))
+        .order_by(recipient.c.id)
+        .limit(BATCH_ROWS)
+    )
     last = 0
-    while True:
-        statement = (
-            sa.select(recipients.c.id, recipients.c.number, recipients.c.busy)
-            .where(recipients.c.campaign == campaign, recipients.c.id > last, *where)
-            .order_by(recipients.c.id)
-            .limit(BATCH_ROWS)
-        )
-        batch = [Drawn(*row) for row in connection.execute(statement)]
-        if not batch:
-            return
+    while batch := [Recipient(*row) for row in connection.execute(statement.where(recipient.c.id > last))]:
         yield batch
         last = batch[-1].id
 
 
-def known_keys(connection: Connection, campaign: int, numbers: Sequence[str]) -> set[tuple[str, int]]:
+def reopen_skipped(connection: Connection, ids: Sequence[int], reasons: Sequence[SkipReason]) -> int:
     """
-    Find which audience rows a campaign has already; what a load that is not complete left behind is still to come.
+    Make skipped recipients pending again, unless another run has done so or skipped them for good.
 
-    :param connection: any transaction.
-    :param campaign: the campaign's key.
-    :param numbers: normalised numbers or raw texts.
-    :return: pairs of number and occurrence.
+    :param reasons: the skip reasons that they had.
+    :return: how many were still skipped so.
     """
-    statement = sa.select(recipients.c.number, recipients.c.occurrence).where(
-        recipients.c.campaign == campaign, recipients.c.number.in_(numbers), visible(connection, campaign)
+    still = (recipient.c.state == State.SKIPPED.value, _is_among(reasons))
+    again = sa.update(recipient).where(recipient.c.id.in_(list(ids)), *still)
+    return connection.execute(again.values(state=State.PENDING.value, reason=None, due=0.0)).rowcount
+
+
+def _is_among(reasons: Sequence[SkipReason]) -> sa.ColumnElement[bool]:
+    return recipient.c.reason.in_([reason.value for reason in reasons])
+
+
+def known_keys(connection: Connection, campaign_key: int, numbers: Sequence[str]) -> set[tuple[str, int]]:
+    """
+    Return which audience rows a campaign has already, as pairs of number and occurrence.
+
+    What a load that is not complete left behind is still to come.
+    """
+    statement = sa.select(recipient.c.number, recipient.c.occurrence).where(
+        recipient.c.campaign == campaign_key,
+        recipient.c.number.in_(numbers),
+        visible(connection, campaign_key),
     )
     return {(number, occurrence) for number, occurrence in connection.execute(statement)}
-
-
-def pending_batches(connection: Connection, campaign: int) -> Iterator[list[Drawn]]:
-    """
-    Stream the recipients that wait to be sent, in batches.
-
-    :param connection: a reading transaction.
-    :param campaign: the campaign's key.
-    """
-    return _batches(
-        connection, campaign, recipients.c.state == State.PENDING.value, visible(connection, campaign)
-    )

@@ -12,7 +12,7 @@ from airflow_provider_caixin.ledger.rows.account import AccountRow
 log = logging.getLogger(__name__)
 
 CLOCK_WENT_BACK_SECONDS: Final = 2.0
-HALVED_AFTER: Final = 10
+HALVED_AFTER_FAILURES: Final = 10
 SLOWEST_PACE: Final = 1 / 64
 SPEED_UP_AFTER_SECONDS: Final = 5.0
 SPEED_UP_BY: Final = 1.25
@@ -20,31 +20,28 @@ SPEED_UP_BY: Final = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Pacer:
-    """
-    The pace of an account: plain arithmetic on its row.
-
-    :param account: the row, locked by whoever takes slots.
-    """
+    """The pace of an account: plain arithmetic on its row, which is locked by whoever takes slots."""
 
     account: AccountRow
 
     def rate(self, configured: float) -> float:
         """
-        Give the rate in force: slowed down by 10011, halved while nothing gets through.
+        Return the rate in force: slowed down by 10011, halved while nothing gets through.
 
         :param configured: messages a second that the run is set to.
         """
-        return configured * self.account.pace * (0.5 if self.account.failures >= HALVED_AFTER else 1.0)
+        return (
+            configured * self.account.pace * (0.5 if self.account.failures >= HALVED_AFTER_FAILURES else 1.0)
+        )
 
-    def slots(self, now: float, rate: float, lead: float, reach: float, limit: int) -> list[float]:
+    def slots(self, now: float, rate: float, lead: float, reach: float, most: int) -> list[float]:
         """
-        Reckon the next free slots without taking them; none behind the midnight that ends the day which is counted.
+        Return the next free slots without taking them; none behind the midnight that ends the counted day.
 
-        :param now: the ledger's clock, read under the lock.
+        :param now: read under the lock.
         :param rate: messages a second in force.
         :param lead: how far ahead of now a slot lies at least, in seconds.
         :param reach: and at most.
-        :param limit: how many at the most.
         """
         gap = 1 / rate
         if self.account.next_slot > now + lead + CLOCK_WENT_BACK_SECONDS + gap:
@@ -54,27 +51,17 @@ class Pacer:
             )
             self.account.next_slot = now
         first = max(self.account.next_slot, now + lead)
-        slots = (first + index * gap for index in range(limit))
+        slots = (first + index * gap for index in range(most))
         return [slot for slot in slots if slot <= now + reach and slot < self.account.day + DAY_SECONDS]
 
     def take(self, slots: list[float], rate: float, reach: float) -> None:
-        """
-        Take slots that :meth:`slots` gave, counting them as messages of their day.
-
-        :param slots: the ones that are used, the first ones of those given.
-        :param rate: the rate they were reckoned with.
-        :param reach: how far ahead of now they might have been.
-        """
+        """Take the first ones of what :meth:`slots` returned; they count as messages of the day."""
         if slots:
             self.account.next_slot, self.account.reach = slots[-1] + 1 / rate, reach
             self.account.day_count += len(slots)
 
     def got_through(self, now: float) -> None:
-        """
-        Note that the gateway accepted a message.
-
-        :param now: the ledger's clock.
-        """
+        """Note that the gateway accepted a message."""
         self.account.failures = 0
         self.account.last_sent_at = now
 
@@ -83,11 +70,7 @@ class Pacer:
         self.account.failures += 1
 
     def slow_down(self, now: float) -> None:
-        """
-        Halve the pace after 10011, at most once a second: what is in the air brings many such answers.
-
-        :param now: the ledger's clock.
-        """
+        """Halve the pace after 10011, at most once a second: requests on their way bring many of these."""
         if (
             self.account.paced_at is not None
             and 0 <= now - self.account.paced_at < 1.0
@@ -100,11 +83,7 @@ class Pacer:
             self.account.slowest_since = now
 
     def speed_up(self, now: float) -> None:
-        """
-        Raise the pace again after five seconds without a 10011.
-
-        :param now: the ledger's clock.
-        """
+        """Raise the pace again after five seconds without a 10011."""
         if self.account.pace < 1.0 and (
             self.account.paced_at is None or not 0 <= now - self.account.paced_at < SPEED_UP_AFTER_SECONDS
         ):

@@ -10,17 +10,17 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
+from airflow_provider_caixin.ledger.queue.bulk_update import write_each
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
-from airflow_provider_caixin.ledger.rows.recipient import recipients, row_ids, write_each
-from airflow_provider_caixin.ledger.rows.traffic import minute_of
-from airflow_provider_caixin.ledger.schema import REASON_LENGTH
+from airflow_provider_caixin.ledger.rows.recipient import row_ids
+from airflow_provider_caixin.ledger.rows.traffic import OUTCOMES, MinuteOutcome, add_requests, minute_of
+from airflow_provider_caixin.ledger.schema import REASON_LENGTH, recipient
 from airflow_provider_caixin.vocabulary import State
 
 _HELD: Final = sa.select(
-    recipients.c.id, recipients.c.state, recipients.c.claim, recipients.c.sent_at, recipients.c.doubt_at
-).where(recipients.c.id.in_(row_ids))
+    recipient.c.id, recipient.c.state, recipient.c.claim, recipient.c.sent_at, recipient.c.doubt_at
+).where(recipient.c.id.in_(row_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,10 @@ class Settlement:
     What became of one claimed recipient.
 
     :param id: the recipient's key.
-    :param claim: the claim under which the request was made; an answer counts only while it is the row's last.
+    :param claim: the claim under which the request was made; an answer counts only while it is the row's
+        last.
     :param state: the state to take.
-    :param due: for ``pending``: not before this moment of the ledger's clock.
+    :param due: for ``pending``: not before this moment.
     :param reason: the gateway's own text.
     :param code: the answer's ``error_code``.
     :param sid: the gateway's id of the message.
@@ -49,41 +50,39 @@ class Settlement:
 
 
 def write_settlements(
-    connection: Connection, gate: AccountRow, campaign: CampaignRow, settlements: Sequence[Settlement]
+    connection: Connection, account: AccountRow, campaign: CampaignRow, settlements: Sequence[Settlement]
 ) -> None:
     """
-    Write what became of claimed recipients, each only where its claim is still the row's and nobody resolved it.
+    Write what became of claimed recipients, where the claim is still the row's and nobody resolved it.
 
-    An answer that comes after the lease ran out finds its row ``unknown`` and still counts. A recipient in doubt
-    that was sent once more stays ``unknown`` when that request was not made or was rejected: the first one may have
-    been billed all the same.
+    An answer that comes after the lease ran out finds its row ``unknown`` and still counts. A recipient whose
+    outcome was unknown and that was sent once more stays ``unknown`` when that request was not made or was
+    rejected: the first one may have been billed all the same.
 
-    :param connection: the transaction that locked gate and campaign.
-    :param gate: the account's gate; what turned out not to be billed leaves its day's count.
-    :param campaign: the campaign's row, whose counts follow.
-    :param settlements: the answers.
+    :param account: the account's locked row; what turned out not to be billed leaves its day's count.
+    :param campaign: the campaign's locked row, whose counts follow.
     """
     held = {row.id: row for row in connection.execute(_HELD, {"ids": [one.id for one in settlements]})}
     states = {key: row.state for key, row in held.items()}
-    # The last answer to a request counts: told to stop, a run first settles it as a doubt.
+    # The last answer to a request counts: told to stop, a run first settles it as unknown.
     changes: dict[int, dict[str, Any]] = {}
     # What each request counts as so far.
     counted = {key: State.UNKNOWN if row.state == State.UNKNOWN else None for key, row in held.items()}
-    minutes: Counter[traffic_rows.Change] = Counter()
+    minutes: Counter[MinuteOutcome] = Counter()
     for one in settlements:
         row = held.get(one.id)
         if row is None or row.claim != one.claim or states[one.id] not in (State.IN_FLIGHT, State.UNKNOWN):
             continue
         state, sent_at, doubt_at = one.state, row.sent_at, row.doubt_at
-        before, counted[one.id] = counted[one.id], state if state in traffic_rows.OUTCOMES else None
+        before, counted[one.id] = counted[one.id], state if state in OUTCOMES else None
         for outcome, number in ((before, -1), (counted[one.id], 1)):
             if outcome is not None:
                 minutes[minute_of(sent_at), outcome] += number
         if state in (State.PENDING, State.REJECTED):
-            gate.uncount(sent_at)
+            account.uncount(sent_at)
             state, sent_at = (state, sent_at) if doubt_at is None else (State.UNKNOWN, doubt_at)
         if one.state is State.PENDING:
-            # As before the claim; what was in doubt may be sent once more later.
+            # As before the claim; whose outcome was unknown may be sent once more later.
             sent_at, doubt_at = doubt_at, None
         campaign.move(states[one.id], state)
         states[one.id] = state.value
@@ -95,10 +94,11 @@ def write_settlements(
             "code": one.code,
             "sid": one.sid,
             "busy": one.busy,
-            # Of a request that is over nothing more can come; whoever is in doubt after it is so for an earlier one.
+            # Of a request that is over nothing more can come; who is unknown after it is so for an earlier
+            # one.
             "claim": one.claim if state is one.state and state is not State.PENDING else None,
             "sent_at": sent_at,
             "doubt_at": doubt_at,
         }
     write_each(connection, list(changes.values()))
-    traffic_rows.add_requests(connection, campaign.id, minutes)
+    add_requests(connection, campaign.id, minutes)

@@ -15,57 +15,64 @@ from airflow_provider_caixin.vocabulary import SkipReason, State
 
 BATCH_ROWS: Final = 10_000
 
-Row = tuple[str, str | None]
+AudienceRow = tuple[str, str | None]
+"""A number, or the text of a row that is none; and its skip reason."""
 
 
 def sorted_audience(
-    rows: Iterable[Row], renew: Callable[[], None] = lambda: None
+    rows: Iterable[AudienceRow], renew: Callable[[], None] = lambda: None
 ) -> Generator[dict[str, Any], None, None]:
     """
-    Stream an audience in the order of its numbers, each row with its place and occurrence and its state.
+    Yield an audience's rows in the order of their numbers, each with position, occurrence and state.
 
-    :param rows: (number or raw text, skip reason or None) in the audience's order.
     :param renew: called about once a second while the source is read.
     """
-    # An empty name makes a temporary file that is unlinked as soon as it is open: numbers outlive no crash.
-    with closing(sqlite3.connect("", isolation_level=None)) as scratch:
-        with _on_disk():
-            scratch.execute("PRAGMA journal_mode=OFF")
+    with private_file() as scratch:
+        with on_disk():
             scratch.execute("PRAGMA temp_store=FILE")
-            scratch.execute("CREATE TABLE audience (place INTEGER PRIMARY KEY, number TEXT, reason TEXT)")
-        numbered = ((place, number, reason) for place, (number, reason) in enumerate(rows))
+            scratch.execute("CREATE TABLE audience (position INTEGER PRIMARY KEY, number TEXT, reason TEXT)")
+        numbered = ((position, number, reason) for position, (number, reason) in enumerate(rows))
         renewed = time.monotonic()
         scratch.execute("BEGIN")
         while batch := list(itertools.islice(numbered, BATCH_ROWS)):
-            with _on_disk():
+            with on_disk():
                 scratch.executemany("INSERT INTO audience VALUES (?, ?, ?)", batch)
             if time.monotonic() - renewed > 1:
                 renew()
                 renewed = time.monotonic()
-        with _on_disk():
+        with on_disk():
             scratch.execute("COMMIT")
         renew()
-        with _on_disk():
+        with on_disk():
             cursor = scratch.execute(
-                "SELECT number, place, reason, row_number() OVER (PARTITION BY number ORDER BY place) "
-                "FROM audience ORDER BY number, place"
+                "SELECT number, position, reason, row_number() OVER (PARTITION BY number ORDER BY position) "
+                "FROM audience ORDER BY number, position"
             )
-        while fetched := _fetched(cursor):
-            for number, place, found, occurrence in fetched:
+        while fetched := _fetch(cursor):
+            for number, position, found, occurrence in fetched:
                 reason = found or (SkipReason.DUPLICATE if occurrence > 1 else None)
                 yield {
                     "number": number,
                     "occurrence": occurrence,
-                    "position": place,
+                    "position": position,
                     "state": State.SKIPPED if reason else State.PENDING,
                     "reason": reason,
                 }
 
 
 @contextmanager
-def _on_disk() -> Iterator[None]:
+def private_file() -> Iterator[sqlite3.Connection]:
+    """Open a temporary file that has no name (as SQLite does without one): numbers outlive no crash."""
+    with closing(sqlite3.connect("", isolation_level=None)) as scratch:
+        with on_disk():
+            scratch.execute("PRAGMA journal_mode=OFF")
+        yield scratch
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
     """
-    Say where an audience that is being sorted lies.
+    Name the temporary folder in errors of an audience that is kept there.
 
     :raises LedgerUnavailable: when there is no room for it.
     """
@@ -80,6 +87,6 @@ def _on_disk() -> Iterator[None]:
         ) from None
 
 
-def _fetched(cursor: sqlite3.Cursor) -> list[tuple[str, int, str | None, int]]:
-    with _on_disk():
+def _fetch(cursor: sqlite3.Cursor) -> list[tuple[str, int, str | None, int]]:
+    with on_disk():
         return cursor.fetchmany(BATCH_ROWS)

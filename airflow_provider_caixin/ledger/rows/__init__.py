@@ -1,1 +1,1 @@
-"""The rows that the wings of a ledger share, locked and saved in one order: account, campaign, recipients."""
+"""The rows that the wings of a ledger share: locked, read and written, a module for each kind."""

@@ -32,7 +32,7 @@ class AccountRow:
     """
     An account's row, locked for the length of one transaction.
 
-    Only :meth:`open` and :meth:`of` make one and only :meth:`save` writes it back.
+    The methods open and of lock it; save writes back all but ``paused`` and ``max_per_day``, which people set.
     """
 
     id: int
@@ -49,34 +49,29 @@ class AccountRow:
     max_per_day: int | None
 
     @classmethod
-    def open(cls, connection: Connection, key: int) -> AccountRow:
+    def open(cls, connection: Connection, account_key: int) -> AccountRow:
         """
         Lock the row. Read the clock only after this: the wait for the lock may be long.
 
-        :param connection: a writing transaction.
-        :param key: the account's surrogate key.
         :raises LedgerUnavailable: when the account is no more.
         """
-        found = connection.execute(_LOCK, {"key": key}).one_or_none()
+        found = connection.execute(_LOCK, {"key": account_key}).one_or_none()
         if found is None:
             raise LedgerUnavailable("The account was merged into another this very moment.")
         return cls._of(found)
 
     @classmethod
-    def of(cls, connection: Connection, campaign: int) -> AccountRow:
+    def of(cls, connection: Connection, campaign_key: int) -> AccountRow:
         """
         Lock the row of a campaign's account, also of one that was merged into another a moment ago.
 
-        The campaign's row is asked each time, and once more under the lock, without which nobody changes its account: a key
-        that was remembered may be another account's by now.
-
-        :param connection: a writing transaction.
-        :param campaign: the campaign's surrogate key.
+        The campaign's row is asked each time, and once more under the lock, without which nobody changes its
+        account: a key that was remembered may be another account's by now.
         """
-        key = connection.execute(_WHOSE, {"key": campaign}).scalar_one()
+        key = connection.execute(_WHOSE, {"key": campaign_key}).scalar_one()
         while True:
             found = connection.execute(_LOCK, {"key": key}).one_or_none()
-            now = connection.execute(_WHOSE, {"key": campaign}).scalar_one()
+            now = connection.execute(_WHOSE, {"key": campaign_key}).scalar_one()
             if found is not None and now == key:
                 return cls._of(found)
             key = now
@@ -86,20 +81,12 @@ class AccountRow:
         return cls(**{name: row._mapping[name] for name in cls.__slots__})
 
     def save(self, connection: Connection) -> None:
-        """
-        Write the row back.
-
-        :param connection: the transaction that opened it.
-        """
+        """Write the row back, in the transaction that locked it."""
         values: dict[str, Any] = {f"new_{name}": getattr(self, name) for name in self.__slots__}
         connection.execute(_SAVE, {"key": self.id, **values})
 
     def absorb(self, other: AccountRow) -> None:
-        """
-        Take in what another account of the same AppKey has used up: of each the stricter.
-
-        :param other: the other one's row, locked, too; of its day's messages those of the later day count.
-        """
+        """Take in what another account has used up, whose row is locked, too: the stricter of each."""
         self.next_slot = max(self.next_slot, other.next_slot)
         self.reach = max((self.reach, other.reach), key=lambda reach: reach or 0.0)
         if other.pace < self.pace:
@@ -116,9 +103,9 @@ class AccountRow:
 
     def begin_day(self, midnight: float) -> None:
         """
-        Start counting a new day when one has begun; a clock that goes back by less than two days keeps the later one.
+        Start counting a new China day when one has begun; a clock that goes back a little keeps the later one.
 
-        :param midnight: the start of the current China day.
+        :param midnight: the start of the current day.
         """
         if midnight > self.day:
             self.day, self.day_count = midnight, 0
@@ -128,7 +115,7 @@ class AccountRow:
 
     def uncount(self, slot: float | None) -> None:
         """
-        Take one message off the day's count: it turned out not to be billed.
+        Take a message off the day's count: it turned out not to be billed.
 
         :param slot: when it left or was to leave.
         """

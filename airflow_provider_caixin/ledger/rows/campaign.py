@@ -28,12 +28,14 @@ _SAVE: Final = (
     .where(schema.campaign.c.id == sa.bindparam("key"))
     .values({state.value: sa.bindparam(f"new_{state}") for state in State})
     .values(quota_since=sa.bindparam("new_quota_since"), active_at=sa.bindparam("new_active_at"))
-    # Whatever was tallied is another's business from now on: reasons change also where counts do not.
+    # What was tallied does not hold any more: reasons change also where counts do not.
     .values(tallied=None)
 )
 
+# A run that sends, or waits for an answer, ticks every quarter of a second; a ledger may be silent for a few.
+ACTIVE_SECONDS: Final = 15.0
 
-# In place of a classifier's fingerprint: a restored ledger does not know whom other rules have let pass since.
+# In place of a classifier's fingerprint: a restored ledger does not know whom other rules let pass since.
 AS_RESTORED: Final = "as restored"
 
 
@@ -64,24 +66,15 @@ class CampaignRow:
     counts: dict[State, int] = field(default_factory=dict)
 
     @classmethod
-    def lock(cls, connection: Connection, key: int) -> CampaignRow:
-        """
-        Lock a campaign's row; the gate's row is locked before it, the recipients' after it.
-
-        :param connection: a writing transaction.
-        :param key: the campaign's surrogate key.
-        """
-        return cls._of(connection.execute(_LOCK, {"key": key}).one()._mapping)
+    def lock(cls, connection: Connection, campaign_key: int) -> CampaignRow:
+        """Lock a campaign's row."""
+        return cls._of(connection.execute(_LOCK, {"key": campaign_key}).one()._mapping)
 
     @classmethod
-    def read(cls, connection: Connection, key: int) -> CampaignRow:
-        """
-        Read a campaign's row without a lock.
-
-        :param connection: any transaction.
-        :param key: the campaign's surrogate key.
-        """
-        found = connection.execute(sa.select(schema.campaign).where(schema.campaign.c.id == key)).one()
+    def read(cls, connection: Connection, campaign_key: int) -> CampaignRow:
+        """Return a campaign's row without a lock."""
+        row = sa.select(schema.campaign).where(schema.campaign.c.id == campaign_key)
+        found = connection.execute(row).one()
         return cls._of(found._mapping)
 
     @classmethod
@@ -91,7 +84,7 @@ class CampaignRow:
 
     def refuse_if_purged(self) -> None:
         """
-        Make sure that the campaign's recipients are there.
+        Check that the campaign's recipients are there.
 
         :raises CampaignPurged: when they were forgotten, also while this transaction waited for the lock.
         """
@@ -102,9 +95,9 @@ class CampaignRow:
 
     def refuse_if_over(self, instead: str) -> None:
         """
-        Make sure that somebody can be sent something yet.
+        Check that the campaign may yet send something.
 
-        :param instead: what a person may do.
+        :param instead: what can be done instead.
         :raises CampaignPurged: when the campaign's recipients were forgotten.
         :raises CancelledForGood: when the campaign was cancelled.
         """
@@ -113,46 +106,36 @@ class CampaignRow:
             raise CancelledForGood(f"The campaign was cancelled and sends nothing any more: {instead}.")
 
     def move(self, old: State | str, new: State | str, number: int = 1) -> None:
-        """
-        Count recipients that change their state.
-
-        :param old: the state they leave.
-        :param new: the state they take.
-        :param number: how many.
-        """
+        """Count recipients that change their state."""
         self.counts[State(old)] -= number
         self.counts[State(new)] += number
 
     def save(self, connection: Connection) -> None:
-        """
-        Write counts and marks back.
-
-        :param connection: the transaction that locked the row.
-        """
+        """Write counts and marks back, in the transaction that locked the row."""
         counts = {f"new_{state}": self.counts[state] for state in State}
         marks = {"new_quota_since": self.quota_since, "new_active_at": self.active_at}
         connection.execute(_SAVE, {"key": self.id, **marks, **counts})
 
 
 def find_campaign(
-    ledger: Ledger, connection: Connection, campaign_id: str, account: int, tpl_id: int, now: float
+    ledger: Ledger, connection: Connection, campaign_id: str, account_key: int, tpl_id: int, now: float
 ) -> int:
     """
-    Find a campaign's key, making the campaign when there is none.
+    Return a campaign's key, making the campaign when there is none.
 
-    :param ledger: the ledger.
-    :param connection: a writing transaction.
-    :param campaign_id: the campaign's name, of any length.
-    :param account: the account's key.
-    :param tpl_id: the template.
     :param now: the host's clock, kept as the time of making.
     :raises CampaignMismatch: when the id belongs to another template or account.
     :raises CampaignPurged: when its recipients were forgotten.
     """
-    table = schema.campaign
-    values = {"hash": digest(campaign_id), "campaign_id": campaign_id, "account": account, "tpl_id": tpl_id}
-    connection.execute(ledger.insert_if_absent(table), {**values, "created_at": now})
-    key = peek_campaign(connection, campaign_id, account, tpl_id)
+    values = {
+        "hash": digest(campaign_id),
+        "campaign_id": campaign_id,
+        "account": account_key,
+        "tpl_id": tpl_id,
+        "created_at": now,
+    }
+    connection.execute(ledger.insert_if_absent(schema.campaign), values)
+    key = peek_campaign(connection, campaign_id, account_key, tpl_id)
     if key is None:
         raise LedgerError(
             f"campaign_id {campaign_id!r} vanished while it was being made: was the ledger emptied?"
@@ -160,14 +143,12 @@ def find_campaign(
     return key
 
 
-def peek_campaign(connection: Connection, campaign_id: str, account: int | None, tpl_id: int) -> int | None:
+def peek_campaign(
+    connection: Connection, campaign_id: str, account_key: int | None, tpl_id: int
+) -> int | None:
     """
-    Find a campaign's key without making the campaign.
+    Return a campaign's key; None: there is no such campaign.
 
-    :param connection: any transaction.
-    :param campaign_id: the campaign's name.
-    :param account: the account's key.
-    :param tpl_id: the template.
     :raises CampaignMismatch: when the id belongs to another template or account.
     :raises CampaignPurged: when its recipients were forgotten.
     """
@@ -184,7 +165,7 @@ def peek_campaign(connection: Connection, campaign_id: str, account: int | None,
         )
     if found.tpl_id != tpl_id:
         other = f"template {found.tpl_id}, not {tpl_id}"
-    elif found.account != account:
+    elif found.account != account_key:
         whose = sa.select(schema.account.c.name).where(schema.account.c.id == found.account)
         name = connection.execute(whose).scalar_one_or_none()
         if name is None:
@@ -200,13 +181,11 @@ def peek_campaign(connection: Connection, campaign_id: str, account: int | None,
 
 
 def note_run(
-    connection: Connection, campaign: int, origin: Origin | None, rate: float, loosened: Sequence[str]
+    connection: Connection, campaign_key: int, origin: Origin | None, rate: float, loosened: Sequence[str]
 ) -> None:
     """
-    Remember who runs a campaign and how, for people who look at it.
+    Write who runs a campaign and how, for those who look at it.
 
-    :param connection: a writing transaction.
-    :param campaign: the campaign's key.
     :param origin: the task; None: the command line, which takes a campaign from no task.
     :param rate: messages a second that the run is set to.
     :param loosened: a sentence for each rule that the run loosens.
@@ -214,46 +193,32 @@ def note_run(
     values: dict[str, object] = {"rate": rate, "loosened": "\n".join(loosened) or None}
     if origin is not None:
         values |= origin._asdict()
-    change = sa.update(schema.campaign).where(schema.campaign.c.id == campaign)
+    change = sa.update(schema.campaign).where(schema.campaign.c.id == campaign_key)
     connection.execute(change.values(values))
 
 
-def note_classifier(ledger: Ledger, campaign: int, fingerprint: str) -> None:
-    """
-    Remember which rules judged a load; loads that were judged by different ones are looked at again.
-
-    :param ledger: the ledger.
-    :param campaign: the campaign's key.
-    :param fingerprint: the classifier's.
-    """
+def note_classifier(ledger: Ledger, campaign_key: int, fingerprint: str) -> None:
+    """Write which rules judged a load; loads that were judged by different ones are looked at again."""
     table = schema.campaign
     same = table.c.classified_by.in_([fingerprint, AS_RESTORED])
     noted = sa.case(
         (table.c.classified_by.is_(None), fingerprint), (same, table.c.classified_by), else_="mixed"
     )
     with ledger.writing() as connection:
-        connection.execute(sa.update(table).where(table.c.id == campaign).values(classified_by=noted))
+        connection.execute(sa.update(table).where(table.c.id == campaign_key).values(classified_by=noted))
 
 
-def set_classifier(ledger: Ledger, campaign: int, fingerprint: str) -> None:
-    """
-    Remember that all of a campaign was judged by these rules.
-
-    :param ledger: the ledger.
-    :param campaign: the campaign's key.
-    :param fingerprint: the classifier's.
-    """
-    table = schema.campaign
+def set_classifier(ledger: Ledger, campaign_key: int, fingerprint: str) -> None:
+    """Write that all of a campaign was judged by these rules."""
+    change = sa.update(schema.campaign).where(schema.campaign.c.id == campaign_key)
     with ledger.writing() as connection:
-        connection.execute(sa.update(table).where(table.c.id == campaign).values(classified_by=fingerprint))
+        connection.execute(change.values(classified_by=fingerprint))
 
 
 def known_campaign(connection: Connection, campaign_id: str) -> int:
     """
-    Find the key of a campaign that is there, whatever its template and account.
+    Return the key of a campaign, whatever its template and account.
 
-    :param connection: any transaction.
-    :param campaign_id: the campaign's name.
     :raises NoSuchCampaign: when the ledger has no such campaign.
     """
     key = sa.select(schema.campaign.c.id).where(schema.campaign.c.hash == digest(campaign_id))

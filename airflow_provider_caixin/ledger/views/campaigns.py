@@ -1,4 +1,4 @@
-"""The campaigns of a ledger as people look them up: a page of them at a time, each with where it stands."""
+"""The campaigns of a ledger as they are looked up: a page of them at a time, each with where it stands."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.ledger.rows.campaign import ACTIVE_SECONDS
 from airflow_provider_caixin.vocabulary import State, Status
-
-# A run that sends, or waits for an answer, has a tick every quarter of a second; a ledger may be silent for a few.
-ACTIVE_FOR: Final = 15.0
 
 _table: Final = schema.campaign
 _account: Final = schema.account
@@ -25,11 +23,10 @@ class Summary:
     """
     A campaign as it stands, with its counts as of now.
 
-    :param key: the campaign's key.
     :param account: the account's name.
     :param account_paused: whether the account is paused; ``paused`` is the campaign's own flag.
-    :param loading_until: when the last lease of a load that is not done ends, by the ledger's clock; None: there is no such load.
-    :param active_at: the last tick of any process that sends for it, by the ledger's clock.
+    :param loading_until: when the last lease of a load that is not done ends; None: there is no such load.
+    :param active_at: the last tick of any process that sends for it.
     :param rate: messages a second that its last run was set to.
     :param loosened: a sentence for each rule that its last run loosened, one a line.
     """
@@ -76,21 +73,17 @@ class Summary:
         return self.cancelled or self.purged_at is not None
 
     def status(self, now: float) -> Status:
-        """
-        Say where it stands.
-
-        :param now: the ledger's clock.
-        """
+        """Return where it stands."""
         if self.purged_at is not None:
             return Status.PURGED
         if self.cancelled:
             return Status.CANCELLED
-        loading = now <= (self.loading_until or 0.0) <= now + schema.FAR_AHEAD
+        loading = now <= (self.loading_until or 0.0) <= now + schema.FAR_AHEAD_SECONDS
         if self.loaded_at is not None and not self.left and not loading:
             return Status.DONE
         if self.paused or self.account_paused:
             return Status.PAUSED
-        if self.active_at is not None and now - self.active_at < ACTIVE_FOR:
+        if self.active_at is not None and now - self.active_at < ACTIVE_SECONDS:
             return Status.RUNNING
         return Status.LOADING if loading else Status.WAITING
 
@@ -101,7 +94,7 @@ def campaigns(
     *,
     search: str | None = None,
     status: Status | AbstractSet[Status] | None = None,
-    in_doubt: bool = False,
+    with_unknown: bool = False,
     account: str | None = None,
     dag_ids: AbstractSet[str] | None = None,
     without_dag: bool = True,
@@ -109,18 +102,13 @@ def campaigns(
     most: int = 50,
 ) -> list[Summary]:
     """
-    Give a page of campaigns, the newest first.
+    Return a page of campaigns, the newest first.
 
-    :param connection: any transaction.
-    :param now: the ledger's clock.
     :param search: part of the campaign's id or the whole template id.
     :param status: only those that stand there, or at one of these.
-    :param in_doubt: only those with recipients in doubt.
+    :param with_unknown: only those with recipients whose outcome is unknown.
     :param account: only those of this account's name.
-    :param dag_ids: only those of these Dags; None: of all.
-    :param without_dag: with ``dag_ids``: also those of the command line.
     :param before: the key of the last one that is known already.
-    :param most: how many at the most.
     """
     statement = _summaries(now).order_by(_table.c.id.desc()).limit(most)
     if search:
@@ -131,7 +119,7 @@ def campaigns(
     if status is not None:
         among = {status} if isinstance(status, Status) else status
         statement = statement.where(sa.or_(*(_stands(now)[one] for one in sorted(among))))
-    if in_doubt:
+    if with_unknown:
         some = _table.c.unknown + lease_rows.run_out_of_each(now) > 0
         statement = statement.where(some, _table.c.purged_at.is_(None))
     if account is not None:
@@ -143,59 +131,30 @@ def campaigns(
     return [Summary(**row._mapping) for row in connection.execute(statement)]
 
 
-def campaign(connection: Connection, key: int, now: float) -> Summary | None:
-    """
-    Give one campaign; None: there is none.
-
-    :param connection: any transaction.
-    :param key: the campaign's key.
-    :param now: the ledger's clock.
-    """
-    row = connection.execute(_summaries(now).where(_table.c.id == key)).one_or_none()
-    return Summary(**row._mapping) if row else None
+def campaign(connection: Connection, campaign_key: int, now: float) -> Summary | None:
+    """Return one campaign; None: there is none."""
+    return _one(connection, now, _table.c.id == campaign_key)
 
 
 def find(connection: Connection, campaign_id: str, now: float) -> Summary | None:
-    """
-    Give the campaign of a name; None: there is none.
-
-    :param connection: any transaction.
-    :param campaign_id: the campaign's name.
-    :param now: the ledger's clock.
-    """
-    named = _summaries(now).where(_table.c.hash == schema.digest(campaign_id))
-    row = connection.execute(named).one_or_none()
-    return Summary(**row._mapping) if row else None
+    """Return the campaign of a name; None: there is none."""
+    return _one(connection, now, _table.c.hash == schema.digest(campaign_id))
 
 
 def dags(connection: Connection) -> set[str]:
-    """
-    Give the ids of all Dags that have campaigns.
-
-    :param connection: any transaction.
-    """
+    """Return the ids of all Dags that have campaigns."""
     found = sa.select(_table.c.dag_id).where(_table.c.dag_id.is_not(None)).distinct()
     return set(connection.execute(found).scalars())
 
 
 def accounts_of(connection: Connection, dag_ids: AbstractSet[str], *, without_dag: bool) -> set[str]:
-    """
-    Give the names of the accounts that Dags send on.
-
-    :param connection: any transaction.
-    :param dag_ids: the Dags.
-    :param without_dag: also those of the command line's campaigns.
-    """
+    """Return the names of the accounts that Dags send by."""
     found = sa.select(_account.c.name).join(_table, _table.c.account == _account.c.id).distinct()
     return set(connection.execute(found.where(of_dags(dag_ids, without_dag=without_dag))).scalars())
 
 
 def quota_since(connection: Connection) -> dict[str, float]:
-    """
-    Say of the accounts whose quota is used up since when (10012).
-
-    :param connection: any transaction.
-    """
+    """Return the names of the accounts whose quota is used up (10012), each with since when."""
     found = (
         sa.select(_account.c.name, sa.func.max(_table.c.quota_since))
         .join(_table, _table.c.account == _account.c.id)
@@ -206,14 +165,14 @@ def quota_since(connection: Connection) -> dict[str, float]:
 
 
 def of_dags(dag_ids: AbstractSet[str], *, without_dag: bool) -> sa.ColumnElement[bool]:
-    """
-    Give the condition on campaigns that leaves those of some Dags.
-
-    :param dag_ids: the Dags.
-    :param without_dag: also those of the command line.
-    """
+    """Return the condition on campaigns that leaves those of some Dags."""
     among = _table.c.dag_id.in_(sorted(dag_ids))
     return sa.or_(among, _table.c.dag_id.is_(None)) if without_dag else among
+
+
+def _one(connection: Connection, now: float, which: sa.ColumnElement[bool]) -> Summary | None:
+    row = connection.execute(_summaries(now).where(which)).one_or_none()
+    return Summary(**row._mapping) if row else None
 
 
 def _summaries(now: float) -> sa.Select[tuple[object, ...]]:
@@ -239,14 +198,14 @@ def _loading_until() -> sa.ScalarSelect[float]:
 
 
 def _stands(now: float) -> dict[Status, sa.ColumnElement[bool]]:
-    """Say of each status what :meth:`Summary.status` says, in the database's words."""
+    """Return :meth:`Summary.status` as conditions, one for each status."""
     purged, loaded = _table.c.purged_at.is_not(None), _table.c.loaded_at.is_not(None)
-    loading = sa.func.coalesce(_loading_until(), 0.0).between(now, now + schema.FAR_AHEAD)
+    loading = sa.func.coalesce(_loading_until(), 0.0).between(now, now + schema.FAR_AHEAD_SECONDS)
     left = _table.c.pending + _table.c.in_flight - lease_rows.run_out_of_each(now)
     done = sa.and_(loaded, left == 0, ~loading)
     open_ = sa.and_(~purged, ~_table.c.cancelled, ~done)
     paused = sa.or_(_table.c.paused, _account.c.paused)
-    active = sa.func.coalesce(_table.c.active_at, 0.0) > now - ACTIVE_FOR
+    active = sa.func.coalesce(_table.c.active_at, 0.0) > now - ACTIVE_SECONDS
     return {
         Status.PURGED: purged,
         Status.CANCELLED: sa.and_(~purged, _table.c.cancelled),

@@ -1,4 +1,4 @@
-"""One person: every message to a number, over all campaigns; for complaints."""
+"""One recipient: every message to a number, over all campaigns; for complaints."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from airflow_provider_caixin.ledger.rows.load import hidden
 from airflow_provider_caixin.ledger.views.campaigns import of_dags
 
 _table: Final = schema.recipient
-_owner: Final = schema.campaign
+_campaign: Final = schema.campaign
 
 
 class Entry(NamedTuple):
     """
     What became of a number in one campaign.
 
+    :param at: when the request left, else when the campaign was made.
     :param key: the campaign's key.
-    :param at: when the request left, else when the campaign was made; seconds since the epoch.
     :param sent_at: when the request left; None: none did, or none that counts.
     """
 
@@ -47,29 +47,20 @@ def history(
     without_dag: bool = False,
     most: int = 500,
 ) -> list[Entry]:
-    """
-    Give what became of a number, the latest first. Campaigns that were purged know nothing of it any more.
-
-    :param connection: any transaction.
-    :param number: a normalised number.
-    :param now: the ledger's clock.
-    :param dag_ids: in campaigns of these Dags only; None: in all.
-    :param without_dag: with ``dag_ids``: also in those of the command line.
-    :param most: how many at the most.
-    """
-    at = sa.func.coalesce(_table.c.sent_at, _owner.c.created_at).label("at")
+    """Return what became of a number, the latest first. Purged campaigns know nothing of it any more."""
+    at = sa.func.coalesce(_table.c.sent_at, _campaign.c.created_at).label("at")
     columns = {
-        "key": _owner.c.id,
-        "campaign_id": _owner.c.campaign_id,
-        "dag_id": _owner.c.dag_id,
-        "tpl_id": _owner.c.tpl_id,
+        "key": _campaign.c.id,
+        "campaign_id": _campaign.c.campaign_id,
+        "dag_id": _campaign.c.dag_id,
+        "tpl_id": _campaign.c.tpl_id,
         "state": lease_rows.state_as_of(now),
         "reason": lease_rows.reason_as_of(now),
         **{name: _table.c[name] for name in ("code", "sid", "sent_at")},
     }
     statement = (
         sa.select(at, *(columns[name] for name in Entry._fields[1:]))
-        .select_from(_table.join(_owner, _owner.c.id == _table.c.campaign))
+        .select_from(_table.join(_campaign, _campaign.c.id == _table.c.campaign))
         .where(_table.c.number == number, ~hidden())
         .order_by(at.desc(), _table.c.id.desc())
         .limit(most)

@@ -6,23 +6,24 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import date, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from airflow_provider_caixin.china_time import DAY_SECONDS, UTC_OFFSET_SECONDS
 from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.rows import lease as lease_rows
-from airflow_provider_caixin.ledger.rows.traffic import MINUTE_SECONDS, OUTCOMES, _minutes, minute_of, whole
+from airflow_provider_caixin.ledger.rows.traffic import MINUTE_SECONDS, OUTCOMES, minute_of
 from airflow_provider_caixin.ledger.views.campaigns import of_dags
 from airflow_provider_caixin.vocabulary import State
 
-# China has had no summer time since 1991.
-_UTC_OFFSET_MINUTES: Final = 8 * 60
-_DAY_MINUTES: Final = 24 * 60
+_UTC_OFFSET_MINUTES: Final = UTC_OFFSET_SECONDS // MINUTE_SECONDS
+_DAY_MINUTES: Final = DAY_SECONDS // MINUTE_SECONDS
 
-# Widths that a chart's points may have, in minutes: each a whole part of the next longer clock time.
-_WIDTHS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
+# How wide a chart's points may be: each a whole part of the next longer clock time.
+_WIDTHS_MINUTES: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
 
 
 _Requests = sa.FromClause
@@ -53,51 +54,43 @@ class Usage(NamedTuple):
     possibly: int
 
 
-def minutes(connection: Connection, campaign: int, now: float) -> list[Minute]:
-    """
-    Give a campaign's minutes in their order; one without requests is not among them.
-
-    :param connection: any transaction.
-    :param campaign: the campaign's key.
-    :param now: the ledger's clock.
-    """
+def minutes(connection: Connection, campaign_key: int, now: float) -> list[Minute]:
+    """Return a campaign's minutes in their order; one without requests is not among them."""
 
     def ask(table: _Requests) -> _Asked:
         columns = (table.c.minute, *(table.c[state.value] for state in OUTCOMES))
-        return sa.select(*columns).where(table.c.campaign == campaign)
+        return sa.select(*columns).where(table.c.campaign == campaign_key)
 
     return _by_minute(_asked_of_all(connection, now, ask))
 
 
-def chart(connection: Connection, campaign: int, now: float, most: int = 1500) -> tuple[int, list[Minute]]:
+def chart(
+    connection: Connection, campaign_key: int, now: float, most: int = 1500
+) -> tuple[int, list[Minute]]:
     """
-    Give a campaign's requests over time in no more than so many points; one without requests is not among them.
+    Return a campaign's requests over time in at most so many points; one without requests is not among them.
 
-    :param connection: any transaction.
-    :param campaign: the campaign's key.
-    :param now: the ledger's clock.
-    :param most: how many points at the most.
     :return: how many minutes a point is wide, and the points in their order, each with its first minute.
     """
 
     def ends(table: _Requests) -> _Asked:
         span = sa.select(sa.func.min(table.c.minute), sa.func.max(table.c.minute))
-        return span.where(table.c.campaign == campaign)
+        return span.where(table.c.campaign == campaign_key)
 
     spans = [span for span in _asked_of_all(connection, now, ends) if span[0] is not None]
     if not spans:
         return 1, []
     first, last = min(span[0] for span in spans), max(span[1] for span in spans)
     # One more than the span holds, because the first point may begin earlier.
-    width = next((one for one in _WIDTHS if (last - first) // one + 2 <= most), 0)
+    width = next((one for one in _WIDTHS_MINUTES if (last - first) // one + 2 <= most), 0)
     width = width or ((last - first) // ((most - 1) * _DAY_MINUTES) + 1) * _DAY_MINUTES
     if width == 1:
-        return 1, minutes(connection, campaign, now)
+        return 1, minutes(connection, campaign_key, now)
 
     def points(table: _Requests) -> _Asked:
-        place = whole(connection, table.c.minute / sa.cast(width, sa.Double)).label("place")
+        place = _whole(connection, table.c.minute / sa.cast(width, sa.Double)).label("place")
         sums = (sa.func.sum(table.c[state.value]) for state in OUTCOMES)
-        wanted = sa.select(place, *sums).where(table.c.campaign == campaign)
+        wanted = sa.select(place, *sums).where(table.c.campaign == campaign_key)
         return wanted.group_by(sa.literal_column("place"))
 
     found = _by_minute(_asked_of_all(connection, now, points))
@@ -105,18 +98,15 @@ def chart(connection: Connection, campaign: int, now: float, most: int = 1500) -
 
 
 def recent(
-    connection: Connection, campaigns: Iterable[int], since: float, now: float
+    connection: Connection, campaign_keys: Iterable[int], since: float, now: float
 ) -> dict[int, dict[int, int]]:
     """
-    Count the latest requests of campaigns by minute, whatever became of them.
+    Return how many requests campaigns made in each of the latest minutes, whatever became of them.
 
-    :param connection: any transaction.
-    :param campaigns: the campaigns' keys.
-    :param since: from the minute of this moment, in seconds since the epoch.
-    :param now: the ledger's clock.
+    :param since: from the minute of this moment.
     :return: for each campaign that has any the minutes and how many.
     """
-    keys = list(campaigns)
+    keys = list(campaign_keys)
 
     def ask(table: _Requests) -> _Asked:
         requests = sum((table.c[state.value] for state in OUTCOMES[1:]), table.c[OUTCOMES[0].value])
@@ -130,16 +120,13 @@ def recent(
     return found
 
 
-def in_doubt_since(connection: Connection, campaigns: Iterable[int], now: float) -> dict[int, float]:
+def unknown_since(connection: Connection, campaign_keys: Iterable[int], now: float) -> dict[int, float]:
     """
-    Say when the oldest doubt of campaigns arose, to the minute.
+    Return when the oldest request of campaigns left whose outcome is unknown, to the minute.
 
-    :param connection: any transaction.
-    :param campaigns: the campaigns' keys.
-    :param now: the ledger's clock.
-    :return: seconds since the epoch, for each campaign that has a doubt.
+    :return: the moment for each campaign that has one.
     """
-    keys = list(campaigns)
+    keys = list(campaign_keys)
 
     def ask(table: _Requests) -> _Asked:
         first = sa.select(table.c.campaign, sa.func.min(table.c.minute))
@@ -158,32 +145,29 @@ def usage(
     until: float,
     now: float,
     *,
-    account: int | None = None,
+    account_key: int | None = None,
     dag_ids: AbstractSet[str] | None = None,
     without_dag: bool = False,
 ) -> list[Usage]:
     """
-    Add up what was billed and what may have been, by days in the order of time, else the most first.
+    Return what was billed and what may have been, by days in the order of time, else the most first.
 
-    Every request counts by itself: a doubt that was sent once more is one more.
+    Every request counts by itself: a recipient whose outcome was unknown and that was sent to once more
+    counts twice.
 
-    :param connection: any transaction.
     :param by: what to add up by; days are those of Asia/Shanghai.
-    :param since: from the minute of this moment, in seconds since the epoch.
+    :param since: from the minute of this moment.
     :param until: up to the minute before this moment.
-    :param now: the ledger's clock.
-    :param account: of this account's key only.
-    :param dag_ids: of these Dags only.
-    :param without_dag: with ``dag_ids``: also of the command line.
+    :param account_key: of this account only.
     """
     owner = schema.campaign
     names = {"template": owner.c.tpl_id, "campaign": owner.c.campaign_id, "dag": owner.c.dag_id}
-    wanted = [owner.c.account == account] if account is not None else []
+    wanted = [owner.c.account == account_key] if account_key is not None else []
     if dag_ids is not None:
         wanted.append(of_dags(dag_ids, without_dag=without_dag))
 
     def ask(table: _Requests) -> _Asked:
-        day = whole(connection, (table.c.minute + _UTC_OFFSET_MINUTES) / sa.cast(_DAY_MINUTES, sa.Double))
+        day = _whole(connection, (table.c.minute + _UTC_OFFSET_MINUTES) / sa.cast(_DAY_MINUTES, sa.Double))
         # Numbers are what is grouped by: a name of any length makes MySQL write a table to the disk.
         group = day.label("place") if by == "day" else table.c.campaign.label("place")
         billed, possibly = (sa.func.sum(table.c[state]) for state in ("sent", "unknown"))
@@ -215,12 +199,12 @@ def usage(
 def _asked_of_all(
     connection: Connection, now: float, ask: Callable[[_Requests], _Asked]
 ) -> Sequence[Sequence[Any]]:
-    """Ask the minutes, and the requests that turned unknown without anybody writing it; in one statement, so that none is in both."""
+    """Ask the minutes, and requests that turned unknown unwritten, in one statement: none is in both."""
     one, owner = schema.recipient, schema.campaign
     nothing = sa.literal_column("0", sa.BigInteger)
     columns = {
         "campaign": one.c.campaign,
-        "minute": whole(connection, one.c.sent_at / MINUTE_SECONDS),
+        "minute": _whole(connection, one.c.sent_at / MINUTE_SECONDS),
         State.SENT.value: nothing,
         State.REJECTED.value: nothing,
         State.UNKNOWN.value: sa.literal_column("1", sa.BigInteger),
@@ -230,11 +214,11 @@ def _asked_of_all(
     late = sa.select(*(column.label(name) for name, column in columns.items())).where(
         one.c.campaign.in_(some), lease_rows.ran_out(now)
     )
-    return connection.execute(sa.union_all(ask(_minutes), ask(late.subquery("late")))).all()
+    return connection.execute(sa.union_all(ask(schema.traffic), ask(late.subquery("late")))).all()
 
 
 def _by_minute(rows: Iterable[Sequence[Any]]) -> list[Minute]:
-    """Add up outcomes by minute."""
+    """Return outcomes added up by minute."""
     found: dict[int, list[int]] = {}
     for minute, *numbers in rows:
         before = found.get(minute, [0] * len(OUTCOMES))
@@ -243,6 +227,11 @@ def _by_minute(rows: Iterable[Sequence[Any]]) -> list[Minute]:
 
 
 def _day(number: int) -> str:
-    from datetime import date, timedelta
-
     return (date(1970, 1, 1) + timedelta(days=int(number))).isoformat()
+
+
+def _whole(connection: Connection, number: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """Return a positive number rounded down: two databases cast to the nearest, SQLite may lack floor()."""
+    if connection.dialect.name != "sqlite":
+        number = sa.func.floor(number)
+    return sa.cast(number, sa.BigInteger)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.page import audit
 from airflow_provider_caixin.page.connections import account_of, connections
 from airflow_provider_caixin.page.headers import same_origin

@@ -44,8 +44,8 @@ def overview(rights: RightsDep, book: OpenLedgerDep) -> dict[str, Any]:
         midnight = sight.now - seconds_of_day(sight.now)
         ours = _Ours(dag_ids=sight.seen.ids, without_dag=sight.seen.others)
         at_work = campaign_views.campaigns(connection, sight.now, status=_AT_WORK, most=MOST, **ours)
-        in_doubt = campaign_views.campaigns(connection, sight.now, in_doubt=True, most=MOST, **ours)
-        since = usage_views.in_doubt_since(connection, [one.key for one in in_doubt], sight.now)
+        in_doubt = campaign_views.campaigns(connection, sight.now, with_unknown=True, most=MOST, **ours)
+        since = usage_views.unknown_since(connection, [one.key for one in in_doubt], sight.now)
         today = usage_views.usage(connection, "day", midnight, midnight + DAY_SECONDS, sight.now, **ours)
         campaigns = sight.shown(connection, at_work)
         rates: dict[str, float] = {}

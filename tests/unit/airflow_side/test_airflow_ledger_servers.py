@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.settings.ledgers import open_ledger

@@ -16,7 +16,7 @@ from airflow_provider_caixin.campaign.lookahead import (
     reach_of,
 )
 from airflow_provider_caixin.campaign.senders import LATE
-from tests.unit.ledger.test_gate import NOW, pacer
+from tests.unit.ledger.queue.test_pacer import NOW, pacer
 
 RATE = 294.0
 

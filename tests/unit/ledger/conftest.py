@@ -15,8 +15,8 @@ from airflow_provider_caixin.ledger.queue import settle as settlements
 from airflow_provider_caixin.ledger.queue.load import load_audience
 from airflow_provider_caixin.ledger.queue.pacer import Pacer
 from airflow_provider_caixin.ledger.queue.settle import Settlement
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
-from airflow_provider_caixin.ledger.rows import names as account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, Origin
 from airflow_provider_caixin.ledger.rows.load import visible_ranges
@@ -38,25 +38,25 @@ class Past:
     def campaign(
         self,
         name: str,
-        *people: str,
+        *numbers: str,
         account: str = "account",
         tpl_id: int = 65535,
         dag: str | None = "dag",
         skipped: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
-        """Make a campaign whose audience is loaded, without those who are skipped for a reason; return its key."""
+        """Make a campaign whose audience is loaded, some of it skipped for a reason; return its key."""
         with self.ledger.writing() as connection:
             owner = account_names.find_account(self.ledger, connection, account)
             now = self.ledger.now(connection)
             key = campaign_rows.find_campaign(self.ledger, connection, name, owner, tpl_id, now)
             origin = Origin(dag, "run", "send", -1) if dag else None
             campaign_rows.note_run(connection, key, origin, 100.0, ["a rule", "another"])
-        rows = [(one, None) for one in people] + list(skipped.items())
+        rows = [(one, None) for one in numbers] + list(skipped.items())
         load_audience(self.ledger, key, "source", lambda: rows, lease=LEASE)
         return key
 
     def sent(self, campaign: int, outcomes: Mapping[str, State], at: float, code: int = 236306) -> None:
-        """Send to people of a campaign at a moment; what is ``in_flight`` gets no answer."""
+        """Send to numbers of a campaign at a moment; what is ``in_flight`` gets no answer."""
         with self.ledger.writing() as connection:
             account = AccountRow.open(connection, CampaignRow.read(connection, campaign).account)
             row = CampaignRow.lock(connection, campaign)

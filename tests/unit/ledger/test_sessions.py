@@ -11,21 +11,32 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
-from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, engines, sessions
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger import (
+    Ledger,
+    LedgerError,
+    LedgerUnavailable,
+    sessions,
+)
+from airflow_provider_caixin.ledger.rows import account_names
 from tests.between import Between
 
 POSTGRESQL = pytest.mark.parametrize(
     "ledger_url", [pytest.param("postgresql", marks=pytest.mark.service)], indirect=True
 )
+
+
 MYSQL = pytest.mark.parametrize(
     "ledger_url", [pytest.param("mysql", marks=pytest.mark.service)], indirect=True
 )
+
+
 SERVERS = pytest.mark.parametrize(
     "ledger_url",
     [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
     indirect=True,
 )
+
+
 OF_WRITERS = {
     "lock_timeout": "5s",
     "statement_timeout": "30s",
@@ -33,37 +44,49 @@ OF_WRITERS = {
     "synchronous_commit": "on",
     "transaction_isolation": "read committed",
 }
+
+
 SESSION = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
 
 
 @pytest.fixture
 def administrator(ledger_url: URL) -> Iterator[Connection]:
-    """Give a connection of its own to the ledger's server."""
+    """Yield a connection of its own to the ledger's server."""
     server = sa.create_engine(ledger_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with server.connect() as connection:
         yield connection
 
 
 def settings(ledger: Ledger) -> dict[str, str]:
-    """Ask a writing transaction for its settings."""
+    """Read the settings of a writing transaction."""
     with ledger.writing() as connection:
         return {name: str(connection.exec_driver_sql(f"SHOW {name}").scalar_one()) for name in OF_WRITERS}
 
 
 def session(ledger: Ledger) -> int:
-    """Name the server's session that the next writing transaction has."""
+    """Return the server's session that the next writing transaction has."""
     with ledger.writing() as connection:
         return int(connection.exec_driver_sql(SESSION[ledger.dialect]).scalar_one())
 
 
 @contextmanager
 def in_pool(ledger: Ledger) -> Iterator[Any]:
-    """Give the driver's connection that waits in the pool."""
+    """Yield the driver's connection that waits in the pool."""
     raw = ledger.engine.raw_connection()
     try:
         yield raw.driver_connection
     finally:
         raw.close()
+
+
+def test_a_reader_may_wait_for_a_file(ledger: Ledger) -> None:
+    """PostgreSQL ends idle transactions of writers after seconds, but not a report that is being written."""
+    if ledger.dialect == "postgresql":
+        show = sa.text("SHOW idle_in_transaction_session_timeout")
+        with ledger.reading() as connection:
+            assert connection.execute(show).scalar_one() == "0"
+        with ledger.writing() as connection:
+            assert connection.execute(show).scalar_one() == "5s"
 
 
 @POSTGRESQL
@@ -149,7 +172,7 @@ def test_a_session_that_lost_a_setting(ledger: Ledger) -> None:
 
 @POSTGRESQL
 def test_a_server_that_only_reads(ledger_url: URL, ledger: Ledger, administrator: Connection) -> None:
-    """It is a disconnect: neither a session from before is used nor one that comes now, until it takes writes again."""
+    """It is a disconnect: no session is used, of before or new, until the server takes writes again."""
     before = session(ledger)
     name = ledger_url.database
     administrator.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -166,7 +189,7 @@ def test_a_server_that_only_reads(ledger_url: URL, ledger: Ledger, administrator
 
 @SERVERS
 def test_a_server_that_becomes_read_only_within_a_transaction(ledger: Ledger) -> None:
-    """The server's own words for it end the session: the next transaction asks whoever is behind the address then."""
+    """The server's own error ends the session: the next transaction may find another server."""
     if ledger.dialect == "postgresql":
         refusals = ["SET TRANSACTION READ ONLY; CREATE TABLE t (i int)"]
     else:
@@ -205,13 +228,3 @@ def test_times_are_written_as_postgresql_shows_them(administrator: Connection) -
     for seconds in (0, 5, 30, 59, 60, 90, 600, 3_600, 86_400, 90_000):
         found = administrator.execute(shown, {"value": str(1000 * seconds)}).scalar_one()
         assert sessions._shown(seconds) == found
-
-
-@SERVERS
-def test_every_kind_of_limits_holds(ledger_url: URL) -> None:
-    """Those of writers, readers, and whoever makes the tables."""
-    for limits in (engines.WRITER, engines.READER, engines.MAKER):
-        engine = engines.engine_for(ledger_url, limits)
-        with engine.connect() as connection:
-            assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
-        engine.dispose()

@@ -8,7 +8,7 @@ from airflow_provider_caixin.ledger.admin import suppressions
 
 def test_the_list_grows_shrinks_and_is_read(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over batches; who is on it keeps reason and date."""
-    monkeypatch.setattr(suppressions, "_BATCH", 7)
+    monkeypatch.setattr(suppressions, "_BATCH_ROWS", 7)
     numbers = [str(13_900_000_000 + index) for index in range(20)]
     assert suppressions.suppress(ledger, [*numbers[::-1], numbers[3]], "退订") == 20
     assert suppressions.count_new(ledger, [*numbers, "13911111111"]) == 1

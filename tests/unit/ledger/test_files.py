@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -12,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable
+from airflow_provider_caixin.ledger import Ledger, LedgerError
 from airflow_provider_caixin.ledger.files import temporary_folder
-from airflow_provider_caixin.ledger.queue.sorting import sorted_audience
 from tests.faults.workers import ROOT
 
 # Everything is imported while files of this user may be read.
@@ -38,14 +36,14 @@ except LedgerError as error:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """Give a folder that others may look into, and nobody but its owner write to."""
+    """Yield a folder that others may look into, and nobody but its owner write to."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 def opened_by_another(file: Path) -> str:
-    """Open a ledger as a user whose files these are not, or, without the right to become one, without their rights."""
+    """Open a ledger as another user, or, without the right to become one, without rights to these files."""
     command = [sys.executable, "-c", OTHER_USER, str(file)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment)
@@ -93,19 +91,6 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         Ledger.sqlite(tmp_path / "no" / "ledger.db")
     with pytest.raises(LedgerError, match=f"{tmp_path} is a folder"):
         Ledger.sqlite(tmp_path)
-
-
-def test_a_temporary_folder_that_is_too_small() -> None:
-    """The load says where the room is missing; an error of the audience's own source stays what it is."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    rows = ((str(13_900_000_000 + (place * 7_919) % 100_003), None) for place in range(100_000))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
-    try:
-        with pytest.raises(LedgerUnavailable, match=r"temporary folder .*SQLITE_TMPDIR or TMPDIR") as caught:
-            list(sorted_audience(rows))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert str(temporary_folder()) in str(caught.value)
 
 
 def test_the_temporary_folder_is_sqlite_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

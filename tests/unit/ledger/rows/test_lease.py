@@ -1,4 +1,4 @@
-"""A sender that died and nobody after it: whom it had in the air is unknown everywhere, whether or not a run has written so."""
+"""A sender that died and no run after it: what it had in flight is unknown in every view, written or not."""
 
 from __future__ import annotations
 
@@ -26,23 +26,33 @@ from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
-from airflow_provider_caixin.ledger.schema import FAR_AHEAD
+from airflow_provider_caixin.ledger.schema import FAR_AHEAD_SECONDS
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import checks, reports
 from airflow_provider_caixin.ledger.views import recipients as recipient_views
 from airflow_provider_caixin.ledger.views import unknowns as unknown_views
 from airflow_provider_caixin.ledger.views import usage as usage_views
 from airflow_provider_caixin.vocabulary import SkipReason, State, Status
+from tests.unit.ledger.conftest import LEASE, Past
 
-from .conftest import LEASE, Past
+NUMBERS = [str(13_900_000_000 + index) for index in range(9)]
 
-PEOPLE = [str(13_900_000_000 + index) for index in range(9)]
-DEAD, AGAIN, OF_A_WRONG_CLOCK, LIVE, ASKED, SENT, REJECTED, LEFT, ALONE = PEOPLE
+
+DEAD, AGAIN, OF_A_WRONG_CLOCK, LIVE, ASKED, SENT, REJECTED, LEFT, ALONE = NUMBERS
+
+
 NOW = float(int(time.time()))
+
+
 DIED = NOW - 2 * LEASE
+
+
 #: When nobody knew yet that the sender was dead.
 EARLIER = DIED + LEASE / 2
-FAR = NOW + 1.5 * FAR_AHEAD
+
+
+FAR = NOW + 1.5 * FAR_AHEAD_SECONDS
+
 
 # What the other tests hold on all three databases, by other words.
 IN_A_FILE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
@@ -51,9 +61,9 @@ IN_A_FILE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.fixture
 def key(past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> int:
     """Leave behind two campaigns whose sender died, one of them with nobody else left; give the other one."""
-    # This module may have been read long ago: by the real clock the live one's lease would have run out by now.
+    # This module may have been read long ago: by the real clock the live one's lease would have run out.
     monkeypatch.setattr(ledger, "now", lambda _: NOW)
-    found = past.campaign("campaign", *PEOPLE[:8], skipped={"x": "invalid_number"})
+    found = past.campaign("campaign", *NUMBERS[:8], skipped={"x": "invalid_number"})
     past.sent(found, {AGAIN: State.UNKNOWN, ASKED: State.UNKNOWN}, DIED - 3_600)
     answered = {SENT: State.SENT, REJECTED: State.REJECTED}
     past.sent(found, {DEAD: State.IN_FLIGHT, **answered}, DIED)
@@ -67,13 +77,16 @@ def key(past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> int:
         row.move(State.UNKNOWN, State.IN_FLIGHT)
         row.save(connection)
     past.sent(past.campaign("alone", ALONE, dag=None), {ALONE: State.IN_FLIGHT}, DIED)
-    past.campaign("next", *PEOPLE)
+    past.campaign("next", *NUMBERS)
     return found
 
 
 UNKNOWN = [DEAD, AGAIN, OF_A_WRONG_CLOCK, ASKED]
 
+
 View = Callable[[Connection, int, float], Any]
+
+
 SPAN = (0.0, 2 * NOW)
 
 
@@ -100,13 +113,17 @@ def _used(by: Any) -> View:
 
 # Whoever looks at recipients, counts or requests has a line here; moments are the ledger's clock.
 VIEWS: dict[str, View] = {
-    "doubts": unknown_views.unknowns,
-    "the oldest doubt": lambda connection, _, now: unknown_views.oldest(connection, 2, now),
-    "doubts by number": lambda connection, key, now: sorted(unknown_views.find(connection, key, PEOPLE, now)),
+    "unknown outcomes": unknown_views.unknowns,
+    "the oldest unknown outcome": lambda connection, _, now: unknown_views.oldest(connection, 2, now),
+    "unknown outcomes by number": lambda connection, key, now: sorted(
+        unknown_views.find(connection, key, NUMBERS, now)
+    ),
     "a campaign": campaign_views.campaign,
     "a campaign by its name": lambda connection, _, now: campaign_views.find(connection, "campaign", now),
     "campaigns": lambda connection, _, now: campaign_views.campaigns(connection, now),
-    "campaigns in doubt": lambda connection, _, now: campaign_views.campaigns(connection, now, in_doubt=True),
+    "campaigns with unknown outcomes": lambda connection, _, now: campaign_views.campaigns(
+        connection, now, with_unknown=True
+    ),
     "campaigns by status": _statuses,
     "the report": lambda connection, key, now: list(reports.read_report(connection, key, now)),
     "the report of who is unknown": _of(State.UNKNOWN),
@@ -122,7 +139,7 @@ VIEWS: dict[str, View] = {
     "the latest requests": lambda connection, key, now: usage_views.recent(
         connection, [key], EARLIER - 600, now
     ),
-    "in doubt since": lambda connection, key, now: usage_views.in_doubt_since(connection, [key, 2], now),
+    "unknown since": lambda connection, key, now: usage_views.unknown_since(connection, [key, 2], now),
     "usage by day": _used("day"),
     "usage by template": _used("template"),
     "usage by campaign": _used("campaign"),
@@ -132,7 +149,7 @@ VIEWS: dict[str, View] = {
 
 @pytest.fixture
 def written(ledger: Ledger) -> Callable[[], None]:
-    """Give what a run's tick does about leases, in all campaigns."""
+    """Return what a run's tick does about leases, in all campaigns."""
 
     def write() -> None:
         with ledger.writing() as connection:
@@ -142,6 +159,57 @@ def written(ledger: Ledger) -> Callable[[], None]:
                 row.save(connection)
 
     return write
+
+
+def _resolve(ledger: Ledger, key: int) -> None:
+    with ledger.reading() as connection:
+        found = [one.id for one in unknown_views.unknowns(connection, key, NOW) if one.number == ASKED]
+    assert unknowns.resolve(ledger, key, found, "sent") == 1
+
+
+WRITERS: dict[str, Callable[[Ledger, int], Any]] = {
+    "cancel": lambda ledger, _: controls.cancel_campaign(ledger, "campaign"),
+    "retry": lambda ledger, _: controls.retry_rejected(ledger, "campaign", 236306),
+    "skip": lambda ledger, key: recipient_rows.skip_pending(ledger, key, SkipReason.WINDOW_CLOSED),
+    "resolve": _resolve,
+}
+
+
+#: Who may ask for a stored state: the definition, code that has just written whose lease ran out or treats both
+#: states alike, and code that reads states as of now.
+MAY_ASK = {
+    ("campaign/counts.py", "Counts"),
+    ("campaign/dry_run.py", "_existing"),
+    ("campaign/judge.py", "_moments"),
+    ("ledger/admin/unknowns.py", "_held"),
+    ("ledger/rows/lease.py", "is_in"),
+    ("ledger/rows/lease.py", "ran_out"),
+    ("ledger/queue/draw.py", "_DRAW_UNKNOWN"),
+    ("ledger/queue/settle.py", "write_settlements"),
+    ("ledger/admin/restore.py", "_make_unknown"),
+    ("ledger/admin/restore.py", "restored"),
+}
+
+
+def _asking(module: ast.Module) -> Iterator[str]:
+    for part in module.body:
+        compared = (node for node in ast.walk(part) if isinstance(node, ast.Compare) or _is_among(node))
+        if any(_names_a_state(inner) for node in compared for inner in ast.walk(node)):
+            target = part.target if isinstance(part, ast.AnnAssign) else part
+            yield str(getattr(target, "name", None) or getattr(target, "id", None))
+
+
+def _is_among(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "in_"
+
+
+def _names_a_state(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in ("IN_FLIGHT", "UNKNOWN")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "State"
+    )
 
 
 def test_every_view_says_what_a_run_would_write(
@@ -158,12 +226,12 @@ def test_every_view_says_what_a_run_would_write(
     with ledger.reading() as connection:
         after = {name: view(connection, key, NOW) for name, view in VIEWS.items()}
     assert {name: view for name, view in before.items() if after[name] != view} == {}
-    listed = before["doubts"]
+    listed = before["unknown outcomes"]
     assert [one.number for one in sorted(listed, key=lambda one: UNKNOWN.index(one.number))] == UNKNOWN
     assert [one.number for one in listed if one.twice] == [AGAIN]
     assert (before["a campaign"].unknown, before["a campaign"].in_flight) == (4, 1)
     assert before["campaigns by status"][Status.DONE] == ["alone"]
-    assert before["the oldest doubt"] == DIED
+    assert before["the oldest unknown outcome"] == DIED
     assert [row.mobile for row in before["the report of who is in flight"]] == [LIVE]
     assert (before["the result"]["unknown"], before["the result"]["pending"]) == (4, 2)
     # AGAIN counts for both of its requests.
@@ -189,7 +257,7 @@ def test_no_view_reads_all_recipients_for_it(ledger: Ledger, key: int) -> None:
 
 
 def test_a_check_finds_nothing_to_mend(key: int, ledger: Ledger, written: Callable[[], None]) -> None:
-    """Neither before it is written nor after it; and a count that is wrong is told by the states as they are now."""
+    """Neither before it is written nor after it; a wrong count is compared with the states as of now."""
     assert list(checks.disagreements(ledger)) == []
     with ledger.writing() as connection:
         table = schema.campaign
@@ -204,7 +272,7 @@ def test_a_check_finds_nothing_to_mend(key: int, ledger: Ledger, written: Callab
     assert list(checks.disagreements(ledger)) == []
 
 
-def test_whoever_is_asked_to_forget_hears_of_the_doubts(past: Past, ledger: Ledger, key: int) -> None:
+def test_a_purge_counts_unknown_outcomes(past: Past, ledger: Ledger, key: int) -> None:
     """And what is forgotten is counted as unknown for good."""
     found = {one.campaign_id: one.unknown for one in retention.purgeable(ledger, 2 * NOW)}
     assert found == {"alone": 1}
@@ -225,7 +293,7 @@ def test_a_message_that_may_have_arrived_is_told_before_the_next(ledger: Ledger,
         account = CampaignRow.read(connection, key).account
         assert history.campaigns_with_template(connection, key + 2, account, 65535) == [key, key + 1]
         assert history.count_had_template(connection, key + 2, account, 65535) == (7, 9)
-        assert history.who_got_it(connection, [key + 1], PEOPLE) == {ALONE}
+        assert history.who_got_it(connection, [key + 1], NUMBERS) == {ALONE}
 
 
 @IN_A_FILE
@@ -249,20 +317,6 @@ def test_a_count_that_was_kept_all_the_same_hides_nobody(ledger: Ledger, key: in
     assert (State.UNKNOWN.value, None, None, 5) in lines
 
 
-def _resolve(ledger: Ledger, key: int) -> None:
-    with ledger.reading() as connection:
-        found = [one.id for one in unknown_views.unknowns(connection, key, NOW) if one.number == ASKED]
-    assert unknowns.resolve(ledger, key, found, "sent") == 1
-
-
-WRITERS: dict[str, Callable[[Ledger, int], Any]] = {
-    "cancel": lambda ledger, _: controls.cancel_campaign(ledger, "campaign"),
-    "retry": lambda ledger, _: controls.retry_rejected(ledger, "campaign", 236306),
-    "skip": lambda ledger, key: recipient_rows.skip_pending(ledger, key, SkipReason.WINDOW_CLOSED),
-    "resolve": _resolve,
-}
-
-
 @IN_A_FILE
 @pytest.mark.parametrize("name", WRITERS)
 def test_who_changes_recipients_writes_it_first(name: str, past: Past, ledger: Ledger, key: int) -> None:
@@ -278,10 +332,10 @@ def test_who_changes_recipients_writes_it_first(name: str, past: Past, ledger: L
 
 @pytest.mark.parametrize("outcome", ["sent", "pending"])
 def test_a_person_resolves_what_nobody_wrote(outcome: Any, past: Past, ledger: Ledger, key: int) -> None:
-    """The day's count and the minutes follow, whoever is alive is left alone, and the dead one's answer comes too late."""
+    """Day's count and minutes follow, a live sender's is left alone, a dead one's answer is too late."""
     with ledger.reading() as connection:
         rows = connection.execute(sa.select(schema.recipient.c.number, schema.recipient.c.id)).all()
-        ids = {row.number: row.id for row in rows if row.number in PEOPLE[:8]}
+        ids = {row.number: row.id for row in rows if row.number in NUMBERS[:8]}
         chosen = [one.id for one in unknown_views.unknowns(connection, key, NOW)]
     day_count = past.day_count()
     assert unknowns.resolve(ledger, key, [*chosen, ids[LIVE]], outcome, before=FAR) == 4
@@ -291,10 +345,10 @@ def test_a_person_resolves_what_nobody_wrote(outcome: Any, past: Past, ledger: L
     # Of AGAIN's two requests one was billed, or none; FAR is in a day that is not counted.
     assert past.day_count() <= day_count
     with ledger.writing() as connection:
-        gate = AccountRow.open(connection, CampaignRow.read(connection, key).account)
+        account = AccountRow.open(connection, CampaignRow.read(connection, key).account)
         row = CampaignRow.lock(connection, key)
         late = [Settlement(ids[DEAD], "claim", State.REJECTED), Settlement(ids[AGAIN], "again", State.SENT)]
-        settlements.write_settlements(connection, gate, row, late)
+        settlements.write_settlements(connection, account, row, late)
         row.save(connection)
     assert past.counts(key) == counts
     assert list(checks.disagreements(ledger)) == []
@@ -304,10 +358,10 @@ def test_a_person_resolves_what_nobody_wrote(outcome: Any, past: Past, ledger: L
 def test_an_answer_that_comes_after_all_counts(ledger: Ledger, key: int) -> None:
     """Also where the lease ran out and nobody had written it: the views are as if it had come in time."""
     with ledger.writing() as connection:
-        gate = AccountRow.open(connection, CampaignRow.read(connection, key).account)
+        account = AccountRow.open(connection, CampaignRow.read(connection, key).account)
         row = CampaignRow.lock(connection, key)
         (dead,) = unknown_views.find(connection, key, [DEAD], NOW)
-        settlements.write_settlements(connection, gate, row, [Settlement(dead, "claim", State.SENT)])
+        settlements.write_settlements(connection, account, row, [Settlement(dead, "claim", State.SENT)])
         row.save(connection)
     with ledger.reading() as connection:
         assert DEAD not in [one.number for one in unknown_views.unknowns(connection, key, NOW)]
@@ -315,26 +369,8 @@ def test_an_answer_that_comes_after_all_counts(ledger: Ledger, key: int) -> None
     assert list(checks.disagreements(ledger)) == []
 
 
-# ---------------------------------------------------------------------- the code itself
-
-#: Who may ask for a stored state: the definition, whoever has just written down whose lease ran out or holds on to both states
-#: alike, and whoever reads states that were given as of now.
-MAY_ASK = {
-    ("campaign/counts.py", "Counts"),
-    ("campaign/dry_run.py", "_existing"),
-    ("campaign/judge.py", "_moments"),
-    ("ledger/admin/unknowns.py", "_held"),
-    ("ledger/leases.py", "is_in"),
-    ("ledger/leases.py", "ran_out"),
-    ("ledger/queue/draw.py", "_DRAW_UNKNOWN"),
-    ("ledger/queue/settle.py", "write_settlements"),
-    ("ledger/admin/restore.py", "_make_unknown"),
-    ("ledger/admin/restore.py", "restored"),
-}
-
-
 def test_nobody_else_asks_for_a_stored_state() -> None:
-    """A comparison with one of the two states anywhere else is a view that forgets leases: take ``ledger/leases.py``."""
+    """A comparison with one of them anywhere else forgets leases: take ``ledger/rows/lease.py``."""
     package = Path(airflow_provider_caixin.__file__).parent
     found = {
         (file.relative_to(package).as_posix(), name)
@@ -342,24 +378,3 @@ def test_nobody_else_asks_for_a_stored_state() -> None:
         for name in _asking(ast.parse(file.read_text(encoding="utf-8")))
     }
     assert found == MAY_ASK
-
-
-def _asking(module: ast.Module) -> Iterator[str]:
-    for part in module.body:
-        compared = (node for node in ast.walk(part) if isinstance(node, ast.Compare) or _is_among(node))
-        if any(_names_a_state(inner) for node in compared for inner in ast.walk(node)):
-            target = part.target if isinstance(part, ast.AnnAssign) else part
-            yield str(getattr(target, "name", None) or getattr(target, "id", None))
-
-
-def _is_among(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "in_"
-
-
-def _names_a_state(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Attribute)
-        and node.attr in ("IN_FLIGHT", "UNKNOWN")
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "State"
-    )

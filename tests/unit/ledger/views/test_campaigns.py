@@ -4,11 +4,13 @@ import sqlalchemy as sa
 
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.admin import accounts, controls
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.vocabulary import State, Status
+from tests.unit.ledger.conftest import Past
 
-from .conftest import Past
+NOW = 1_795_400_000.0
+
 
 A, B = "13912345678", "13912345679"
 
@@ -35,7 +37,7 @@ def test_where_each_campaign_stands(past: Past, ledger: Ledger) -> None:
             "loading": now + 60,
             "broken off": 0.0,
             "never begun": None,
-            "of a wrong clock": now + 2 * schema.FAR_AHEAD,
+            "of a wrong clock": now + 2 * schema.FAR_AHEAD_SECONDS,
         }
         for name, lease in leases.items():
             fields = {"hash": name, "campaign_id": name, "account": owner, "tpl_id": 1, "created_at": now}
@@ -91,21 +93,21 @@ def test_campaigns_are_found_and_come_in_pages(past: Past, ledger: Ledger) -> No
 
 
 def test_what_the_page_asks_of_all_campaigns(past: Past, ledger: Ledger) -> None:
-    """Which Dags and accounts there are, whose quota is used up, who is in doubt, and several statuses at once."""
+    """Dags and accounts, whose quota is used up, which have unknown outcomes, several statuses at once."""
     past.campaign("one", A, dag="dag_1")
-    doubtful = past.campaign("two", A, B, dag=None, account="other")
-    past.sent(doubtful, {A: State.UNKNOWN, B: State.SENT}, 6_000.0)
+    unknown = past.campaign("two", A, B, dag=None, account="other")
+    past.sent(unknown, {A: State.UNKNOWN, B: State.SENT}, 6_000.0)
     with ledger.writing() as connection:
         table = schema.campaign
-        connection.execute(sa.update(table).where(table.c.id == doubtful).values(quota_since=123.0))
+        connection.execute(sa.update(table).where(table.c.id == unknown).values(quota_since=123.0))
     with ledger.reading() as connection:
         assert campaign_views.dags(connection) == {"dag_1"}
         assert campaign_views.accounts_of(connection, {"dag_1"}, without_dag=False) == {"account"}
         assert campaign_views.accounts_of(connection, set(), without_dag=True) == {"other"}
         assert campaign_views.quota_since(connection) == {"other": 123.0}
-        assert [one.key for one in campaign_views.campaigns(connection, 0.0, in_doubt=True)] == [doubtful]
+        assert [one.key for one in campaign_views.campaigns(connection, 0.0, with_unknown=True)] == [unknown]
         both = campaign_views.campaigns(connection, 7_000.0, status={Status.DONE, Status.WAITING})
         assert [one.campaign_id for one in both] == ["two", "one"]
         found = campaign_views.find(connection, "two", 0.0)
-        assert found == campaign_views.campaign(connection, doubtful, 0.0)
+        assert found == campaign_views.campaign(connection, unknown, 0.0)
         assert campaign_views.find(connection, "TWO", 0.0) is None

@@ -8,28 +8,38 @@ import sqlalchemy as sa
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, schema
 from airflow_provider_caixin.ledger.admin import controls
 from airflow_provider_caixin.ledger.queue.load import load_audience
+from airflow_provider_caixin.ledger.rows import account_names
+from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.vocabulary import SkipReason, State
+from tests.unit.ledger.conftest import Past
 
-from .conftest import Past
+SERVERS = pytest.mark.parametrize(
+    "ledger_url",
+    [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
+    indirect=True,
+)
 
-PEOPLE = [str(13_900_000_000 + index) for index in range(6)]
+
+NUMBERS = [str(13_900_000_000 + index) for index in range(6)]
+
+
 NOW = float(int(time.time()))
 
 
 @pytest.fixture
 def kept(past: Past, ledger: Ledger) -> int:
     """Make a campaign that rests, and keep its count."""
-    key = past.campaign("campaign", *PEOPLE)
-    past.sent(key, {PEOPLE[0]: State.SENT, PEOPLE[1]: State.REJECTED}, NOW)
+    key = past.campaign("campaign", *NUMBERS)
+    past.sent(key, {NUMBERS[0]: State.SENT, NUMBERS[1]: State.REJECTED}, NOW)
     tallies.keep(ledger, key)
     return key
 
 
 def read(ledger: Ledger, key: int) -> dict[tuple[str, str | None, int | None], int]:
-    """Give a campaign's tally."""
+    """Return a campaign's tally."""
     with ledger.reading() as connection:
         return {
             (state, reason, code): number
@@ -44,10 +54,24 @@ def falsify(ledger: Ledger) -> None:
         connection.execute(sa.update(schema.tally).where(code).values(detail="1"))
 
 
+@SERVERS
+def test_strict_servers(ledger: Ledger) -> None:
+    """Counting by state, reason and code needs no mode of the server's."""
+    with ledger.writing() as connection:
+        if ledger.dialect == "mysql":
+            connection.exec_driver_sql("SET sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_ALL_TABLES'")
+        account = account_names.find_account(ledger, connection, "account")
+        campaign = campaign_rows.find_campaign(ledger, connection, "campaign", account, 65535, 0.0)
+        row = {"campaign": campaign, "occurrence": 1, "state": State.SKIPPED, "reason": SkipReason.DUPLICATE}
+        values = [{**row, "number": str(13_900_000_000 + place), "position": place} for place in range(3)]
+        connection.execute(sa.insert(schema.recipient), values)
+        assert tallies.tally(connection, campaign, 0.0) == [("skipped", "duplicate", None, 3)]
+
+
 def test_a_campaign_that_rests_is_not_counted_again(ledger: Ledger, kept: int) -> None:
     """What was kept is what is counted, and then it is what is given."""
     counted = read(ledger, kept)
-    assert sum(counted.values()) == len(PEOPLE)
+    assert sum(counted.values()) == len(NUMBERS)
     [code] = [code for _, _, code in counted if code is not None]
     falsify(ledger)
     assert (State.REJECTED.value, None, 1) in read(ledger, kept)
@@ -84,7 +108,7 @@ def test_a_campaign_that_moves_is_left_as_it_is(
     def meanwhile(_connection: sa.Connection, _campaign: int, _now: float) -> list[tallies.Line]:
         with ledger.writing() as other:
             other.execute(sa.update(schema.campaign).values(active_at=NOW))
-        return [("sent", None, None, 6)]
+        return [tallies.Line("sent", None, None, 6)]
 
     with monkeypatch.context() as patch:
         patch.setattr(tallies, "count", meanwhile)
