@@ -165,7 +165,7 @@ def test_10011_slows_the_account_down(make: Make, gateway: SandboxServer, sqlite
 def test_10011_at_the_lowest_rate_for_long_stops_the_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five minutes are shortened here; what is left stays pending."""
     monkeypatch.setattr(health, "SLOWEST_FOR", 0.5)
-    monkeypatch.setattr("airflow_provider_caixin.ledger.rows.account.SLOWEST", 1.0)
+    monkeypatch.setattr("airflow_provider_caixin.ledger.queue.pacer.SLOWEST_PACE", 1.0)
     campaign = make(GOOD, key="sandbox-10011")
     with pytest.raises(CampaignInterrupted, match="10011"):
         campaign.send()
