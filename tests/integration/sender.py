@@ -106,7 +106,7 @@ def main() -> int:
     if order.get("clock"):
         follow_clock(order["clock"])
     if order.get("busy_delays"):
-        answers.BUSY_DELAYS = tuple(order["busy_delays"])  # type: ignore[misc]  # minutes, otherwise
+        answers.BUSY_DELAY_SECONDS = tuple(order["busy_delays"])  # type: ignore[misc]  # minutes, otherwise
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     client = Witness(

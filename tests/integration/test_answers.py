@@ -164,7 +164,7 @@ def test_10011_slows_the_account_down(make: Make, gateway: SandboxServer, sqlite
 
 def test_10011_at_the_lowest_rate_for_long_stops_the_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five minutes are shortened here; what is left stays pending."""
-    monkeypatch.setattr(health, "SLOWEST_FOR", 0.5)
+    monkeypatch.setattr(health, "SLOWEST_FOR_SECONDS", 0.5)
     monkeypatch.setattr("airflow_provider_caixin.ledger.queue.pacer.SLOWEST_PACE", 1.0)
     campaign = make(GOOD, key="sandbox-10011")
     with pytest.raises(CampaignInterrupted, match="10011"):
@@ -176,7 +176,7 @@ def test_a_busy_channel_is_tried_again(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Up to three more times; a channel that stays busy for one while others get through has rejected it."""
-    monkeypatch.setattr(answers, "BUSY_DELAYS", (0.2, 0.3, 0.4))
+    monkeypatch.setattr(answers, "BUSY_DELAY_SECONDS", (0.2, 0.3, 0.4))
     patient, never = magic_mobile(236300, tries=3), magic_mobile(236305)
     others = [f"1391235{index:04}" for index in range(15)]
     campaign = make([patient, never, *others], rate=10)
@@ -191,7 +191,7 @@ def test_a_channel_that_is_busy_for_everyone_rejects_nobody(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run stops, and everyone stays pending."""
-    monkeypatch.setattr(answers, "BUSY_DELAYS", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(answers, "BUSY_DELAY_SECONDS", (0.1, 0.1, 0.1))
     campaign = make(GOOD[:2], key="sandbox-236300")
     with pytest.raises(CampaignInterrupted, match="236300"):
         campaign.send()
@@ -200,7 +200,7 @@ def test_a_channel_that_is_busy_for_everyone_rejects_nobody(
 
 def test_a_gateway_that_cannot_be_reached(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens: the run backs off, then stops; nothing was sent, so everyone stays pending."""
-    monkeypatch.setattr(health, "FAILING_FOR", 0.1)
+    monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.1)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         campaign = make(GOOD, port=bound.getsockname()[1], max_consecutive_failures=3)
@@ -211,7 +211,7 @@ def test_a_gateway_that_cannot_be_reached(make: Make, monkeypatch: pytest.Monkey
 
 def test_429_without_envelope_is_not_a_doubt(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy refused before the gateway saw it: pending."""
-    monkeypatch.setattr(health, "FAILING_FOR", 0.1)
+    monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.1)
     campaign = make(GOOD, key="sandbox-99014", max_consecutive_failures=3)
     with pytest.raises(CampaignInterrupted):
         campaign.send()
@@ -222,7 +222,7 @@ def test_failures_in_a_row_stop_a_run(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A channel that rejects everyone is not fed a whole campaign, and the gate halves the rate."""
-    monkeypatch.setattr(health, "FAILING_FOR", 0.0)
+    monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.0)
     gateway.configure(answer=236309)
     people = [f"1391235{index:04}" for index in range(400)]
     campaign = make(people, max_consecutive_failures=20)
@@ -237,7 +237,7 @@ def test_wrong_numbers_are_no_failing_channel(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """236306 speaks of the recipient: a list of dead numbers is worked through."""
-    monkeypatch.setattr(health, "FAILING_FOR", 0.0)
+    monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.0)
     gateway.configure(answer=236306)
     campaign = make([f"1391235{index:04}" for index in range(60)], max_consecutive_failures=5)
     campaign.send()

@@ -716,7 +716,7 @@ def test_resend_asks_once_more_for_an_old_doubt(
     assert make().counts().unknown == 2
     make(on_unknown="resend").send()
     assert gateway.state()["requests"] == 4
-    monkeypatch.setattr("airflow_provider_caixin.campaign.dispatcher.RESEND_AFTER", 0.0)
+    monkeypatch.setattr("airflow_provider_caixin.campaign.claiming.RESEND_AFTER_SECONDS", 0.0)
     make(on_unknown="hold").send()
     assert gateway.state()["requests"] == 4
     for _ in range(2):
@@ -731,7 +731,7 @@ def test_a_doubt_sent_once_more_stays_one_until_it_is_accepted(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rejected or given back the second time, the first request may still have been billed: budget and cap count it."""
-    monkeypatch.setattr("airflow_provider_caixin.campaign.dispatcher.RESEND_AFTER", 0.0)
+    monkeypatch.setattr("airflow_provider_caixin.campaign.claiming.RESEND_AFTER_SECONDS", 0.0)
     numbers = people(3)
     gateway.configure(lose_answers=1.0)
     make(numbers, max_messages=3).send()
@@ -752,7 +752,7 @@ def test_a_doubt_waits_for_the_window(
 ) -> None:
     """Nothing is sent once more outside it, and the run ends with the doubt."""
     make([magic_mobile(99004)]).send()
-    monkeypatch.setattr("airflow_provider_caixin.campaign.dispatcher.RESEND_AFTER", 0.0)
+    monkeypatch.setattr("airflow_provider_caixin.campaign.claiming.RESEND_AFTER_SECONDS", 0.0)
     campaign = make(window=OFFICE, clock=clock_at("2026-11-23 20:00:00"), on_unknown="resend")
     campaign.send()
     assert campaign.counts().unknown == 1
@@ -795,7 +795,7 @@ def test_a_slow_rate_with_a_slow_connect(
 
 def test_a_slow_rate_is_reached(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next slot is looked for when it comes into reach, however long an idle run would sleep."""
-    monkeypatch.setattr("airflow_provider_caixin.campaign.dispatcher.IDLE", 600.0)
+    monkeypatch.setattr("airflow_provider_caixin.campaign.lookahead.IDLE_SECONDS", 600.0)
     campaign = make(people(4), rate=4)
     campaign.send()
     assert campaign.counts().sent == 4

@@ -8,7 +8,6 @@ answers them in time, late, twice or never.
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from airflow_provider_caixin.audience import Classifier, audience_from
 from airflow_provider_caixin.campaign import Campaign, Plan
-from airflow_provider_caixin.campaign.answers import Answer, Job, Outcome
-from airflow_provider_caixin.campaign.dispatcher import Dispatcher
+from airflow_provider_caixin.campaign.answers import Answer, Job, PostResult
+from airflow_provider_caixin.campaign.claiming import Known
+from airflow_provider_caixin.campaign.clocks import Clocks, Machine
+from airflow_provider_caixin.campaign.plan import Hours
+from airflow_provider_caixin.campaign.tick import Due, Tick, TickResult
 from airflow_provider_caixin.china_time import china_midnight
 from airflow_provider_caixin.juhe import ChannelBusy, NotPosted, OutcomeUnknown, RecipientRejected
 from airflow_provider_caixin.ledger import Ledger, schema
@@ -46,7 +48,7 @@ LEASE = 60.0
 CLASSIFIER = Classifier()
 REJECTED = 236309
 
-OUTCOMES: st.SearchStrategy[Outcome] = st.sampled_from(
+RESULTS: st.SearchStrategy[PostResult] = st.sampled_from(
     [
         "sid",
         "sid",
@@ -61,9 +63,36 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.sampled_from(
 class Request(NamedTuple):
     """A claimed recipient whose sender has not answered yet."""
 
-    run: Dispatcher
+    run: Process
     job: Job
     lease: float
+
+
+class Process:
+    """
+    A process of a campaign.
+
+    :param number: no other process has it.
+    """
+
+    def __init__(self, campaign: Campaign, tick: Tick, number: int) -> None:
+        self.campaign, self.tick, self.number, self.ticks = campaign, tick, number, 0
+
+    def transact(self, answers: list[Answer], *, is_held: bool = False) -> TickResult:
+        """Run one transaction as the loop does; each time as if nothing was learned before, so that an example is twice the same."""
+        self.ticks += 1
+        result = self.tick.run(
+            Due(
+                mark=f"{self.number}-{self.ticks}",
+                answers=tuple(answers),
+                free=5,
+                hours=Hours(self.campaign.plan),
+                is_held=lambda: is_held,
+                known=Known(may_resend=True),
+            )
+        )
+        self.campaign.outcomes.update(result.outcomes)
+        return result
 
 
 class Person(NamedTuple):
@@ -89,6 +118,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = 1_795_400_000.0
         self.ledger = Ledger.sqlite(Path(self.folder.name) / "ledger.db", clock=lambda: self.now)
         self.campaigns = {name: self.campaign(name) for name in ("first", "second")}
+        self.processes = 0
         self.runs = {(name, twin): self.run(name) for name in self.campaigns for twin in (0, 1)}
         self.requests: list[Request] = []
         self.settled: set[int] = set()
@@ -110,19 +140,13 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         return Campaign(plan, self.ledger, None, clock=lambda: self.now, lease=LEASE)  # type: ignore[arg-type]  # the machine posts
 
-    def run(self, name: str) -> Dispatcher:
+    def run(self, name: str) -> Process:
         """Make a process of a campaign."""
         campaign = self.campaigns[name]
-        return Dispatcher(
-            campaign.plan,
-            self.ledger,
-            None,  # type: ignore[arg-type]  # the machine posts
-            campaign=campaign._key,
-            clock=lambda: self.now,
-            lease=LEASE,
-            senders=5,
-            stop=threading.Event(),
-            outcomes=campaign.outcomes,
+        clocks = Clocks(Machine(lambda: self.now))
+        self.processes += 1
+        return Process(
+            campaign, Tick(self.ledger, campaign._key, campaign.plan, clocks, LEASE), self.processes
         )
 
     def teardown(self) -> None:
@@ -153,9 +177,7 @@ class LedgerMachine(RuleBasedStateMachine):
         before = self.people()
         stopped = self.is_stopped(name)
         run = self.runs[name, twin]
-        # What is in doubt is looked for every few seconds of real time.
-        run._doubts_at = 0.0
-        jobs = self.transact(run, [])
+        jobs = run.transact([]).claim.jobs
         assert not (stopped and jobs), "a paused campaign sent"
         for job in jobs:
             alive = [one for one in self.requests if one.job.id == job.id and one.lease >= self.now]
@@ -176,43 +198,31 @@ class LedgerMachine(RuleBasedStateMachine):
         return person.state == State.IN_FLIGHT and not self.now <= person.due <= self.now + 2 * LEASE
 
     @precondition(lambda self: self.requests)
-    @rule(
-        data=st.data(), answers=st.lists(st.lists(OUTCOMES, min_size=1, max_size=2), min_size=1, max_size=4)
-    )
-    def answer(self, data: st.DataObject, answers: list[list[Outcome]]) -> None:
+    @rule(data=st.data(), answers=st.lists(st.lists(RESULTS, min_size=1, max_size=2), min_size=1, max_size=4))
+    def answer(self, data: st.DataObject, answers: list[list[PostResult]]) -> None:
         """Settle requests, however late, and once more: after a commit in doubt, or told to stop meanwhile."""
-        for outcomes in answers[: len(self.requests)]:
+        for results in answers[: len(self.requests)]:
             request = data.draw(st.sampled_from(self.requests))
             self.requests.remove(request)
-            self.settle(request, outcomes)
+            self.settle(request, results)
 
-    def settle(self, request: Request, outcomes: list[Outcome]) -> None:
+    def settle(self, request: Request, results: list[PostResult]) -> None:
         """Give a request's process its answers, and check what becomes of the recipient."""
-        for outcome in outcomes:
+        for result in results:
             before = self.people()[request.job.id]
             # Only the answer: what is claimed is the business of a tick.
-            request.run._ending = RuntimeError  # type: ignore[assignment]  # any ending will do
-            self.transact(request.run, [Answer(request.job, outcome)])
-            request.run._ending = None
+            request.run.transact([Answer(request.job, result)], is_held=True)
             after = self.people()[request.job.id]
             counts = before.claim == request.job.claim and before.state in (State.IN_FLIGHT, State.UNKNOWN)
             if not counts:
                 stays = State.UNKNOWN if self.is_lost(before) else before.state
                 assert after.state == stays, "an answer counted whose claim is not the row's any more"
-            elif isinstance(outcome, str):
+            elif isinstance(result, str):
                 assert after.state == State.SENT, "an accepted message is not sent"
-            elif isinstance(outcome, OutcomeUnknown) or before.doubt_at is not None:
+            elif isinstance(result, OutcomeUnknown) or before.doubt_at is not None:
                 assert after.state == State.UNKNOWN, "a doubt was forgotten"
             else:
                 assert after.state in (State.PENDING, State.REJECTED)
-
-    def transact(self, run: Dispatcher, answers: list[Answer]) -> list[Job]:
-        """Run one transaction as the loop does; return what it claimed."""
-        jobs: list[Job] = []
-        # How far ahead slots are taken follows the real time that a commit takes, and an example is to be the same twice.
-        run._lead = 0.0
-        run._transact(answers, [], jobs)
-        return jobs
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data())
