@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_caixin.campaign.beginning import is_new, loaded, refuse_expired
+from airflow_provider_caixin.campaign.before_load import is_new, loaded, refuse_expired
 from airflow_provider_caixin.campaign.campaign import Campaign
 from airflow_provider_caixin.campaign.counts import Counts, Outcome
 from airflow_provider_caixin.campaign.dry_run import dry_run
