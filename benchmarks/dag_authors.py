@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_caixin.sandbox import SandboxServer
 from benchmarks.ledgers import empty_ledger, running
-from benchmarks.sending import LATENCY_MS, people
+from benchmarks.sending import LATENCY_MS, numbers
 from scripts.airflow_api import AirflowApi
 from scripts.throwaway import EXAMPLE_DAGS, Airflow, Home
 
@@ -76,7 +76,7 @@ def measure(api: AirflowApi, gateway: SandboxServer, folder: Path, dag_id: str, 
     gateway.reset()
     count = MESSAGES[dag_id]
     audience = folder / f"{dag_id}.txt"
-    audience.write_text("\n".join(people(count)))
+    audience.write_text("\n".join(numbers(count)))
     conf = {"audience": str(audience), "url": gateway.url}
     run = finished(
         api, dag_id, api.ask("POST", "dags", dag_id, "dagRuns", logical_date=None, conf=conf)["dag_run_id"]

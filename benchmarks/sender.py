@@ -55,7 +55,7 @@ def cpu() -> float:
 
 def campaign_on(ledger: Ledger, port: int, **plan: Any) -> Campaign:
     """
-    Open a campaign of the benchmarks, by default with one message a person and day.
+    Open a campaign of the benchmarks, by default with one message a recipient and day.
 
     :param ledger: the ledger.
     :param port: the sandbox's.

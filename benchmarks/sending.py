@@ -55,7 +55,7 @@ class Figures(NamedTuple):
     slow: float
 
 
-def people(count: int) -> list[str]:
+def numbers(count: int) -> list[str]:
     """
     Make up numbers that every rule lets pass.
 
@@ -120,7 +120,7 @@ def measure(run: Contestant, count: int) -> Figures:
     :raises RuntimeError: when anybody was not billed exactly once: such a run has no figures.
     """
     with SandboxServer(process=True, latency_ms=LATENCY_MS) as gateway:
-        efforts = run(gateway, people(count))
+        efforts = run(gateway, numbers(count))
         state = gateway.state()
     return figures(state, efforts, count)
 

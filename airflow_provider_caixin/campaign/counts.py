@@ -51,7 +51,7 @@ class Counts:
 
     @property
     def mostly_invalid(self) -> str | None:
-        """A sentence for people when more than half of several recipients are no numbers, else None."""
+        """A sentence for whoever reads the log when more than half of several recipients are no numbers, else None."""
         invalid = self.skipped["invalid_number"]
         if not invalid * 2 > self.total > 1:
             return None

@@ -120,7 +120,7 @@ class _Reading:
             )
         if self.others and not self.numbers:
             raise AudienceError(
-                f"{self._listed}: none of the {self.others} rows is a mobile number; expected an opt-out list, one 11-digit "
+                f"{self._listed}: none of the {self.others} rows is a mobile number; expected a suppression list, one 11-digit "
                 "number a row."
             )
         if self.others:

@@ -53,7 +53,7 @@ class Evidence:
     :param ledger_clocks: the same of the ledger's clock, which caps go by.
     :param rate: messages a second.
     :param timeout: seconds that an answer may take.
-    :param cap: messages a day to one person.
+    :param cap: messages a day to one recipient.
     :param budget: messages of each campaign.
     :param window: opening and closing, in seconds of the day in China.
     :param upheavals: how often requests in the air lost their sender, gateway or ledger.
@@ -91,7 +91,7 @@ class Evidence:
 
 
 def nobody_billed_twice(of: Evidence) -> Iterator[str]:
-    """One campaign, one person, one bill."""
+    """One campaign, one recipient, one bill."""
     for (template, mobile), bills in of.bills.items():
         if len(bills) > 1:
             yield f"{mobile} was billed {len(bills)} times for {template}, by {[bill['key'] for bill in bills]}"
@@ -195,16 +195,16 @@ def nothing_by_clocks_far_apart(of: Evidence) -> Iterator[str]:
 
 
 def no_cap_broken(of: Evidence) -> Iterator[str]:
-    """No person gets more in a China day, whatever the campaign."""
+    """No recipient gets more in a China day, whatever the campaign."""
     if of.cap is None:
         return
-    people: dict[str, list[set[float]]] = defaultdict(list)
+    moments_of: dict[str, list[set[float]]] = defaultdict(list)
     for (_, mobile), bills in of.bills.items():
-        people[mobile] += [
+        moments_of[mobile] += [
             {(clock + CHINA) // DAY_SECONDS for clock in of.ledger_clocks(bill["key"], bill["moment"])}
             for bill in bills
         ]
-    for mobile, days in people.items():
+    for mobile, days in moments_of.items():
         certain = Counter(next(iter(day)) for day in days if len(day) == 1)
         if certain and max(certain.values()) > of.cap:
             yield f"{mobile} got {max(certain.values())} messages in a day, {of.cap} were allowed"
@@ -248,7 +248,7 @@ def green_is_done(of: Evidence) -> Iterator[str]:
 
 def doubts_are_few(of: Evidence) -> Iterator[str]:
     """
-    Whoever is in doubt has a reason to be: no clear answer, or a sender, gateway or ledger that failed meanwhile.
+    Whoever is unknown has a reason to be: no clear answer, or a sender, gateway or ledger that failed meanwhile.
 
     Each such failure leaves at most what was in the air: less than a time-out's messages. A few more answers are late
     because the machine is busy.

@@ -23,7 +23,7 @@ def request(mobile: str, moment: float, **changes: Any) -> dict[str, Any]:
 
 
 def evidence(change: Callable[[dict[str, Any]], None] = lambda _: None) -> Evidence:
-    """Give what a round leaves in which three people got their message, and change it."""
+    """Give what a round leaves in which three recipients got their message, and change it."""
     facts: dict[str, Any] = {
         "audiences": {1: list(NUMBERS)},
         "rows": {1: [Row(mobile, 1, "sent", None, f"sid of {mobile}") for mobile in NUMBERS]},

@@ -36,9 +36,9 @@ def unknown_by_view(ledger: Ledger, campaign_id: str) -> dict[str, int]:
         counts.add(tallies.tally(connection, key, now))
         write_report(report, reports.read_report(connection, key, now))
         found = {
-            "list of doubts": len(unknown_views.unknowns(connection, key, now, most=10_000)),
+            "list of unknown outcomes": len(unknown_views.unknowns(connection, key, now, most=10_000)),
             "campaign": one.unknown,
-            "campaigns in doubt": sum(
+            "campaigns with unknown outcomes": sum(
                 each.unknown for each in campaign_views.campaigns(connection, now, in_doubt=True)
             ),
             "result": counts.as_result()["unknown"],

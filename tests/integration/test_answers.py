@@ -151,15 +151,17 @@ def test_a_message_that_got_through_makes_the_next_10012_a_first_one(
 
 
 def test_10011_slows_the_account_down(make: Make, gateway: SandboxServer, sqlite_ledger: Ledger) -> None:
-    """The recipient waits, everyone gets the message once, and the gate remembers the pace."""
+    """The recipient waits, everyone gets the message once, and the account remembers the pace."""
     gateway.configure(answer=10011, answer_count=2)
     campaign = make(GOOD)
     campaign.send()
     assert outcome(campaign.counts()) == {"sent": len(GOOD)}
     assert gateway.state()["billed"] == len(GOOD)
     with sqlite_ledger.writing() as connection:
-        gate = AccountRow.open(connection, account_names.find_account(sqlite_ledger, connection, "account"))
-    assert gate.pace < 1.0
+        account = AccountRow.open(
+            connection, account_names.find_account(sqlite_ledger, connection, "account")
+        )
+    assert account.pace < 1.0
 
 
 def test_10011_at_the_lowest_rate_for_long_stops_the_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,11 +223,11 @@ def test_429_without_envelope_is_not_a_doubt(make: Make, monkeypatch: pytest.Mon
 def test_failures_in_a_row_stop_a_run(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A channel that rejects everyone is not fed a whole campaign, and the gate halves the rate."""
+    """A channel that rejects everyone is not fed a whole campaign, and the pacer halves the rate."""
     monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.0)
     gateway.configure(answer=236309)
-    people = [f"1391235{index:04}" for index in range(400)]
-    campaign = make(people, max_consecutive_failures=20)
+    numbers = [f"1391235{index:04}" for index in range(400)]
+    campaign = make(numbers, max_consecutive_failures=20)
     with pytest.raises(CampaignInterrupted, match="236309"):
         campaign.send()
     counts = campaign.counts()
