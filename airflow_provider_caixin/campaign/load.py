@@ -172,6 +172,6 @@ class AudienceLoad:
     def _told(self, change: Change) -> str:
         gone = f" and {change.gone} are gone, {change.left} of whom would still get the message"
         return (
-            f"The audience of {self._shown} changed under campaign {self._plan.campaign_id!r}: of its people {change.new} are "
+            f"The audience of {self._shown} changed under campaign {self._plan.campaign_id!r}: of its recipients {change.new} are "
             f"new{gone * bool(change.gone)}."
         )
