@@ -1,12 +1,12 @@
 """
-The same messages from Airflow in three ways: a mapped ``HttpOperator``, a ``requests`` loop in a task, and a campaign.
+The same messages in three ways: a mapped ``HttpOperator``, a ``requests`` loop in a task, and a campaign.
 
 Usage: python -m benchmarks.dag_authors
 
-Airflow runs in whole: api-server, scheduler with LocalExecutor, dag-processor, triggerer, and a PostgreSQL database
-where there is one. The mapped ``HttpOperator`` has a task for each number, and runs with 4 tasks at once and with
-16, which is what Airflow allows a Dag; the better of the two is compared. Two rates are given: between the first and
-the last arrival at the sandbox, and from the start of the Dag run to its end.
+Airflow runs in whole: api-server, scheduler with LocalExecutor, dag-processor, triggerer, and a PostgreSQL
+database where there is one. The mapped ``HttpOperator`` has a task for each number, and runs with 4 tasks at
+once and with 16, which is what Airflow allows a Dag; the better of the two is compared. Two rates are given:
+between the first and the last arrival at the sandbox, and from the start of the Dag run to its end.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Rates(NamedTuple):
 
 def settings(database: str) -> dict[str, str]:
     """
-    Give Airflow the part of its configuration that says where its database is.
+    Write for Airflow the part of its configuration that says where its database is.
 
     :param database: a PostgreSQL database's address.
     """

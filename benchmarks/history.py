@@ -3,9 +3,10 @@ What a long history costs: claims, sending and resuming on a PostgreSQL ledger t
 
 Usage: python -m benchmarks.history [MESSAGES]
 
-The history is 40 finished campaigns over 60 days with one template and one account, in a database that is dropped in
-the end: each of its recipients got ten messages, and is in the campaigns that are measured. It is vacuumed and analysed,
-as autovacuum does in 60 days. Beside it, taking turns, the same is measured on a ledger without a history.
+The history is 40 finished campaigns over 60 days with one template and one account, in a database that is
+dropped in the end: each of its recipients got ten messages, and is in the campaigns that are measured. It is
+vacuumed and analysed, as autovacuum does in 60 days. Beside it, taking turns, the same is measured on a
+ledger without a history.
 """
 
 from __future__ import annotations

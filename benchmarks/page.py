@@ -3,9 +3,10 @@ How long the Caixin page waits for its data, with a million messages and two hun
 
 Usage: python -m benchmarks.page [MESSAGES]
 
-The requests pass through Airflow's own api-server app, its sign-in and its rights, as an admin who may see everything. One
-campaign has 400,000 of the recipients, a quarter of them skipped for five reasons. Its "first look" is that of an api-server
-that has just started; "while it runs" counts its reasons anew, which a page does for one that runs, now and then.
+The requests pass through Airflow's own api-server app, its sign-in and its rights, as an admin who may see
+everything. One campaign has 400,000 of the recipients, a quarter of them skipped for five reasons. Its "first
+look" is that of an api-server that has just started; "while it runs" counts its reasons anew, which a page
+does for one that runs, now and then.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ A process that sends one campaign and says what that took.
 
 Usage: python -m benchmarks.sender LEDGER PORT PLAN
 
-It opens the ledger, says ``ready``, and sends when a line comes in, so that several begin together. PLAN is a JSON
-object of the plan's fields.
+It opens the ledger, says ``ready``, and sends when a line comes in, so that several begin together. PLAN is a
+JSON object of the plan's fields.
 """
 
 from __future__ import annotations

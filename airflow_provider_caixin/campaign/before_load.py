@@ -18,7 +18,7 @@ from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 
 
 def is_new(ledger: Ledger, plan: Plan) -> bool:
-    """Return whether a campaign is not in the ledger yet, without putting it there; raise as :func:`loaded`."""
+    """Return whether a campaign is not in the ledger yet; put nothing there, and raise as :func:`loaded`."""
     with ledger.reading() as connection:
         return _key_of(connection, plan) is None
 
@@ -55,7 +55,7 @@ def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
 
 def refuse_expired(plan: Plan, now: float, first_at: float | None = None, *, waits: bool = False) -> None:
     """
-    Refuse an audience that expires before anybody can get the message: loaded, all of it would be ``expired`` for good.
+    Refuse an audience that expires before anybody can get the message; loaded, it would be ``expired``.
 
     :param plan: of a campaign for which this loader has loaded nothing yet.
     :param now: the host's clock, in seconds since the epoch.

@@ -105,28 +105,30 @@ class Campaign:
         """
         Merge an audience into the campaign, once per source and content.
 
-        A file that is gone is no hindrance when this source loaded that file before: the ledger is the audience.
-        Where this source loaded something else before, its recipients decide and not a file's time or a query's
-        text: the same ones are silently the same audience, and ones that are only new are added with a WARNING.
+        A file that is gone is no hindrance when this source loaded that file before: the ledger is the
+        audience. Where this source loaded something else before, its recipients decide and not a file's time
+        or a query's text: the same ones are silently the same audience, and ones that are only new are added
+        with a WARNING.
 
         :param audience: the rows; not opened when this source was loaded before.
         :param source: who loads: dag, run, task and map index, or a call of the command line.
         :param give_up: asked now and then; True ends the load.
-        :param audience_change: what a person said of a source that changed: ``"add"`` who is new, also where others
-            are gone, or ``"keep"`` what was loaded first and add nobody.
+        :param audience_change: what a person said of a source that changed: ``"add"`` who is new, also where
+            others are gone, or ``"keep"`` what was loaded first and add nobody.
         :param formerly: what the source was called by earlier versions; what it loaded then is its own.
         :return: whether the audience was merged now.
-        :raises AudienceError: it cannot be read, or has rows and not one of them is a number; nothing of it is kept.
+        :raises AudienceError: it cannot be read, or not one of its rows is a number; nothing of it is kept.
         :raises CampaignStopped: when ``give_up`` said so.
-        :raises AudienceChanged: when recipients are gone from the source and others are new, or some of those gone
-            would still get the message, and ``audience_change`` says nothing; the campaign stays as it is.
+        :raises AudienceChanged: when recipients are gone from the source and others are new, or some of those
+            gone would still get the message, and ``audience_change`` says nothing; the campaign stays as it
+            is.
         """
         load = AudienceLoad(
-            self._ledger,
-            self.plan,
-            self._key,
-            audience,
-            source,
+            ledger=self._ledger,
+            plan=self.plan,
+            campaign_key=self._key,
+            audience=audience,
+            loader=source,
             lease=self._lease,
             audience_change=audience_change,
             formerly=formerly,
@@ -193,7 +195,7 @@ class Campaign:
         """
         Fail a campaign of which too much failed.
 
-        :raises FailureRatioReached: when (rejected + unknown) / (sent + rejected + unknown) reaches the limit.
+        :raises FailureRatioReached: when (rejected + unknown) / (sent + rejected + unknown) is that much.
         """
         counts, most = self.counts(), self.plan.max_failure_ratio
         if most is not None and counts.failure_ratio >= most:
@@ -244,7 +246,7 @@ def _log_forecast(ledger: Ledger, plan: Plan, campaign_key: int, now: float) -> 
 
 def behind_closing(plan: Plan, pending: int, now: float) -> tuple[int, pendulum.DateTime | None]:
     """
-    Return how many recipients today's window has no time for, and when it closes; of a closed window nobody and None.
+    Return how many recipients today's window has no time for, and when it closes; closed: 0 and None.
 
     :param now: the host's clock, in seconds since the epoch.
     """

@@ -1,4 +1,4 @@
-"""Claim recipients for the next slots: draw them, judge them, and write them as in flight before anything leaves."""
+"""Claim recipients for the next slots: draw, judge, and write them as in flight before anything leaves."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def claim(
 
 
 def _draw_unknown(locked: Locked, plan: Plan, most: int) -> tuple[list[Drawn], bool]:
-    """Draw whom to send once more, and whether there was anybody; whom a rule holds back is looked at again later."""
+    """Draw whom to send once more, and whether there was anybody; put off whom a rule holds back."""
     connection, _, row, now, _ = locked
     drawn = drawing.draw_unknown(connection, row.id, now, now - RESEND_AFTER_SECONDS, most)
     passed = judge(connection, plan, row.account, drawn, now).passed
@@ -130,7 +130,7 @@ def _draw_unknown(locked: Locked, plan: Plan, most: int) -> tuple[list[Drawn], b
 
 
 def _draw_pending(locked: Locked, plan: Plan, most: int) -> tuple[list[Drawn], Counter[Outcome]]:
-    """Draw recipients until enough pass the rules, and count those that leave the queue because they do not."""
+    """Draw recipients until enough pass the rules, and count those that the rules skip."""
     connection, _, row, now, _ = locked
     chosen: list[Drawn] = []
     skipped: Counter[Outcome] = Counter()

@@ -49,7 +49,8 @@ class Clocks:
     """
     What time it is by the host's clock and by the ledger's, either of which may be wrong.
 
-    The dispatcher reads the ledger's once a tick; in between it runs on by the machine's monotonic clock, which nobody sets.
+    The dispatcher reads the ledger's once a tick; in between it runs on by the machine's monotonic clock,
+    which nobody sets.
 
     :param machine: whose clocks these are.
     """
@@ -60,8 +61,8 @@ class Clocks:
         self._ahead: float | None = None
         # How far the clocks were apart when it was last said. The dispatcher's thread only.
         self._told = 0.0
-        #: How many seconds the ledger's clock is ahead of the host's, at the least. Written by the dispatcher's thread,
-        #: read by the senders.
+        #: How many seconds the ledger's clock is ahead of the host's, at the least. Written by the
+        #: dispatcher's thread, read by the senders.
         self.apart = 0.0
 
     def read(self, ledger: Callable[[], float]) -> float:

@@ -21,8 +21,8 @@ class Counts:
     :param skipped: by skip reason.
     :param rejected: by the gateway's code, as text.
     :param would_send: only of a dry run: who would get the message.
-    :param had_template: only of a dry run: how many of these already had the template in another campaign, or may have,
-        and among how many of them was looked.
+    :param had_template: only of a dry run: how many of these already had the template in another campaign, or
+        may have, and among how many of them was looked.
     :param sid: only of a campaign to a single number that was sent.
     """
 
@@ -51,7 +51,7 @@ class Counts:
 
     @property
     def mostly_invalid(self) -> str | None:
-        """A sentence for whoever reads the log when more than half of several recipients are no numbers, else None."""
+        """A sentence for the log when more than half of several recipients are no numbers, else None."""
         invalid = self.skipped["invalid_number"]
         if not invalid * 2 > self.total > 1:
             return None

@@ -86,11 +86,11 @@ class Dispatcher:
         self._stopped_at: float | None = None
         self._ledger_failed_at: float | None = None
 
-        # Written by the dispatcher's thread, read by the senders: when messages may leave, and what ends the run.
+        # Written by the dispatcher's thread, read by the senders: when messages may leave, what ends the run.
         self._hours = Hours(plan)
         self._ending: CampaignError | None = None
-        # Written by the dispatcher's thread, read by the waiting one: what the last tick saw, since when the ledger is
-        # asked (None: it is not), and how the thread ended.
+        # Written by the dispatcher's thread, read by the waiting one: what the last tick saw, since when the
+        # ledger is asked (None: it is not), and how the thread ended.
         self._seen: TickResult | None = None
         self._asked_at: float | None = None
         self._error: BaseException | None = None
@@ -124,7 +124,7 @@ class Dispatcher:
             # The dispatcher waits for a ledger that is silent; nobody waits for it.
             raise
         except BaseException:
-            # A time-out of the task arrives as an exception in this thread: settle what is out before it goes on.
+            # A time-out of the task arrives as an exception in this thread: settle what is out first.
             self._stop.set()
             self._thread.join(STOP_WAIT_SECONDS + 1)
             raise
@@ -138,7 +138,7 @@ class Dispatcher:
         self._thread.join(seconds)
         now = self._machine.monotonic()
         if now - began > seconds + ASLEEP_SECONDS:
-            # This process was suspended: the ledger may have answered long ago, and nobody was there to hear it.
+            # This process was suspended: the ledger may have answered, and nobody was there to hear it.
             self._awake_since = now
 
     def _give_up_if_silent(self) -> None:
@@ -189,7 +189,7 @@ class Dispatcher:
         self._hours = Hours(plan, plan.expiry(row.loaded_at or row.created_at))
 
     def _step(self) -> bool:
-        """Run a tick, carry out what it leads to, and rest until the next one is due; return whether the run is over."""
+        """Run a tick, carry out what it leads to and rest; return whether the run is over."""
         began = self._machine.monotonic()
         self._look_at_stop()
         seen, seconds = self._run_tick(), IDLE_SECONDS
@@ -238,7 +238,7 @@ class Dispatcher:
             with self._asking():
                 seen = self._tick.run(due)
         except TickFailed as failed:
-            # Whether the commit took place is not known: these claims were never posted, so they are given back.
+            # Whether the commit took place is not known; never posted, its claims are given back.
             lost = NotPosted("the ledger did not answer")
             self._senders.answers.extend(Answer(job, lost) for job in failed.jobs)
             self._end(self._clocks.ending())

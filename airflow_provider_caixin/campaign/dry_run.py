@@ -157,7 +157,7 @@ def _new(view: _View, batch: list[dict[str, Any]], on_row: Callable[[ReportRow],
 
 
 def _existing(view: _View, row: CampaignRow) -> tuple[int, int]:
-    """Count what the campaign has already; return how many of it would be sent and how many count to the budget."""
+    """Count what the campaign has; return how many of it would be sent and how many the budget counts."""
     connection, ledger, plan, counts = view.connection, view.ledger, view.plan, view.counts
     before = Counts(plan.campaign_id, plan.tpl_id)
     lines = tallies.tally(connection, row.id, ledger.now(connection))

@@ -102,7 +102,7 @@ def _at_window(hours: Hours, moments: Moments) -> Decision:
     if hours.have_expired(moments.host + hours.seconds_to_post(moments)):
         # Nobody needs to wait a night for that.
         return Decision(skip=SkipReason.EXPIRED)
-    # An opening that has passed by the host's clock is no moment to come back at: the ledger's is waited for here.
+    # An opening that has passed by the host's clock is no moment to come back at: wait for the ledger's here.
     opens_at = plan.opening(moments.host) or plan.opening(moments.ledger, SOON_SECONDS)
     if opens_at is None:
         return Decision()

@@ -65,7 +65,7 @@ class CampaignStopped(CampaignError):
 
 
 class StoppedInSilence(CampaignStopped):
-    """The process was told to stop while the ledger did not answer: nothing can be read from it, not even counts."""
+    """The process was told to stop while the ledger did not answer: not even counts can be read."""
 
 
 class CampaignInterrupted(CampaignError):
@@ -81,7 +81,7 @@ class LedgerSilent(CampaignError):
 
 
 class ClocksApart(CampaignInterrupted):
-    """The host's clock and the ledger's are more than 30 s apart: one of them may have the wrong day or hour."""
+    """The host's clock and the ledger's are more than 30 s apart: one may have the wrong day or hour."""
 
 
 class CampaignFatal(CampaignError):

@@ -48,8 +48,9 @@ def judge(
     """
     Judge a batch of recipients by carrier, region, suppression and frequency cap.
 
-    What was billed or may have been decides about the cap. A message in the air does not yet, but it holds the
-    next one back: two campaigns cannot both win. A recipient's own earlier attempt is not counted against it.
+    What was billed or may have been decides about the cap. A message in the air does not yet, but it holds
+    the next one back: two campaigns cannot both win. A recipient's own earlier attempt is not counted against
+    it.
 
     :param connection: a transaction; one that holds the account's lock where the judgement must stand.
     :param account: the account's key; None: an account without any message so far.

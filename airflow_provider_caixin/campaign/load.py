@@ -6,7 +6,7 @@ import logging
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy.engine import Connection
@@ -29,38 +29,28 @@ AudienceChange = Literal["add", "keep"]
 """What a person said of a source that changed under its campaign."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceLoad:
     """
     One audience on its way into a campaign; see :meth:`.Campaign.load`.
 
+    :param loader: who loads.
     :param lease: seconds of silence after which another process may take the load over.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        plan: Plan,
-        campaign_key: int,
-        audience: Audience,
-        source: str,
-        *,
-        lease: float,
-        audience_change: AudienceChange | None,
-        formerly: str | None,
-    ) -> None:
-        self._ledger = ledger
-        self._plan = plan
-        self._campaign_key = campaign_key
-        self._audience = audience
-        self._loader = source
-        place = getattr(audience, "place", None)
-        self._source = f"{source}/{place}" if place else source
-        # Of those that have a name of their own: a file's is better known than its place.
-        is_named = type(audience).__str__ is not object.__str__
-        self._shown = f"{source!r} ({audience})" if is_named else repr(source)
-        self._lease = lease
-        self._audience_change = audience_change
-        self._formerly = formerly
+    ledger: Ledger
+    plan: Plan
+    campaign_key: int
+    audience: Audience
+    loader: str
+    lease: float
+    audience_change: AudienceChange | None
+    formerly: str | None
+
+    @property
+    def _source(self) -> str:
+        place = getattr(self.audience, "place", None)
+        return f"{self.loader}/{place}" if place else self.loader
 
     def run(self, give_up: Callable[[], bool]) -> Mapping[str, int] | None:
         """
@@ -69,83 +59,81 @@ class AudienceLoad:
         :param give_up: asked now and then; True ends the load.
         """
         try:
-            fingerprint = self._audience.fingerprint
+            fingerprint = self.audience.fingerprint
         except AudienceError as missing:
-            with self._ledger.reading() as connection:
-                if not was_loaded(connection, self._campaign_key, self._source):
+            with self.ledger.reading() as connection:
+                if not was_loaded(connection, self.campaign_key, self._source):
                     raise
             log.warning("%s It was loaded before, so the campaign goes on from the ledger.", missing)
             return None
-        with self._ledger.reading() as connection:
+        with self.ledger.reading() as connection:
             name = self._name(connection, fingerprint)
-            is_cancelled = CampaignRow.read(connection, self._campaign_key).cancelled
-        classifier = self._plan.classifier
+            is_cancelled = CampaignRow.read(connection, self.campaign_key).cancelled
+        classifier = self.plan.classifier
         unknown_before, began = classifier.unknown_segments, time.monotonic()
         try:
             fresh = load_audience(
-                self._ledger,
-                self._campaign_key,
+                self.ledger,
+                self.campaign_key,
                 name,
                 self._classified,
-                lease=self._lease,
+                lease=self.lease,
                 give_up=give_up,
                 revision=Revision(
                     self._is_same,
                     self._reached,
                     # Of a cancelled campaign there is nothing to decide.
                     lambda change: is_cancelled or self._heed(change),
-                    resends=self._plan.on_unknown == "resend",
+                    resends=self.plan.on_unknown == "resend",
                 ),
             )
         except LoadGivenUp as stopped:
             raise CampaignStopped(str(stopped)) from None
         except LoadUnwanted as unwanted:
-            if self._audience_change == "keep":
+            if self.audience_change == "keep":
                 return None
             raise self._refusal(unwanted.change) from None
         if not fresh:
             return None
-        campaign_rows.note_classifier(self._ledger, self._campaign_key, classifier.fingerprint)
+        campaign_rows.note_classifier(self.ledger, self.campaign_key, classifier.fingerprint)
         log.info(
             "Audience loaded in %.1f s; %d numbers are in segments that the data does not know and count as allowed.",
             time.monotonic() - began,
             classifier.unknown_segments - unknown_before,
         )
-        with self._ledger.reading() as connection:
-            return skipped_by_load(connection, self._campaign_key, name)
+        with self.ledger.reading() as connection:
+            return skipped_by_load(connection, self.campaign_key, name)
 
     def _name(self, connection: Connection, fingerprint: str) -> str:
         """Return the name of the load: who loads what."""
-        former = f"{self._formerly}/{fingerprint}"
-        if self._formerly and is_known(connection, self._campaign_key, former):
+        former = f"{self.formerly}/{fingerprint}"
+        if self.formerly and is_known(connection, self.campaign_key, former):
             return former
         return f"{self._source}/{fingerprint}"
 
     def _classified(self) -> Iterable[tuple[str, str | None]]:
         """Open the audience and judge its rows as they stream by."""
-        classifier = self._plan.classifier
+        classifier = self.plan.classifier
         # Also before: what these rules skip is adopted as it is by a later load when this one is broken off.
-        campaign_rows.note_classifier(self._ledger, self._campaign_key, classifier.fingerprint)
-        return readable(classifier.classify(self._audience), self._audience, warn=True)
+        campaign_rows.note_classifier(self.ledger, self.campaign_key, classifier.fingerprint)
+        return readable(classifier.classify(self.audience), self.audience, warn=True)
 
     def _is_same(self, loaded: str) -> bool:
-        """Return whether a load was this source's, also of another file: the path was wrong, and is corrected."""
-        return is_of(loaded, self._loader) or loaded.rpartition("/")[0] == self._formerly
+        """Return whether a load was this source's, also one of another file: a wrong path is corrected."""
+        return is_of(loaded, self.loader) or loaded.rpartition("/")[0] == self.formerly
 
     def _reached(self, connection: Connection, numbers: Sequence[str]) -> int:
-        """Count to whom a run under these rules would send, now or, where a cap holds it back today, later."""
-        account = CampaignRow.read(connection, self._campaign_key).account
+        """Count to whom a run under these rules would send, now or, where a cap holds it back, later."""
+        account = CampaignRow.read(connection, self.campaign_key).account
         drawn = [Drawn(0, number, 0) for number in numbers]
-        judged = judge(
-            connection, replace(self._plan, cap=None), account, drawn, self._ledger.now(connection)
-        )
+        judged = judge(connection, replace(self.plan, cap=None), account, drawn, self.ledger.now(connection))
         return len(judged.passed) + len(judged.waiting)
 
     def _heed(self, change: Change) -> bool:
         """Log what changed, and return whether it is merged."""
         if not change.new and not change.gone:
             return True
-        said, asked = self._told(change), self._audience_change
+        said, asked = self._told(change), self.audience_change
         if not change.people:
             log.warning("%s Nobody is in it now: the campaign goes on with the first list.", said)
             return True
@@ -166,12 +154,15 @@ class AudienceLoad:
         return AudienceChanged(
             f"{self._told(change)} Nobody was added, and nothing more was sent. If both lists are to get it, say "
             'audience_change="add" and clear the task (on the command line --audience-change add); if the first one alone, "keep"; '
-            f"if the first one was wrong, airflow caixin campaign cancel {shlex.quote(self._plan.campaign_id)} and begin a new one."
+            f"if the first one was wrong, airflow caixin campaign cancel {shlex.quote(self.plan.campaign_id)} and begin a new one."
         )
 
     def _told(self, change: Change) -> str:
         gone = f" and {change.gone} are gone, {change.left} of whom would still get the message"
+        # Of those that have a name of their own: a file's is better known than its place.
+        is_named = type(self.audience).__str__ is not object.__str__
+        shown = f"{self.loader!r} ({self.audience})" if is_named else repr(self.loader)
         return (
-            f"The audience of {self._shown} changed under campaign {self._plan.campaign_id!r}: of its recipients {change.new} are "
+            f"The audience of {shown} changed under campaign {self.plan.campaign_id!r}: of its recipients {change.new} are "
             f"new{gone * bool(change.gone)}."
         )

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 TICK_SECONDS: Final = 0.04
-# A tick is so much longer or shorter by chance: in step with another run, one of the two would find few slots for long.
+# A tick is so much longer or shorter by chance: in step with another run, one of the two would find few slots
+# for long.
 JITTER_SECONDS: Final = 0.01
 # A run with nothing to do looks so often.
 IDLE_SECONDS: Final = 0.25
-# Between ticks that take long: SQLite does not queue for its lock, and whoever always has it lets nobody else in.
+# Between ticks that take long: SQLite does not queue for its lock, and whoever always has it lets nobody else
+# in.
 REST_SECONDS: Final = 0.02
 AHEAD_SECONDS: Final = 0.06
 MOST_LEAD_SECONDS: Final = 0.5
@@ -21,8 +23,10 @@ class Lookahead:
     """
     What a run has learned about how far ahead it takes its slots.
 
-    :param lead: how far ahead a tick's first slot lies at the least, in seconds: what a commit takes. 0: nothing is known yet.
-    :param next_slot: the account's next slot as this run left it; where it is another one, another run took some.
+    :param lead: how far ahead a tick's first slot lies at the least, in seconds: what a commit takes. 0:
+        nothing is known yet.
+    :param next_slot: the account's next slot as this run left it; where it is another one, another run took
+        some.
     """
 
     lead: float = 0.0
@@ -37,7 +41,8 @@ class Lookahead:
         """
         Return what is known after a commit, so that one commit in twenty is late or so.
 
-        Up quickly and down slowly: a slot that a late commit misses is lost, and one taken earlier than needed is not.
+        Up quickly and down slowly: a slot that a late commit misses is lost, and one taken earlier than
+        needed is not.
 
         :param took: seconds.
         """
@@ -62,8 +67,8 @@ def reach_of(lead: float) -> float:
     """
     Return how far ahead a tick may take its last slot.
 
-    Slots before the commit would be late, so each tick's first one is a commit away. Its last one is as far behind as the
-    next tick is, and a little more: what neither of them takes is lost to the rate.
+    Slots before the commit would be late, so each tick's first one is a commit away. Its last one is as far
+    behind as the next tick is, and a little more: what neither of them takes is lost to the rate.
     """
     return lead + max(TICK_SECONDS, lead + REST_SECONDS) + AHEAD_SECONDS - TICK_SECONDS
 

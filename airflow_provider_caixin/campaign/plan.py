@@ -25,22 +25,23 @@ class Plan:
     :param campaign_id: the campaign's name; the same name is the same campaign.
     :param tpl_id: the template.
     :param account: what rate and caps are counted by.
-    :param account_key: what the ledger may know of the AppKey, of which there is one account; None: the account's
-        name decides alone.
+    :param account_key: what the ledger may know of the AppKey, of which there is one account; None: the
+        account's name decides alone.
     :param rate: messages a second of the account, above 0 and at most 300 (发送速度：300条/s); 2 % below it by
         default, because the gateway counts arrivals and arrivals jitter.
     :param window: the send window; None: any time.
     :param cap: the frequency cap; None: none.
     :param classifier: carrier and region rules.
     :param suppressed: numbers that get nothing in this run, besides those on the ledger's suppression list.
-    :param expires_at: after this moment (no zone: Asia/Shanghai), or this long after the campaign's first load,
-        or after its first closing (``"close"``), what is left is skipped.
-    :param max_messages: at most so many billed or possibly billed in this campaign; one sent once more counts once.
+    :param expires_at: after this moment (no zone: Asia/Shanghai), or this long after the campaign's first
+        load, or after its first closing (``"close"``), what is left is skipped.
+    :param max_messages: at most so many billed or possibly billed in this campaign; one sent once more counts
+        once.
     :param max_per_day: at most so many billed or possibly billed of the account in a China day.
     :param on_unknown: ``"hold"``, or ``"resend"`` what has been unknown for over 10 minutes, once.
     :param max_failure_ratio: see :meth:`~.counts.Counts.failure_ratio`; None: never fails for it.
-    :param max_consecutive_failures: channel failures in a row, lasting at least 30 s, that stop the run; None:
-        never.
+    :param max_consecutive_failures: channel failures in a row, lasting at least 30 s, that stop the run;
+        None: never.
     :param timeout: seconds that an answer may take.
     :param loosened: a sentence for each rule that this run loosens, for whoever looks at the campaign.
     :raises ValueError: when a field is none of these.
@@ -117,12 +118,12 @@ class Plan:
         return float(self.window.closes_at(loaded).timestamp()) if self.window else None
 
     def seconds_to_post(self, now: float) -> float:
-        """Return how long until a request may leave, so that it arrives inside the window and on the same China day."""
+        """Return in how many seconds a request may leave, to arrive in the window and on the same day."""
         return (self.window or _ANY_TIME).seconds_to_post(now, self.timeout)
 
     def opening(self, now: float, patience: float = OPENING_GUARD) -> pendulum.DateTime | None:
         """
-        Return when a closed window opens; None: it is open, or will be in a moment, as all-day windows are at midnight.
+        Return when a closed window opens; None: it is open, or in a moment, as all-day windows at midnight.
 
         :param patience: how many seconds are a moment.
         """
@@ -159,8 +160,9 @@ class Hours:
         return not self.have_expired(moments.host) and self.seconds_to_post(moments) <= within
 
     def seconds_to_post(self, moments: Moments) -> float:
-        """Return in how many seconds both clocks let a request leave and name one China day, whose caps and volume it is."""
+        """Return in how many seconds both clocks let a request leave and name one China day."""
         wait = max(self.plan.seconds_to_post(moment) for moment in moments)
+        # Caps and volume are that day's.
         if china_midnight(moments.host) == china_midnight(moments.ledger):
             return wait
         behind = min(moments)

@@ -47,6 +47,7 @@ def _cells(row: ReportRow) -> list[object]:
 
 
 def _as_text(cell: object) -> object:
-    # What others wrote (a row that was no number, the gateway's words) is run by a spreadsheet where it begins like a formula.
+    # What others wrote (a row that was no number, the gateway's words) is run by a spreadsheet where it
+    # begins like a formula.
     risky = isinstance(cell, str) and cell.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠")
     return f"'{cell}" if risky or (isinstance(cell, str) and cell[:1] in ("\t", "\r")) else cell

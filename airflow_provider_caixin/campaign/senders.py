@@ -1,4 +1,4 @@
-"""The pool of threads that post: each takes a job, connects, waits for its slot, looks once more and writes."""
+"""The threads that post: each takes a job, connects, waits for its slot, looks once more and writes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CATCH_UP: Final = 1.01
 
 
 class Client(Protocol):
-    """What the loop asks of the gateway's client; :class:`~airflow_provider_caixin.juhe.JuheClient` is one."""
+    """What the loop asks of the gateway's client; :class:`.JuheClient` is one."""
 
     def warm(self) -> None:
         """Reserve a connection that stands for this thread."""
 
     def release(self) -> None:
-        """Give the reserved connection back unused."""
+        """Return the reserved connection unused."""
 
     def send(self, tpl_id: int, mobile: str, *, last_look: Callable[[], bool] | None = None) -> str:
         """Post one message and return its sid."""
@@ -42,7 +42,8 @@ class Senders:
 
     They are daemons: a process that was told to stop does not wait for an answer that is late.
 
-    :param may_post: asked, in the senders' threads, right before a request is written; False gives the recipient back.
+    :param may_post: asked, in the senders' threads, right before a request is written; False gives the
+        recipient back.
     :param rate: messages a second; after a stall what is late follows at no more than 1 % above it, because a
         second in which it all left at once would break the gateway's limit.
     :param timeout: seconds that an answer may take; a claim whose lease ends before twice that is not posted.
@@ -66,8 +67,8 @@ class Senders:
         self._may_post = may_post
         self._machine = machine
         self._gap = 1 / (CATCH_UP * rate)
-        # Half a gap more or less between the few messages of a low rate breaks no limit, and a connection that is
-        # made anew for each of them has the time that it takes.
+        # Half a gap more or less between the few messages of a low rate breaks no limit, and a connection
+        # that is made anew for each of them has the time that it takes.
         self._late = max(LATE_SECONDS, 0.5 / rate)
         self._timeout = timeout
         self._most = most
@@ -141,14 +142,14 @@ class Senders:
         except CaixinError as error:
             return error
         except Exception as error:  # noqa: BLE001  # a defect must not end the thread
-            # A defect must not make a request that may have gone out one that is repeated. The trace is logged
-            # without the exception's text, which may hold what was sent.
+            # A defect must not make a request that may have gone out one that is repeated. The trace is
+            # logged without the exception's text, which may hold what was sent.
             trace = "".join(traceback.format_tb(error.__traceback__))
             log.error("A sender failed; its message counts as unknown: %s\n%s", type(error).__name__, trace)  # noqa: TRY400
             return OutcomeUnknown(f"unexpected {type(error).__name__}")
 
     def _wait_for(self, slot: float) -> bool:
-        """Wait for a place among this process's requests, at the slot or soon after; False: there is none in time."""
+        """Wait for a place among this process's requests, at the slot or soon after; False: none in time."""
         while True:
             with self._pace:
                 now = self._machine.monotonic()
@@ -164,7 +165,7 @@ class Senders:
 
 def is_in_time(job: Job, now: float, wall: float, *, late: float, timeout: float) -> bool:
     """
-    Return whether a request may still be written: its slot has not passed, and its claim outlasts every answer.
+    Return whether a request may still be written: its slot has not passed, and its claim lasts.
 
     :param now: the monotonic clock.
     :param wall: the host's wall clock.

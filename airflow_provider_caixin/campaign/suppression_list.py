@@ -72,7 +72,8 @@ def numbers_of(listed: Audience) -> Iterator[str]:
 
     :param listed: its rows; how many of them cannot be mobile numbers is a WARNING.
     :raises DamagedRows: behind the last number, when rows may be damaged numbers.
-    :raises AudienceError: it cannot be read, or has rows and not one of them is a mobile number: that is another file.
+    :raises AudienceError: it cannot be read, or has rows and not one of them is a mobile number: that is
+        another file.
     """
     reading = _Reading(listed)
     yield from reading

@@ -33,7 +33,8 @@ class Due:
     :param mark: the id of this tick's claims; no other tick of any run has it.
     :param answers: what came of requests since the last tick.
     :param free: how many more requests may be out.
-    :param is_held: whether nothing may be claimed, whatever the hour; asked while the ledger's locks are held.
+    :param is_held: whether nothing may be claimed, whatever the hour; asked while the ledger's locks are
+        held.
     """
 
     mark: str
@@ -124,7 +125,8 @@ class Tick:
     def _transact(self, locked: Locked, due: Due) -> TickResult:
         connection, account, row, now, _ = locked
         plan, are_near = self.plan, self.clocks.are_near
-        # By a clock that may be a day off no day begins and no lease runs out: what was answered is all that is known.
+        # By a clock that may be a day off no day begins and no lease runs out: what was answered is all that
+        # is known.
         if are_near:
             row.active_at = now
             account.begin_day(china_midnight(now))

@@ -1,9 +1,10 @@
 """
 What can go wrong, one function a fault.
 
-A fault takes a running round and chance, does what it does, and yields seconds whenever it waits, because others are at work
-meanwhile. At the end it tells the round that it really happened (``this.happened``): a fault that cannot show that has failed.
-What it did it undoes in ``finally``, so that a round that fails leaves no frozen process behind.
+A fault takes a running round and chance, does what it does, and yields seconds whenever it waits, because
+others are at work meanwhile. At the end it tells the round that it really happened (``this.happened``): a
+fault that cannot show that has failed. What it did it undoes in ``finally``, so that a round that fails
+leaves no frozen process behind.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def kill(this: Round, chance: Random) -> Waits:
 
 
 def deserted(this: Round, _: Random) -> Waits:
-    """Kill all workers with SIGKILL and let nobody come after them: whom they had in the air is unknown in each view, and stays so."""
+    """Kill all workers with SIGKILL and let nobody come after them.
+
+    Whom they had in the air is unknown in each view, and stays so.
+    """
     while len(this.sending()) < this.script.workers:
         yield SOON_SECONDS
     workers = this.desert()
@@ -71,7 +75,7 @@ def deserted(this: Round, _: Random) -> Waits:
 
 
 def stop(this: Round, chance: Random) -> Waits:
-    """Tell a worker to stop with SIGTERM, as Airflow does with a task that somebody marks."""
+    """Stop a worker with SIGTERM, as Airflow does with a task that somebody marks."""
     worker = yield from _someone(this, chance)
     worker.process.send_signal(signal.SIGTERM)
     while worker.status is None:
@@ -192,7 +196,10 @@ def maintenance(this: Round, chance: Random) -> Waits:
 
 
 def gateway_gone(this: Round, chance: Random) -> Waits:
-    """Kill the gateway with what it was about to answer; nobody listens for a while, then it is there again."""
+    """Kill the gateway with what it was about to answer.
+
+    Nobody listens for a while, then it is there again.
+    """
     yield from this.gateway_is_free()
     with this.gateway_set():
         before = this.gateway.pid
@@ -234,7 +241,10 @@ def cut(this: Round, _: Random) -> Waits:
 
 
 def fail_over(this: Round, _: Random) -> Waits:
-    """Promote the standby behind the ledger's address; who has a connection still has the old primary, which only reads."""
+    """Promote the standby behind the ledger's address.
+
+    Who has a connection still has the old primary, which only reads.
+    """
     assert isinstance(this.database, Replicated)
     runs = [post.starts for post in this.posts]
     this.database.fail_over()
@@ -310,7 +320,10 @@ def clock_step(this: Round, chance: Random) -> Waits:
 
 
 def closing(this: Round, _: Random) -> Waits:
-    """Go back to the opening, then on to the closing, and open a night later by the clock, seconds later for us."""
+    """Go back to the opening, then on to the closing, and open a night later by the clock.
+
+    Seconds later for us.
+    """
     while not this.sending():
         yield SOON_SECONDS
     this.all_go_to(9 * 3600 + 0.1)
@@ -328,7 +341,10 @@ def closing(this: Round, _: Random) -> Waits:
 
 
 def apart(this: Round, _: Random) -> Waits:
-    """Set the hosts' clocks off, go to the closing and over a night; one host is 40 s off at the opening, until somebody sets it."""
+    """Set the hosts' clocks off, go to the closing and over a night.
+
+    One host is 40 s off at the opening, until somebody sets it.
+    """
     one, other = this.clocks
     one.step(1.0)
     other.step(-5.0)

@@ -54,8 +54,8 @@ class Script:
     What a round consists of.
 
     :param seed: what chance is drawn from.
-    :param database: sqlite, disk (a small one of its own), postgresql, forgetful or replicated (PostgreSQL set or set up
-        that way), or mysql.
+    :param database: sqlite, disk (a small one of its own), postgresql, forgetful or replicated (PostgreSQL
+        set or set up that way), or mysql.
     :param faults: names of ``FAULTS`` in ``faults.py``, in the order in which they begin.
     :param recipients: how many rows the audience of each campaign has.
     :param campaigns: one, or two that have half of their recipients in common.
@@ -88,7 +88,10 @@ class Script:
 
 @dataclass
 class Post:
-    """A worker's place in a campaign: there is always one at it until it has ended well, or the place is deserted."""
+    """A worker's place in a campaign.
+
+    There is always one at it until it has ended well, or the place is deserted.
+    """
 
     campaign: int
     number: int
@@ -188,7 +191,7 @@ class Round:
 
     def answered(self, number: int) -> int:
         """
-        Say how often the gateway gave an answer.
+        Return how often the gateway gave an answer.
 
         :param number: an error code or a fault's number.
         """
@@ -197,7 +200,7 @@ class Round:
 
     def sending(self, campaign: int | None = None) -> list[Worker]:
         """
-        Give the workers that send.
+        Return the workers that send.
 
         :param campaign: of this one only.
         """
@@ -242,7 +245,7 @@ class Round:
 
     def complained(self, words: str) -> bool:
         """
-        Tell whether a worker logged something.
+        Return whether a worker logged something.
 
         :param words: part of it.
         """
@@ -595,7 +598,7 @@ def _database(name: str, folder: Path) -> Database:
 
 def again(script: Script) -> str:
     """
-    Say how to play a round again.
+    Return how to play a round again.
 
     :param script: the round.
     """

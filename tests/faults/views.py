@@ -58,7 +58,7 @@ def unknown_by_view(ledger: Ledger, campaign_id: str) -> dict[str, int]:
 
 def in_flight(ledger: Ledger, campaign_id: str) -> int:
     """
-    Say how many of a campaign's recipients were in flight when it was last written.
+    Count how many of a campaign's recipients were in flight when it was last written.
 
     :param ledger: the ledger.
     :param campaign_id: the campaign.

@@ -1,4 +1,7 @@
-"""A process that runs one campaign, for tests that kill, stop and suspend it: arguments are one JSON object."""
+"""A process that runs one campaign, for tests that kill, stop and suspend it.
+
+Arguments are one JSON object.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from tests.integration.campaigns import Make, numbers
 
 
 def key(number: int, conn_id: str) -> AccountKey:
-    """Give what the ledger knows of an AppKey on a connection."""
+    """Return what the ledger knows of an AppKey on a connection."""
     return AccountKey(f"{number:064}", conn_id, f"{number:016}")
 
 
@@ -71,7 +71,10 @@ def test_a_new_key_without_a_name_goes_on_with_its_campaign(make: Make, gateway:
 def test_accounts_are_merged_while_their_campaigns_run(
     make: Make, gateway: SandboxServer, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever merges what into what at once, and resolves unknown outcomes besides: nobody twice, nobody lost, all counted, no lock broken."""
+    """Whoever merges what into what at once, and resolves unknown outcomes besides.
+
+    Nobody twice, nobody lost, all counted, no lock broken.
+    """
     gateway.configure(latency_ms=(50, 150))
     names = ["one", "two", "three"]
     campaigns = [

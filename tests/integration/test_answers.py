@@ -1,4 +1,7 @@
-"""What each answer of the gateway does to the recipient and to the run: the table of the design, row by row."""
+"""What each answer of the gateway does to the recipient and to the run.
+
+The table of the design, row by row.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ GOOD = [f"1391234{index:04}" for index in range(6)]
 
 
 def outcome(counts: Counts) -> dict[str, Any]:
-    """Give the counts that are not zero, without names."""
+    """Return the counts that are not zero, without names."""
     shown = counts.as_result()
     return {name: shown[name] for name in ("sent", "rejected", "unknown", "pending") if shown[name]}
 

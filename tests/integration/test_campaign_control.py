@@ -27,7 +27,10 @@ from tests.integration.campaigns import EMBEDDED, Make, numbers
 def test_an_open_campaign_whose_account_was_merged(
     make: Make, gateway: SandboxServer, ledger: Ledger
 ) -> None:
-    """It heeds the account that it has by now, also where the old one's place in the file was taken by another."""
+    """It heeds the account that it has by now.
+
+    Also where the old one's place in the file was taken by another.
+    """
     with ledger.writing() as connection:
         account_names.find_account(ledger, connection, "kept")
     campaign = make(numbers(20), account="merged")
@@ -145,7 +148,10 @@ def test_cancel_from_outside(make: Make, gateway: SandboxServer, ledger: Ledger)
 def test_a_run_that_is_told_to_stop_ends_within_four_seconds(
     make: Make, gateway: SandboxServer, ledger: Ledger
 ) -> None:
-    """Answers are awaited 3 s; what is still out is an unknown outcome that blames nobody, the rest stays pending."""
+    """Answers are awaited 3 s.
+
+    What is still out is an unknown outcome that blames nobody, the rest stays pending.
+    """
     gateway.configure(answer=99001, stall_seconds=30)
     campaign = make(numbers(50), rate=10, timeout=10.0, lease=40.0)
     stop = threading.Event()

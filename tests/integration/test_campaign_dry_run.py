@@ -55,7 +55,10 @@ def test_a_dry_run_of_a_campaign_that_is_over(make: Make, ledger: Ledger) -> Non
 
 
 def test_a_dry_run_that_knows_nothing_of_the_campaign_yet(make: Make, ledger: Ledger) -> None:
-    """Who had a message today is capped, whichever keys there are; what has expired already is sent to nobody."""
+    """Who had a message today is capped, whichever keys there are.
+
+    What has expired already is sent to nobody.
+    """
     make(numbers(3, start=1), campaign_id="earlier", cap=ONE_A_DAY).send()
     plan = Plan(campaign_id="campaign", tpl_id=65535, account="account", cap=ONE_A_DAY)
     counts = dry_run(plan, ledger, audience_from(numbers(4)))

@@ -23,7 +23,10 @@ from tests.integration.campaigns import LEASE, SERVERS, Make, numbers
 def test_a_ledger_that_is_locked_stops_sending_and_loses_no_answer(
     make: Make, gateway: SandboxServer, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While nothing can be recorded nothing leaves; when it is back, answers are settled and the rest goes out."""
+    """While nothing can be recorded nothing leaves.
+
+    When it is back, answers are settled and the rest goes out.
+    """
     writing, failing = ledger.writing, threading.Event()
 
     def sometimes() -> object:
@@ -93,7 +96,10 @@ def test_a_ledger_that_falls_silent(
     kind: type[Exception],
     within: float,
 ) -> None:
-    """It neither answers nor fails: the run ends after a lease, or soon after it was told to, and nothing leaves meanwhile."""
+    """It neither answers nor fails.
+
+    The run ends after a lease, or soon after it was told to, and nothing leaves meanwhile.
+    """
     assert ledger_url.host is not None
     assert ledger_url.port is not None
     silence = Silence(ledger_url.host, ledger_url.port)

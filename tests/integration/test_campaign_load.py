@@ -40,7 +40,10 @@ def test_an_audience_file_that_is_gone_next_morning(make: Make, tmp_path: Path) 
 def test_a_file_that_changed_under_its_campaign(
     make: Make, gateway: SandboxServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its recipients decide: the same are silent, more are a WARNING, others are refused until a person said which are meant."""
+    """Its recipients decide.
+
+    The same are silent, more are a WARNING, others are refused until a person said which are meant.
+    """
     file, everybody = tmp_path / "audience.txt", numbers(6)
 
     def load(given: list[str], **said: Any) -> bool:
@@ -97,7 +100,10 @@ def test_who_is_gone_from_a_file_and_would_get_it_all_the_same(make: Make, tmp_p
 def test_who_is_gone_from_a_list_and_kept_out_by_a_rule(
     make: Make, gateway: SandboxServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whom the rules of this run would let pass is still to come; whom they keep out is nobody's business any more."""
+    """Whom the rules of this run would let pass is still to come.
+
+    Whom they keep out is nobody's business any more.
+    """
     here, beijing = numbers(1)[0], "13501000001"
     blocked = {"classifier": Classifier(blocked_regions=["北京"])}
 

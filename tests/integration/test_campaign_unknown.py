@@ -31,7 +31,10 @@ def test_resend_asks_once_more_for_an_old_unknown_outcome(
 def test_an_unknown_outcome_sent_once_more_stays_one_until_it_is_accepted(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rejected or given back the second time, the first request may still have been billed: budget and cap count it."""
+    """Rejected or given back the second time, the first request may still have been billed.
+
+    Budget and cap count it.
+    """
     monkeypatch.setattr("airflow_provider_caixin.campaign.claiming.RESEND_AFTER_SECONDS", 0.0)
     given = numbers(3)
     gateway.configure(lose_answers=1.0)

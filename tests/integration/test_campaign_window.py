@@ -112,7 +112,10 @@ def test_a_clock_that_is_set_wrong_while_a_run_sends(make: Make, gateway: Sandbo
 def test_nothing_leaves_while_the_clocks_name_two_days(
     make: Make, gateway: SandboxServer, ledger: Ledger, host_ahead: bool, used: int
 ) -> None:
-    """Both say that the window is open; the run waits until both are behind midnight, also for the new day's volume."""
+    """Both say that the window is open.
+
+    The run waits until both are behind midnight, also for the new day's volume.
+    """
     midnight = pendulum.datetime(2026, 11, 24, tz=CHINA).timestamp()
     began = time.monotonic()
 
@@ -212,7 +215,10 @@ def test_what_expired_is_skipped(
 
 
 def test_nobody_waits_a_night_to_expire(make: Make) -> None:
-    """In the closing guard of the window at whose closing the campaign expires, the rest is skipped at once."""
+    """In the closing guard of the window at whose closing the campaign expires.
+
+    The rest is skipped at once.
+    """
     clock = clock_at("2026-11-23 17:59:55")
     campaign = make(
         numbers(3), window=OFFICE, clock=clock, expires_at=pendulum.datetime(2026, 11, 23, 18, tz=CHINA)

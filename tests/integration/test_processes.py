@@ -126,7 +126,10 @@ def rows_in(ledger: Ledger) -> int:
 
 
 def test_kill_9_in_the_middle(start: Start, gateway: SandboxServer, ledger_url: URL) -> None:
-    """At a random moment, then run again: nobody billed twice, nobody missing, unknown only what was in the air."""
+    """At a random moment, then run again.
+
+    Nobody billed twice, nobody missing, unknown only what was in the air.
+    """
     chance = random.Random(ledger_url.get_backend_name())
     process = start()
     wait_for_sends(gateway, chance.randint(1, 1_500), process)

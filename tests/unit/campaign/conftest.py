@@ -30,7 +30,10 @@ def plan(**fields: Any) -> Plan:
 
 
 def job(**fields: Any) -> Job:
-    """Make a claimed recipient on its way to a sender, whose slot is at 100 s and whose lease ends at 160 s."""
+    """Make a claimed recipient on its way to a sender.
+
+    Whose slot is at 100 s and whose lease ends at 160 s.
+    """
     given = Job(id=1, number=NUMBERS[0], busy=0, claim="claim", slot=100.0, lease=160.0, drift=NOW)
     return given._replace(**fields)
 
@@ -74,7 +77,7 @@ class Gateway:
         self.reserved += 1
 
     def release(self) -> None:
-        """Give it back."""
+        """Return it."""
         self.reserved -= 1
 
     def send(self, tpl_id: int, mobile: str, *, last_look: Callable[[], bool] | None = None) -> str:  # noqa: ARG002
@@ -97,7 +100,10 @@ def gateway() -> Gateway:
 
 @pytest.fixture
 def make(sqlite_ledger: Ledger, gateway: Gateway) -> Make:
-    """Make campaigns on an embedded ledger, loaded where there are numbers; the plan's fields are keywords."""
+    """Make campaigns on an embedded ledger, loaded where there are numbers.
+
+    The plan's fields are keywords.
+    """
 
     def made(numbers: list[str] | None = None, *, lease: float = 60.0, **fields: Any) -> Campaign:
         campaign = Campaign(plan(**fields), sqlite_ledger, gateway, lease=lease)

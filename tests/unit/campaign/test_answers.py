@@ -1,4 +1,7 @@
-"""What an answer makes of a recipient; each code against a gateway is in tests/integration/test_answers.py."""
+"""What an answer makes of a recipient.
+
+Each code against a gateway is in tests/integration/test_answers.py.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ def test_the_state_that_a_recipient_takes(result: PostResult, expected: dict[str
 
 
 def test_a_channel_that_stays_busy() -> None:
-    """It is tried after 10, 30 and 90 s; then it has rejected the recipient if others got through meanwhile."""
+    """It is tried after 10, 30 and 90 s.
+
+    Then it has rejected the recipient if others got through meanwhile.
+    """
     busy = ChannelBusy(236305, "busy")
     for before, seconds in enumerate((10.0, 30.0, 90.0)):
         settled = settlement(Answer(job(busy=before), busy), NOW, NOW)

@@ -14,7 +14,7 @@ NOW = 1_795_400_000.0
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Give what was warned of."""
+    """Return what was warned of."""
     return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
 
 

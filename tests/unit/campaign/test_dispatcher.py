@@ -1,4 +1,7 @@
-"""The threads of a run, with a gateway in memory; processes that die and freeze are in tests/integration and tests/faults."""
+"""The threads of a run, with a gateway in memory.
+
+Processes that die and freeze are in tests/integration and tests/faults.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ def test_everybody_is_sent_to_once(make: Make, gateway: Gateway) -> None:
 def test_a_commit_whose_answer_is_lost(
     make: Make, gateway: Gateway, sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was claimed by it is given back and claimed anew: nobody waits for a lease, and nobody gets it twice."""
+    """What was claimed by it is given back and claimed anew.
+
+    Nobody waits for a lease, and nobody gets it twice.
+    """
     writing, lost = sqlite_ledger.writing, iter([True])
 
     @contextmanager

@@ -1,4 +1,7 @@
-"""A dry run's rows and counts; that they are those of the run that follows is in tests/integration/test_campaign_dry_run.py."""
+"""A dry run's rows and counts.
+
+That they are those of the run that follows is in tests/integration/test_campaign_dry_run.py.
+"""
 
 from __future__ import annotations
 

@@ -133,7 +133,10 @@ def test_what_is_left_of_a_campaign_is_skipped() -> None:
 
 
 def test_a_volume_that_is_used_up_ends_a_run_until_tomorrow() -> None:
-    """Not while a message is in the air, which may turn out not to be billed, nor where a clock names another day."""
+    """Not while a message is in the air, which may turn out not to be billed.
+
+    Nor where a clock names another day.
+    """
     used = seen(pending=1, volume_used=True, volume=5)
     decision = decided(used, window=OFFICE)
     assert isinstance(decision.ending, DayVolumeUsedUp)
@@ -147,7 +150,10 @@ def test_a_volume_that_is_used_up_ends_a_run_until_tomorrow() -> None:
 
 
 def test_a_closed_window_ends_a_run() -> None:
-    """It names the opening; one that opens in a moment is waited for, and one by which the campaign expires is not."""
+    """It names the opening.
+
+    One that opens in a moment is waited for, and one by which the campaign expires is not.
+    """
     decision = decided(seen(pending=1), window=OFFICE, host=EVENING)
     assert isinstance(decision.ending, OutsideWindow)
     assert decision.ending.opens_at == pendulum.datetime(2026, 11, 24, 9, tz=CHINA)

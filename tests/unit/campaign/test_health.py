@@ -1,4 +1,7 @@
-"""What the answers of a run say about gateway and channel; the answers themselves are in tests/integration/test_answers.py."""
+"""What the answers of a run say about gateway and channel.
+
+The answers themselves are in tests/integration/test_answers.py.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ def test_who_was_told_to_stop_blames_nobody() -> None:
 
 
 def test_backing_off_takes_longer_each_time() -> None:
-    """Up to two seconds, and from the start again when a message got through; meanwhile failures change nothing."""
+    """Up to two seconds, and from the start again when a message got through.
+
+    Meanwhile failures change nothing.
+    """
     health, now = Health(plan(max_consecutive_failures=None)), 100.0
     for seconds in (0.5, 1.0, MOST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS):
         assert not health.is_backing_off(now)

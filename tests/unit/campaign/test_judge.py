@@ -1,4 +1,7 @@
-"""Who may get a message now: suppression, cap and what is in the air; carriers and regions are the classifier's."""
+"""Who may get a message now: suppression, cap and what is in the air.
+
+Carriers and regions are the classifier's.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Loads of a campaign: named, stopped, refused; what changes under a campaign is in tests/integration/test_campaign_load.py."""
+"""Loads of a campaign: named, stopped, refused.
+
+What changes under a campaign is in tests/integration/test_campaign_load.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from tests.unit.campaign.conftest import NUMBERS, Make
 
 
 def test_a_source_is_loaded_once(make: Make, sqlite_ledger: Ledger) -> None:
-    """Whom it skipped is this process's doing; the same content under the source's former name is the same load."""
+    """Whom it skipped is this process's doing.
+
+    The same content under the source's former name is the same load.
+    """
     campaign = make()
     assert campaign.load(audience_from([*NUMBERS[:2], "x", NUMBERS[0]]), "new", formerly="old")
     assert campaign.outcomes == {(State.SKIPPED, "invalid_number"): 1, (State.SKIPPED, "duplicate"): 1}
@@ -35,7 +41,10 @@ def test_a_load_that_is_told_to_stop(make: Make) -> None:
 
 
 def test_a_source_that_changed(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """More numbers are added; others are refused with a sentence that names the way, unless a person said which are meant."""
+    """More numbers are added.
+
+    Others are refused with a sentence that names the way, unless a person said which are meant.
+    """
     make(campaign_id="it's").load(audience_from(NUMBERS[:2]), "source")
     with caplog.at_level(logging.WARNING):
         assert make(campaign_id="it's").load(audience_from(NUMBERS[:3]), "source")

@@ -26,7 +26,10 @@ RATE = 294.0
 
 
 def in_time(*commits: float) -> float:
-    """Let commits take so long in turn for 10 s; return which part of the rate's messages can leave when they are to."""
+    """Let commits take so long in turn for 10 s.
+
+    Return which part of the rate's messages can leave when they are to.
+    """
     pacer, now, lookahead, left = Pacer(account()), NOW, Lookahead(), 0
     for commit in cycle(commits):
         if now >= NOW + 10:
@@ -41,7 +44,10 @@ def in_time(*commits: float) -> float:
 
 @pytest.mark.parametrize("commit", [0.0, 0.010, 0.020, 0.030, 0.045, 0.060, 0.100, 0.300])
 def test_no_slot_is_lost_between_ticks(commit: float) -> None:
-    """However long a commit takes, one tick's slots end where the next one's begin, also when that is a little late."""
+    """However long a commit takes, one tick's slots end where the next one's begin.
+
+    Also when that is a little late.
+    """
     assert in_time(commit) >= 0.99 - commit / 10
 
 

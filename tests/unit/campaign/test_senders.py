@@ -30,7 +30,10 @@ from tests.unit.campaign.conftest import NOW, NUMBERS, Gateway, VirtualTime, job
     ],
 )
 def test_the_last_look_at_a_job(fields: dict[str, float], expected: bool) -> None:
-    """Late, too little left of its lease, or a machine that was suspended, of which a clock that goes back is no sign."""
+    """Late, too little left of its lease, or a machine that was suspended.
+
+    Of which a clock that goes back is no sign.
+    """
     assert is_in_time(job(**fields), 100.0, NOW + 100.0, late=LATE_SECONDS, timeout=10.0) is expected
 
 
@@ -67,7 +70,10 @@ def test_jobs_are_posted_and_answered_for(gateway: Gateway) -> None:
 
 
 def test_what_may_not_leave_is_given_back(gateway: Gateway) -> None:
-    """The slot has passed, or the run is told to end meanwhile: nothing is posted, and no connection stays reserved."""
+    """The slot has passed, or the run is told to end meanwhile.
+
+    Nothing is posted, and no connection stays reserved.
+    """
     allowed = itertools.chain([True], itertools.repeat(False))
     some = senders(gateway, lambda: next(allowed))
     some.submit(jobs(95.0, 100.0, 101.0))

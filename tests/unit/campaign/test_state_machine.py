@@ -1,8 +1,8 @@
 """
 The ledger as a state machine: any order of what can happen keeps its promises.
 
-The transactions are those of the running loop, and two processes a campaign take turns. Requests are held by the machine, which
-answers them in time, late, twice or never.
+The transactions are those of the running loop, and two processes a campaign take turns. Requests are held by
+the machine, which answers them in time, late, twice or never.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class Process:
         self.campaign, self.tick, self.number, self.ticks = campaign, tick, number, 0
 
     def transact(self, answers: list[Answer], *, is_held: bool = False) -> TickResult:
-        """Run one transaction as the loop does; each time as if nothing was learned before, so that an example is twice the same."""
+        """Run one transaction as the loop does.
+
+        Each time as if nothing was learned before, so that an example is twice the same.
+        """
         self.ticks += 1
         result = self.tick.run(
             Due(
@@ -109,7 +112,10 @@ class Recipient(NamedTuple):
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Two campaigns of one account with one message a day, on an embedded ledger with a clock that the machine moves."""
+    """Two campaigns of one account with one message a day.
+
+    On an embedded ledger with a clock that the machine moves.
+    """
 
     @initialize()
     def open(self) -> None:
@@ -168,7 +174,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(twin=st.integers(0, 1))
     def ask_again(self, twin: int) -> None:
-        """Let so much time pass that unknown outcomes are sent once more, while their first requests may still be answered."""
+        """Let so much time pass that unknown outcomes are sent once more.
+
+        While their first requests may still be answered.
+        """
         self.now += 700
         self.tick("second", twin)
 
@@ -194,20 +203,23 @@ class LedgerMachine(RuleBasedStateMachine):
         )
 
     def is_lost(self, recipient: Recipient) -> bool:
-        """Return whether the next transaction of the campaign writes a request as unknown whose lease ran out."""
+        """Return whether the next transaction of the campaign writes that its lease ran out."""
         return recipient.state == State.IN_FLIGHT and not self.now <= recipient.due <= self.now + 2 * LEASE
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data(), answers=st.lists(st.lists(RESULTS, min_size=1, max_size=2), min_size=1, max_size=4))
     def answer(self, data: st.DataObject, answers: list[list[PostResult]]) -> None:
-        """Settle requests, however late, and once more: after a commit of which nothing is known, or told to stop meanwhile."""
+        """Settle requests, however late, and once more.
+
+        After a commit of which nothing is known, or told to stop meanwhile.
+        """
         for results in answers[: len(self.requests)]:
             request = data.draw(st.sampled_from(self.requests))
             self.requests.remove(request)
             self.settle(request, results)
 
     def settle(self, request: Request, results: list[PostResult]) -> None:
-        """Give a request's process its answers, and check what becomes of the recipient."""
+        """Settle a request with its answers, and check what becomes of the recipient."""
         for result in results:
             before = self.recipients()[request.job.id]
             # Only the answer: what is claimed is the business of a tick.
@@ -328,7 +340,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all(
             (one.state == State.SKIPPED) == (one.reason in set(SkipReason)) for one in recipients.values()
         )
-        # What was or may have been billed, and what is in the air: an unknown outcome and its second request are one recipient's.
+        # What was or may have been billed, and what is in the air: an unknown outcome and its second request
+        # are one recipient's.
         days = Counter(
             (one.number, china_midnight(one.sent_at))
             for one in recipients.values()
@@ -340,7 +353,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def unknown_is_visible(
         self, connection: sa.Connection, campaign: Campaign, recipients: list[Recipient]
     ) -> None:
-        """Check that whoever is unknown is listed and counted, whether or not a transaction has written so."""
+        """Check that whoever is unknown is listed and counted.
+
+        Whether or not a transaction has written so.
+        """
         now = self.ledger.now(connection)
         ours = [one for one in recipients if one.campaign == campaign.plan.campaign_id]
         late = sum(one.state == State.IN_FLIGHT and lease_rows.has_ended(one.due, now) for one in ours)

@@ -34,7 +34,10 @@ def test_a_list_is_checked_without_being_kept(sqlite_ledger: Ledger) -> None:
 
 
 def test_damaged_numbers_are_refused_after_the_last_row(sqlite_ledger: Ledger) -> None:
-    """Whatever can be read is on the list by then; five of them are named, with their shape and not as they are."""
+    """Whatever can be read is on the list by then.
+
+    Five of them are named, with their shape and not as they are.
+    """
     with pytest.raises(DamagedRows, match="What can be read is on the suppression list") as raised:
         import_suppressions(sqlite_ledger, audience_from([*[DAMAGED] * 6, NUMBERS[0]]), "退订")
     assert "6 rows may be damaged" in str(raised.value)
