@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from airflow_provider_caixin.juhe import (
-    CaixinError,
-    ChannelBusy,
-    GatewayError,
-    Kind,
-    NotReached,
-    OutcomeUnknown,
-    RateLimited,
-    RecipientRejected,
-)
+from airflow_provider_caixin import juhe
 from airflow_provider_caixin.ledger.queue.settle import Settlement
 from airflow_provider_caixin.vocabulary import State
 
 BUSY_DELAY_SECONDS: Final = (10.0, 30.0, 90.0)
 RATE_DELAY_SECONDS: Final = 1.0
 
-PostResult = str | CaixinError
+PostResult = str | juhe.CaixinError
 """The sid of an accepted message, or what was raised instead."""
 
 
-class NotAwaited(OutcomeUnknown):
+class NotAwaited(juhe.OutcomeUnknown):
     """The process ended before the answer came: an unknown outcome that says nothing of the channel."""
 
 
@@ -63,13 +54,13 @@ def settlement(answer: Answer, now: float, last_sent_at: float | None) -> Settle
     job, result = answer
     if isinstance(result, str):
         return Settlement(job.id, job.claim, State.SENT, sid=result[:255], code=0)
-    code = result.code if isinstance(result, GatewayError) else None
-    text = result.reason if isinstance(result, GatewayError) else str(result)
-    if isinstance(result, OutcomeUnknown):
+    code = result.code if isinstance(result, juhe.GatewayError) else None
+    text = result.reason if isinstance(result, juhe.GatewayError) else str(result)
+    if isinstance(result, juhe.OutcomeUnknown):
         return Settlement(job.id, job.claim, State.UNKNOWN, code=code, reason=text)
-    if isinstance(result, RecipientRejected):
+    if isinstance(result, juhe.RecipientRejected):
         return Settlement(job.id, job.claim, State.REJECTED, code=code, reason=text)
-    if isinstance(result, ChannelBusy):
+    if isinstance(result, juhe.ChannelBusy):
         if job.busy < len(BUSY_DELAY_SECONDS):
             due = now + BUSY_DELAY_SECONDS[job.busy]
             return Settlement(
@@ -80,15 +71,15 @@ def settlement(answer: Answer, now: float, last_sent_at: float | None) -> Settle
         return Settlement(
             job.id, job.claim, State.PENDING, due=now + BUSY_DELAY_SECONDS[-1], reason=text, code=code
         )
-    if isinstance(result, RateLimited):
+    if isinstance(result, juhe.RateLimited):
         return Settlement(job.id, job.claim, State.PENDING, due=now + RATE_DELAY_SECONDS, busy=job.busy)
     return Settlement(job.id, job.claim, State.PENDING, busy=job.busy)
 
 
 def is_channel_failure(result: PostResult) -> bool:
     """Return whether a result speaks of the channel and not of the recipient."""
-    if isinstance(result, RecipientRejected):
-        return result.entry.kind is not Kind.RECIPIENT
+    if isinstance(result, juhe.RecipientRejected):
+        return result.entry.kind is not juhe.Kind.RECIPIENT
     if isinstance(result, NotAwaited):
         return False
-    return isinstance(result, ChannelBusy | OutcomeUnknown | NotReached)
+    return isinstance(result, juhe.ChannelBusy | juhe.OutcomeUnknown | juhe.NotReached)

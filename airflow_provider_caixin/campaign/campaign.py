@@ -12,15 +12,10 @@ from typing import IO, Final
 import pendulum
 
 from airflow_provider_caixin.audience import Audience
+from airflow_provider_caixin.campaign import errors
 from airflow_provider_caixin.campaign.clocks import Machine
 from airflow_provider_caixin.campaign.counts import Counts, Outcome
 from airflow_provider_caixin.campaign.dispatcher import Dispatcher
-from airflow_provider_caixin.campaign.errors import (
-    CampaignCancelled,
-    CampaignPaused,
-    FailureRatioReached,
-    OutsideWindow,
-)
 from airflow_provider_caixin.campaign.load import AudienceChange, AudienceLoad
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.campaign.progress import Progress
@@ -124,14 +119,7 @@ class Campaign:
             is.
         """
         load = AudienceLoad(
-            ledger=self._ledger,
-            plan=self.plan,
-            campaign_key=self._key,
-            audience=audience,
-            loader=source,
-            lease=self._lease,
-            audience_change=audience_change,
-            formerly=formerly,
+            self._ledger, self.plan, self._key, audience, source, self._lease, audience_change, formerly
         )
         skipped = load.run(give_up)
         if skipped is None:
@@ -172,7 +160,7 @@ class Campaign:
         )
         try:
             run.run(on_progress, every)
-        except OutsideWindow:
+        except errors.OutsideWindow:
             tallies.keep(self._ledger, self._key)
             raise
         tallies.keep(self._ledger, self._key)
@@ -200,7 +188,7 @@ class Campaign:
         counts, most = self.counts(), self.plan.max_failure_ratio
         if most is not None and counts.failure_ratio >= most:
             codes = ", ".join(f"{code}: {number}" for code, number in counts.rejected.most_common())
-            raise FailureRatioReached(
+            raise errors.FailureRatioReached(
                 f"{counts.failure_ratio:.0%} of the messages failed (max_failure_ratio {most:.0%}): "
                 f"{counts.rejected.total()} rejected ({codes or 'none'}), {counts.unknown} unknown, {counts.sent} sent."
             )
@@ -219,9 +207,9 @@ class Campaign:
             row = CampaignRow.read(connection, self._key)
         if row.cancelled:
             self.skip_rest(SkipReason.CANCELLED)
-            raise CampaignCancelled(f"Campaign {self.plan.campaign_id!r} was cancelled.")
+            raise errors.CampaignCancelled(f"Campaign {self.plan.campaign_id!r} was cancelled.")
         if row.paused:
-            raise CampaignPaused(f"Campaign {self.plan.campaign_id!r} is paused.")
+            raise errors.CampaignPaused(f"Campaign {self.plan.campaign_id!r} is paused.")
 
 
 def _log_forecast(ledger: Ledger, plan: Plan, campaign_key: int, now: float) -> None:

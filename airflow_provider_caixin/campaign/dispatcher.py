@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from airflow_provider_caixin.campaign import errors
 from airflow_provider_caixin.campaign.answers import Answer
 from airflow_provider_caixin.campaign.claiming import Known
 from airflow_provider_caixin.campaign.clocks import Clocks, Machine
 from airflow_provider_caixin.campaign.counts import Outcome
 from airflow_provider_caixin.campaign.endings import STOP_WAIT_SECONDS, decide, given_up_after
-from airflow_provider_caixin.campaign.errors import CampaignError, CampaignInterrupted, CampaignStopped
 from airflow_provider_caixin.campaign.health import Health
 from airflow_provider_caixin.campaign.lookahead import (
     IDLE_SECONDS,
@@ -88,7 +88,7 @@ class Dispatcher:
 
         # Written by the dispatcher's thread, read by the senders: when messages may leave, what ends the run.
         self._hours = Hours(plan)
-        self._ending: CampaignError | None = None
+        self._ending: errors.CampaignError | None = None
         # Written by the dispatcher's thread, read by the waiting one: what the last tick saw, since when the
         # ledger is asked (None: it is not), and how the thread ended.
         self._seen: TickResult | None = None
@@ -96,7 +96,7 @@ class Dispatcher:
         self._error: BaseException | None = None
 
         # Written by the waiting thread, read by all: why nobody waits for the dispatcher any more.
-        self._given_up: CampaignError | None = None
+        self._given_up: errors.CampaignError | None = None
         # The waiting thread only.
         self._awake_since = 0.0
         self._meter = ProgressMeter()
@@ -120,7 +120,7 @@ class Dispatcher:
                 if on_progress and seen and now - told >= every:
                     told = now
                     on_progress(self._meter.read(seen.counts, now))
-        except CampaignError:
+        except errors.CampaignError:
             # The dispatcher waits for a ledger that is silent; nobody waits for it.
             raise
         except BaseException:
@@ -166,7 +166,7 @@ class Dispatcher:
             if (ending := self._ends_with()) is not None:
                 raise ending
         except LedgerUnavailable as error:
-            self._error = CampaignInterrupted(str(error))
+            self._error = errors.CampaignInterrupted(str(error))
         except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
             self._error = error
         finally:
@@ -194,14 +194,9 @@ class Dispatcher:
         self._look_at_stop()
         seen, seconds = self._run_tick(), IDLE_SECONDS
         if seen is not None:
-            decision = decide(
-                seen,
-                self._hours,
-                self._clocks.moments(),
-                ending=self._ends_with(),
-                is_out=bool(self._senders.out),
-                is_told_to_stop=self._stop.is_set(),
-            )
+            ending, is_out, stop = self._ends_with(), bool(self._senders.out), self._stop.is_set()
+            moments = self._clocks.moments()
+            decision = decide(seen, self._hours, moments, ending=ending, is_out=is_out, is_told_to_stop=stop)
             self._ending = decision.ending
             if decision.skip is not None:
                 self._skip_rest(decision.skip)
@@ -219,7 +214,9 @@ class Dispatcher:
         """Notice the stop event; what is out for long after it is answered for."""
         if self._stop.is_set() and self._stopped_at is None:
             self._stopped_at = self._machine.monotonic()
-            self._ending = CampaignStopped("The task was told to stop; what was not sent stays pending.")
+            self._ending = errors.CampaignStopped(
+                "The task was told to stop; what was not sent stays pending."
+            )
         if self._stop_is_due():
             self._senders.give_up()
 
@@ -249,12 +246,9 @@ class Dispatcher:
         self._note(seen.outcomes)
         self._senders.settled(due.answers)
         self._senders.submit(seen.claim.jobs)
+        now, wall = self._machine.monotonic(), self._machine.clock()
         for answer, settled in zip(due.answers, seen.settlements, strict=True):
-            self._end(
-                self._health.learn(
-                    answer, settled, seen.slowest_for, self._machine.monotonic(), self._machine.clock()
-                )
-            )
+            self._end(self._health.learn(answer, settled, seen.slowest_for, now, wall))
         self._known, self._seen = seen.claim.known, seen
         return seen
 
@@ -264,21 +258,20 @@ class Dispatcher:
             self._ledger_failed_at = now
             log.warning("%s Sending stops until it does; answers are kept.", failed)
         if self._stop_is_due() or now - self._ledger_failed_at >= self._lease:
-            raise CampaignInterrupted(
+            raise errors.CampaignInterrupted(
                 f"{failed} Requests whose answers could not be recorded become unknown when their leases run out."
             )
 
     def _stop_is_due(self) -> bool:
         """Return whether answers have been awaited for long enough since the run was told to stop."""
-        return (
-            self._stopped_at is not None and self._machine.monotonic() - self._stopped_at >= STOP_WAIT_SECONDS
-        )
+        stopped_at = self._stopped_at
+        return stopped_at is not None and self._machine.monotonic() - stopped_at >= STOP_WAIT_SECONDS
 
-    def _end(self, ending: CampaignError | None) -> None:
+    def _end(self, ending: errors.CampaignError | None) -> None:
         """Let the run end, unless something else ends it already."""
         self._ending = self._ending or ending
 
-    def _ends_with(self) -> CampaignError | None:
+    def _ends_with(self) -> errors.CampaignError | None:
         return self._given_up or self._ending
 
     def _is_held(self) -> bool:
@@ -298,6 +291,5 @@ class Dispatcher:
 
     def _may_post(self) -> bool:
         """Return whether a request may leave this moment."""
-        return (
-            not self._is_ending() and self._clocks.are_near and self._hours.may_post(self._clocks.moments())
-        )
+        clocks = self._clocks
+        return not self._is_ending() and clocks.are_near and self._hours.may_post(clocks.moments())

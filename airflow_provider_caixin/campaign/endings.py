@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from airflow_provider_caixin.campaign import errors
 from airflow_provider_caixin.campaign.clocks import Moments
-from airflow_provider_caixin.campaign.errors import (
-    CampaignCancelled,
-    CampaignError,
-    CampaignFatal,
-    CampaignPaused,
-    DayVolumeUsedUp,
-    LedgerSilent,
-    OutsideWindow,
-    StoppedInSilence,
-)
 from airflow_provider_caixin.campaign.plan import Hours
 from airflow_provider_caixin.campaign.tick import TickResult
 from airflow_provider_caixin.china_time import china_midnight
@@ -36,7 +27,7 @@ class Decision(NamedTuple):
     """
 
     is_over: bool = False
-    ending: CampaignError | None = None
+    ending: errors.CampaignError | None = None
     skip: SkipReason | None = None
 
 
@@ -45,7 +36,7 @@ def decide(
     hours: Hours,
     moments: Moments,
     *,
-    ending: CampaignError | None,
+    ending: errors.CampaignError | None,
     is_out: bool,
     is_told_to_stop: bool,
 ) -> Decision:
@@ -65,7 +56,9 @@ def decide(
     more = seen.counts[State.PENDING] or (may_resend and ending is None and not is_told_to_stop)
     if not more and not seen.counts[State.IN_FLIGHT]:
         # Nothing is left to do or to be run again, whatever would have ended the run.
-        return Decision(True, ending if isinstance(ending, CampaignCancelled | CampaignFatal) else None)
+        return Decision(
+            True, ending if isinstance(ending, errors.CampaignCancelled | errors.CampaignFatal) else None
+        )
     if ending is not None:
         return Decision(True, ending, SkipReason.CANCELLED if seen.cancelled else None)
     if not seen.counts[State.PENDING]:
@@ -79,11 +72,11 @@ def decide(
     return _at_window(hours, moments)
 
 
-def _ordered(seen: TickResult) -> CampaignError | None:
+def _ordered(seen: TickResult) -> errors.CampaignError | None:
     """Return the ending that a person has ordered."""
     if seen.cancelled:
-        return CampaignCancelled("The campaign was cancelled; what was left is skipped.")
-    return CampaignPaused("The campaign is paused.") if seen.paused else None
+        return errors.CampaignCancelled("The campaign was cancelled; what was left is skipped.")
+    return errors.CampaignPaused("The campaign is paused.") if seen.paused else None
 
 
 def _at_volume(seen: TickResult, hours: Hours, moments: Moments) -> Decision:
@@ -93,7 +86,7 @@ def _at_volume(seen: TickResult, hours: Hours, moments: Moments) -> Decision:
     if seen.counts[State.IN_FLIGHT] or len(days) > 1:
         return Decision()
     sentence = f"max_per_day: {seen.volume} messages of this account have left today."
-    return Decision(True, DayVolumeUsedUp(sentence, hours.plan.next_day(seen.now)))
+    return Decision(True, errors.DayVolumeUsedUp(sentence, hours.plan.next_day(seen.now)))
 
 
 def _at_window(hours: Hours, moments: Moments) -> Decision:
@@ -107,17 +100,17 @@ def _at_window(hours: Hours, moments: Moments) -> Decision:
     if opens_at is None:
         return Decision()
     sentence = f"The send window {plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}."
-    return Decision(True, OutsideWindow(sentence, opens_at))
+    return Decision(True, errors.OutsideWindow(sentence, opens_at))
 
 
-def given_up_after(silent: float, lease: float, *, is_told_to_stop: bool) -> CampaignError | None:
+def given_up_after(silent: float, lease: float, *, is_told_to_stop: bool) -> errors.CampaignError | None:
     """
     Return what ends a run whose ledger neither answers nor fails; None: it is waited for.
 
     :param silent: for how many seconds.
     """
     if is_told_to_stop and silent > STOP_WAIT_SECONDS:
-        return StoppedInSilence("The task was told to stop while the ledger did not answer.")
+        return errors.StoppedInSilence("The task was told to stop while the ledger did not answer.")
     if silent > lease:
-        return LedgerSilent(f"The ledger has not answered for {silent:.0f} s.")
+        return errors.LedgerSilent(f"The ledger has not answered for {silent:.0f} s.")
     return None

@@ -5,23 +5,10 @@ from __future__ import annotations
 import platform
 from typing import Final
 
+from airflow_provider_caixin import juhe
+from airflow_provider_caixin.campaign import errors
 from airflow_provider_caixin.campaign.answers import BUSY_DELAY_SECONDS, Answer, is_channel_failure
-from airflow_provider_caixin.campaign.errors import (
-    CampaignError,
-    CampaignFatal,
-    CampaignInterrupted,
-    QuotaUsedUp,
-)
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.juhe import (
-    AccountRefused,
-    ChannelBusy,
-    Maintenance,
-    NotReached,
-    QuotaExceeded,
-    RateLimited,
-    WrongEndpoint,
-)
 from airflow_provider_caixin.ledger.queue.settle import Settlement
 from airflow_provider_caixin.vocabulary import State
 
@@ -54,7 +41,7 @@ class Health:
 
     def learn(
         self, answer: Answer, settled: Settlement, slowest_for: float, now: float, wall: float
-    ) -> CampaignError | None:
+    ) -> errors.CampaignError | None:
         """
         Take in an answer that is in the ledger now; return what ends the run, or None.
 
@@ -70,26 +57,30 @@ class Health:
         if is_channel_failure(result):
             self._failing_since = self._failing_since if self._failures else now
             self._failures += 1
-        if isinstance(result, NotReached) and not self.is_backing_off(now):
+        if isinstance(result, juhe.NotReached) and not self.is_backing_off(now):
             doubled = 2 * self._backoff_seconds or MOST_BACKOFF_SECONDS / 4
             self._backoff_seconds = min(MOST_BACKOFF_SECONDS, doubled)
             self._hold_until = now + self._backoff_seconds
-        if isinstance(result, AccountRefused | WrongEndpoint):
+        if isinstance(result, juhe.AccountRefused | juhe.WrongEndpoint):
             host = getattr(result, "code", None) == FORBIDDEN_IP_CODE and f" This host is {platform.node()}."
-            return CampaignFatal(f"{result}{host or ''}")
-        if isinstance(result, QuotaExceeded):
+            return errors.CampaignFatal(f"{result}{host or ''}")
+        if isinstance(result, juhe.QuotaExceeded):
             if self.quota_before:
-                return CampaignFatal(f"{result} It was so before, and no message has got through since.")
-            return QuotaUsedUp(str(result), self._plan.next_day(wall))
-        if isinstance(result, Maintenance):
-            return CampaignInterrupted(str(result))
-        if isinstance(result, RateLimited) and slowest_for >= SLOWEST_FOR_SECONDS:
-            return CampaignInterrupted(f"{result} It was so at the lowest rate for five minutes.")
-        exhausted = isinstance(result, ChannelBusy) and answer.job.busy >= len(BUSY_DELAY_SECONDS)
+                return errors.CampaignFatal(
+                    f"{result} It was so before, and no message has got through since."
+                )
+            return errors.QuotaUsedUp(str(result), self._plan.next_day(wall))
+        if isinstance(result, juhe.Maintenance):
+            return errors.CampaignInterrupted(str(result))
+        if isinstance(result, juhe.RateLimited) and slowest_for >= SLOWEST_FOR_SECONDS:
+            return errors.CampaignInterrupted(f"{result} It was so at the lowest rate for five minutes.")
+        exhausted = isinstance(result, juhe.ChannelBusy) and answer.job.busy >= len(BUSY_DELAY_SECONDS)
         if exhausted and settled.state is State.PENDING:
-            return CampaignInterrupted(f"The channel was busy for over two minutes, for everyone: {result}")
+            return errors.CampaignInterrupted(
+                f"The channel was busy for over two minutes, for everyone: {result}"
+            )
         most, lasting = self._plan.max_consecutive_failures, now - self._failing_since
         if most is not None and self._failures >= most and lasting >= FAILING_FOR_SECONDS:
             sentence = f"{self._failures} channel failures in a row over {lasting:.0f} s, the last: {result}"
-            return CampaignInterrupted(sentence)
+            return errors.CampaignInterrupted(sentence)
         return None

@@ -29,7 +29,7 @@ AudienceChange = Literal["add", "keep"]
 """What a person said of a source that changed under its campaign."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class AudienceLoad:
     """
     One audience on its way into a campaign; see :meth:`.Campaign.load`.

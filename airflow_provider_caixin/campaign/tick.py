@@ -118,9 +118,8 @@ class Tick:
         account = AccountRow.of(connection, self.campaign_key)
         row = CampaignRow.lock(connection, self.campaign_key)
         read_at = self.clocks.machine.monotonic()
-        return Locked(
-            connection, account, row, self.clocks.read(partial(self.ledger.now, connection)), read_at
-        )
+        now = self.clocks.read(partial(self.ledger.now, connection))
+        return Locked(connection, account, row, now, read_at)
 
     def _transact(self, locked: Locked, due: Due) -> TickResult:
         connection, account, row, now, _ = locked
@@ -142,14 +141,9 @@ class Tick:
         claimed = Claim(due.known)
         if may_claim(row, account, self.clocks, due.hours, is_held=due.is_held()):
             most = due.free if volume is None else min(due.free, volume - account.day_count)
+            lease_seconds, machine = self.lease_seconds, self.clocks.machine
             claimed = claim(
-                locked,
-                plan,
-                due.known,
-                self.clocks.machine,
-                mark=due.mark,
-                most=most,
-                lease_seconds=self.lease_seconds,
+                locked, plan, due.known, machine, mark=due.mark, most=most, lease_seconds=lease_seconds
             )
         result = TickResult(
             now=now,
