@@ -1,8 +1,8 @@
 """
 The ledger as a state machine: any order of what can happen keeps its promises.
 
-The transactions are those of the running loop, and two processes a campaign take turns. Requests are held by
-the machine, which answers them in time, late, twice or never.
+No module has this name: the transactions are those of tick.py and of the ledger, and two processes a campaign
+take turns. Requests are held by the machine, which answers them in time, late, twice or never.
 """
 
 from __future__ import annotations
