@@ -1,12 +1,12 @@
 """
-The same messages from Airflow in three ways: a mapped ``HttpOperator``, a ``requests`` loop in a task, and a campaign.
+The same messages in three ways: a mapped ``HttpOperator``, a ``requests`` loop in a task, and a campaign.
 
 Usage: python -m benchmarks.dag_authors
 
-Airflow runs in whole: api-server, scheduler with LocalExecutor, dag-processor, triggerer, and a PostgreSQL database
-where there is one. The mapped ``HttpOperator`` has a task for each number, and runs with 4 tasks at once and with
-16, which is what Airflow allows a Dag; the better of the two is compared. Two rates are given: between the first and
-the last arrival at the sandbox, and from the start of the Dag run to its end.
+Airflow runs in whole: api-server, scheduler with LocalExecutor, dag-processor, triggerer, and a PostgreSQL
+database where there is one. The mapped ``HttpOperator`` has a task for each number, and runs with 4 tasks at
+once and with 16, which is what Airflow allows a Dag; the better of the two is compared. Two rates are given:
+between the first and the last arrival at the sandbox, and from the start of the Dag run to its end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_caixin.sandbox import SandboxServer
 from benchmarks.ledgers import empty_ledger, running
-from benchmarks.sending import LATENCY_MS, people
+from benchmarks.sending import LATENCY_MS, numbers
 from scripts.airflow_api import AirflowApi
 from scripts.throwaway import EXAMPLE_DAGS, Airflow, Home
 
@@ -51,7 +51,7 @@ class Rates(NamedTuple):
 
 def settings(database: str) -> dict[str, str]:
     """
-    Give Airflow the part of its configuration that says where its database is.
+    Write for Airflow the part of its configuration that says where its database is.
 
     :param database: a PostgreSQL database's address.
     """
@@ -76,7 +76,7 @@ def measure(api: AirflowApi, gateway: SandboxServer, folder: Path, dag_id: str, 
     gateway.reset()
     count = MESSAGES[dag_id]
     audience = folder / f"{dag_id}.txt"
-    audience.write_text("\n".join(people(count)))
+    audience.write_text("\n".join(numbers(count)))
     conf = {"audience": str(audience), "url": gateway.url}
     run = finished(
         api, dag_id, api.ask("POST", "dags", dag_id, "dagRuns", logical_date=None, conf=conf)["dag_run_id"]

@@ -3,9 +3,10 @@ What a long history costs: claims, sending and resuming on a PostgreSQL ledger t
 
 Usage: python -m benchmarks.history [MESSAGES]
 
-The history is 40 finished campaigns over 60 days with one template and one account, in a database that is dropped in
-the end: each of its people got ten messages, and is in the campaigns that are measured. It is vacuumed and analysed,
-as autovacuum does in 60 days. Beside it, taking turns, the same is measured on a ledger without a history.
+The history is 40 finished campaigns over 60 days with one template and one account, in a database that is
+dropped in the end: each of its recipients got ten messages, and is in the campaigns that are measured. It is
+vacuumed and analysed, as autovacuum does in 60 days. Beside it, taking turns, the same is measured on a
+ledger without a history.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ CAP = "games_health"
 SENT = sa.text(
     """
     INSERT INTO caixin_recipient (number, campaign, occurrence, position, state, code, sid, sent_at, claim)
-    SELECT CAST(:first + (:base + place) * 7919 % :people AS text), :campaign, 1, :position + place, 'sent', 0,
+    SELECT CAST(:first + (:base + place) * 7919 % :recipients AS text), :campaign, 1, :position + place, 'sent', 0,
            CAST(:sent_at * 1000000 + place AS text), :sent_at + place / 294.0, repeat('c', 32) || '-' || place / 12
     FROM generate_series(0, CAST(:count - 1 AS bigint)) AS place
     """
 ).bindparams(
     *(
         sa.bindparam(name, type_=sa.BigInteger)
-        for name in ("first", "base", "people", "campaign", "position", "sent_at", "count")
+        for name in ("first", "base", "recipients", "campaign", "position", "sent_at", "count")
     )
 )
 
@@ -64,7 +65,7 @@ def fill(url: URL, messages: int) -> None:
     ledger = Ledger(url)
     table, count = schema.recipient, messages // CAMPAIGNS
     key = next(one for one in table.constraints if isinstance(one, sa.UniqueConstraint))
-    values = {"first": FIRST, "people": messages // EACH, "count": count}
+    values = {"first": FIRST, "recipients": messages // EACH, "count": count}
     today = int(time.time())
     engine = sa.create_engine(url)
     with ledger.writing() as connection:
@@ -113,10 +114,10 @@ def fill(url: URL, messages: int) -> None:
 
 def send(url: URL, turn: int) -> Figures:
     """
-    Send a new campaign to people of the history.
+    Send a new campaign to recipients of the history.
 
     :param url: the ledger's address.
-    :param turn: which run this is; each has other people, because of the cap.
+    :param turn: which run this is; each has other recipients, because of the cap.
     """
     count = round(RATE * SECONDS)
     name = f"run-{turn}"

@@ -3,8 +3,8 @@ What large audiences cost: peak memory, time to load, and time to the first new 
 
 Usage: python -m benchmarks.loading
 
-Each figure is taken in a process of its own. The audience of the memory run is skipped as a whole (another carrier's
-numbers), so that it goes through every step but the sending.
+Each figure is taken in a process of its own. The audience of the memory run is skipped as a whole (another
+carrier's numbers), so that it goes through every step but the sending.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def resume(folder: Path) -> dict[str, float]:
 
 def address(folder: Path) -> URL:
     """
-    Give the address of the ledger in a folder.
+    Return the address of the ledger in a folder.
 
     :param folder: the folder.
     """

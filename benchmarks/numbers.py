@@ -76,7 +76,7 @@ def contestants() -> Iterator[tuple[str, list[str], Callable[[list[str]], Iterab
 
 @contextmanager
 def missing_allowed() -> Iterator[None]:
-    """Say which package is missing and go on."""
+    """Print which package is missing and go on."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -3,9 +3,10 @@ How long the Caixin page waits for its data, with a million messages and two hun
 
 Usage: python -m benchmarks.page [MESSAGES]
 
-The requests pass through Airflow's own api-server app, its sign-in and its rights, as an admin who may see everything. One
-campaign has 400,000 of the recipients, a quarter of them skipped for five reasons. Its "first look" is that of an api-server
-that has just started; "while it runs" counts its reasons anew, which a page does for one that runs, now and then.
+The requests pass through Airflow's own api-server app, its sign-in and its rights, as an admin who may see
+everything. One campaign has 400,000 of the recipients, a quarter of them skipped for five reasons. Its "first
+look" is that of an api-server that has just started; "while it runs" counts its reasons anew, which a page
+does for one that runs, now and then.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.vocabulary import SkipReason, State
 from benchmarks.ledgers import DATABASES, empty_ledger, running
 
-MESSAGES, CAMPAIGNS, PEOPLE = 1_000_000, 200, 100_000
+MESSAGES, CAMPAIGNS, RECIPIENTS = 1_000_000, 200, 100_000
 #: Of the first campaign.
 SHARE: Final = 0.4
 MINUTES: Final = 300
@@ -110,9 +111,9 @@ def _batches(key: int, base: int, offset: int, size: int, began: int) -> Iterato
     for start in range(0, size, BATCH):
         yield [
             {
-                "number": str(FIRST + (offset + place * 7919) % PEOPLE),
+                "number": str(FIRST + (offset + place * 7919) % RECIPIENTS),
                 "campaign": key,
-                "occurrence": 1 + place // PEOPLE,
+                "occurrence": 1 + place // RECIPIENTS,
                 "position": base + place,
                 **_outcome(place, size, began + MINUTES * 60 * place // size),
             }
@@ -170,8 +171,8 @@ def measure(address: str) -> None:
         "campaigns, searched": lambda: client.get(f"{api}/campaigns?search=paign-1&status=waiting"),
         "the large campaign, first look": first_look,
         "the large campaign": lambda: client.get(one),
-        "its doubts": lambda: client.get(f"{one}/doubts"),
-        "a person": lambda: client.post(f"{api}/person", json={"number": number}),
+        "its unknown outcomes": lambda: client.get(f"{one}/doubts"),
+        "a recipient": lambda: client.post(f"{api}/person", json={"number": number}),
         "90 days by day": lambda: client.get(f"{api}/usage?by=day&{period}"),
         "90 days by campaign": lambda: client.get(f"{api}/usage?by=campaign&{period}"),
     }

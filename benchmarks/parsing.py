@@ -3,8 +3,9 @@ What importing operators, sensors and the timetable adds to the parsing of a Dag
 
 Usage: python -m benchmarks.parsing
 
-Airflow parses each Dag file in a process of its own, again and again. Each run is a fresh interpreter that first imports what any
-provider must import and then ours. CPU time, because the machine may be busy; at most 30 ms are asked for.
+Airflow parses each Dag file in a process of its own, again and again. Each run is a fresh interpreter that
+first imports what any provider must import and then ours. CPU time, because the machine may be busy; at most
+30 ms are asked for.
 """
 
 from __future__ import annotations

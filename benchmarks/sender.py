@@ -3,8 +3,8 @@ A process that sends one campaign and says what that took.
 
 Usage: python -m benchmarks.sender LEDGER PORT PLAN
 
-It opens the ledger, says ``ready``, and sends when a line comes in, so that several begin together. PLAN is a JSON
-object of the plan's fields.
+It opens the ledger, says ``ready``, and sends when a line comes in, so that several begin together. PLAN is a
+JSON object of the plan's fields.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def cpu() -> float:
 
 def campaign_on(ledger: Ledger, port: int, **plan: Any) -> Campaign:
     """
-    Open a campaign of the benchmarks, by default with one message a person and day.
+    Open a campaign of the benchmarks, by default with one message a recipient and day.
 
     :param ledger: the ledger.
     :param port: the sandbox's.

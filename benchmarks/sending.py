@@ -1,12 +1,13 @@
 """
-How fast messages leave, how evenly, and at what cost: 1, 2 and 4 processes on each ledger, and a bare ``requests`` loop.
+How fast messages leave, how evenly, and at what cost: 1, 2 and 4 processes, and a bare ``requests`` loop.
 
 Usage: python -m benchmarks.sending [SECONDS]
 
-The sandbox runs in a process of its own with 150-250 ms latency, and its record of arrivals is what counts: the mean
-rate over the whole run and the most arrivals in any sliding second. The bare loop posts the same messages from
-threads with one ``requests.Session`` each, at the same rate, and records nothing: the least that a Dag author's code
-can cost. CPU is the senders' alone; sandbox, database and senders share this machine's cores.
+The sandbox runs in a process of its own with 150-250 ms latency, and its record of arrivals is what counts:
+the mean rate over the whole run and the most arrivals in any sliding second. The bare loop posts the same
+messages from threads with one ``requests.Session`` each, at the same rate, and records nothing: the least
+that a Dag author's code can cost. CPU is the senders' alone; sandbox, database and senders share this
+machine's cores.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Figures(NamedTuple):
     slow: float
 
 
-def people(count: int) -> list[str]:
+def numbers(count: int) -> list[str]:
     """
     Make up numbers that every rule lets pass.
 
@@ -120,7 +121,7 @@ def measure(run: Contestant, count: int) -> Figures:
     :raises RuntimeError: when anybody was not billed exactly once: such a run has no figures.
     """
     with SandboxServer(process=True, latency_ms=LATENCY_MS) as gateway:
-        efforts = run(gateway, people(count))
+        efforts = run(gateway, numbers(count))
         state = gateway.state()
     return figures(state, efforts, count)
 

@@ -1,10 +1,10 @@
-"""The loop: audience, rules, gate, gateway, ledger."""
+"""The loop: audience, rules, pacer, gateway, ledger."""
 
 from __future__ import annotations
 
-from airflow_provider_caixin.campaign.beginning import is_new, loaded, refuse_expired
+from airflow_provider_caixin.campaign.before_load import is_new, loaded, refuse_expired
 from airflow_provider_caixin.campaign.campaign import Campaign
-from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
+from airflow_provider_caixin.campaign.counts import Counts, Outcome
 from airflow_provider_caixin.campaign.dry_run import dry_run
 from airflow_provider_caixin.campaign.errors import (
     AudienceChanged,
@@ -23,6 +23,7 @@ from airflow_provider_caixin.campaign.errors import (
     StoppedInSilence,
 )
 from airflow_provider_caixin.campaign.plan import Plan
+from airflow_provider_caixin.campaign.progress import Progress
 from airflow_provider_caixin.campaign.suppression_list import (
     DamagedRows,
     check_suppressions,

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from airflow_provider_caixin.juhe import (
-    CaixinError,
-    ChannelBusy,
-    GatewayError,
-    Kind,
-    NotReached,
-    OutcomeUnknown,
-    RateLimited,
-    RecipientRejected,
-)
+from airflow_provider_caixin import juhe
 from airflow_provider_caixin.ledger.queue.settle import Settlement
 from airflow_provider_caixin.vocabulary import State
 
-BUSY_DELAYS: Final = (10.0, 30.0, 90.0)
-RATE_DELAY: Final = 1.0
+BUSY_DELAY_SECONDS: Final = (10.0, 30.0, 90.0)
+RATE_DELAY_SECONDS: Final = 1.0
 
-Outcome = str | CaixinError
+PostResult = str | juhe.CaixinError
 """The sid of an accepted message, or what was raised instead."""
 
 
-class NotAwaited(OutcomeUnknown):
-    """The process ended before the answer came: a doubt that says nothing of the channel."""
+class NotAwaited(juhe.OutcomeUnknown):
+    """The process ended before the answer came: an unknown outcome that says nothing of the channel."""
 
 
 class Job(NamedTuple):
@@ -50,48 +41,45 @@ class Answer(NamedTuple):
     """What came of a job."""
 
     job: Job
-    outcome: Outcome
+    result: PostResult
 
 
 def settlement(answer: Answer, now: float, last_sent_at: float | None) -> Settlement:
     """
-    Say which state a recipient takes after an answer.
+    Return which state a recipient takes after an answer.
 
-    :param answer: the answer.
     :param now: the ledger's clock.
     :param last_sent_at: when the gateway last accepted a message of the account.
     """
-    job, outcome = answer
-    if isinstance(outcome, str):
-        return Settlement(job.id, job.claim, State.SENT, sid=outcome[:255], code=0)
-    code = outcome.code if isinstance(outcome, GatewayError) else None
-    text = outcome.reason if isinstance(outcome, GatewayError) else str(outcome)
-    if isinstance(outcome, OutcomeUnknown):
+    job, result = answer
+    if isinstance(result, str):
+        return Settlement(job.id, job.claim, State.SENT, sid=result[:255], code=0)
+    code = result.code if isinstance(result, juhe.GatewayError) else None
+    text = result.reason if isinstance(result, juhe.GatewayError) else str(result)
+    if isinstance(result, juhe.OutcomeUnknown):
         return Settlement(job.id, job.claim, State.UNKNOWN, code=code, reason=text)
-    if isinstance(outcome, RecipientRejected):
+    if isinstance(result, juhe.RecipientRejected):
         return Settlement(job.id, job.claim, State.REJECTED, code=code, reason=text)
-    if isinstance(outcome, ChannelBusy):
-        if job.busy < len(BUSY_DELAYS):
-            due = now + BUSY_DELAYS[job.busy]
+    if isinstance(result, juhe.ChannelBusy):
+        if job.busy < len(BUSY_DELAY_SECONDS):
+            due = now + BUSY_DELAY_SECONDS[job.busy]
             return Settlement(
                 job.id, job.claim, State.PENDING, due=due, busy=job.busy + 1, reason=text, code=code
             )
-        if last_sent_at is not None and now - last_sent_at <= sum(BUSY_DELAYS):
+        if last_sent_at is not None and now - last_sent_at <= sum(BUSY_DELAY_SECONDS):
             return Settlement(job.id, job.claim, State.REJECTED, code=code, reason=text)
-        return Settlement(job.id, job.claim, State.PENDING, due=now + BUSY_DELAYS[-1], reason=text, code=code)
-    if isinstance(outcome, RateLimited):
-        return Settlement(job.id, job.claim, State.PENDING, due=now + RATE_DELAY, busy=job.busy)
+        return Settlement(
+            job.id, job.claim, State.PENDING, due=now + BUSY_DELAY_SECONDS[-1], reason=text, code=code
+        )
+    if isinstance(result, juhe.RateLimited):
+        return Settlement(job.id, job.claim, State.PENDING, due=now + RATE_DELAY_SECONDS, busy=job.busy)
     return Settlement(job.id, job.claim, State.PENDING, busy=job.busy)
 
 
-def is_channel_failure(outcome: Outcome) -> bool:
-    """
-    Tell whether an answer speaks of the channel and not of the recipient.
-
-    :param outcome: what came of a request.
-    """
-    if isinstance(outcome, RecipientRejected):
-        return outcome.entry.kind is not Kind.RECIPIENT
-    if isinstance(outcome, NotAwaited):
+def is_channel_failure(result: PostResult) -> bool:
+    """Return whether a result speaks of the channel and not of the recipient."""
+    if isinstance(result, juhe.RecipientRejected):
+        return result.entry.kind is not juhe.Kind.RECIPIENT
+    if isinstance(result, NotAwaited):
         return False
-    return isinstance(outcome, ChannelBusy | OutcomeUnknown | NotReached)
+    return isinstance(result, juhe.ChannelBusy | juhe.OutcomeUnknown | juhe.NotReached)

@@ -21,8 +21,8 @@ class Counts:
     :param skipped: by skip reason.
     :param rejected: by the gateway's code, as text.
     :param would_send: only of a dry run: who would get the message.
-    :param had_template: only of a dry run: how many of these already had the template in another campaign, or may have,
-        and among how many of them was looked.
+    :param had_template: only of a dry run: how many of these already had the template in another campaign, or
+        may have, and among how many of them was looked.
     :param sid: only of a campaign to a single number that was sent.
     """
 
@@ -51,18 +51,14 @@ class Counts:
 
     @property
     def mostly_invalid(self) -> str | None:
-        """A sentence for people when more than half of several recipients are no numbers, else None."""
+        """A sentence for the log when more than half of several recipients are no numbers, else None."""
         invalid = self.skipped["invalid_number"]
         if not invalid * 2 > self.total > 1:
             return None
         return f"{invalid} of the {self.total} rows of the audience are no mobile numbers; see that it is the right file and column."
 
     def add(self, rows: Iterable[tuple[str, str | None, int | None, int]]) -> None:
-        """
-        Add what the ledger tallied.
-
-        :param rows: state, skip reason, code, number.
-        """
+        """Add what the ledger tallied: state, skip reason, code, and how many recipients."""
         for state, reason, code, number in rows:
             if state == State.SENT:
                 self.sent += number
@@ -76,11 +72,7 @@ class Counts:
                 self.pending += number
 
     def as_result(self, report_file: str | None = None) -> dict[str, Any]:
-        """
-        Give the counts as the operator returns them: no numbers of people in it.
-
-        :param report_file: where the report went.
-        """
+        """Return the counts as the operator does: no recipient's number is in them."""
         result: dict[str, Any] = {
             "campaign_id": self.campaign_id,
             "tpl_id": self.tpl_id,
@@ -98,27 +90,3 @@ class Counts:
         if self.sid is not None:
             result["sid"] = self.sid
         return result
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """
-    How far a running campaign is.
-
-    :param rate: messages a second lately, of all processes on this campaign.
-    :param eta: seconds to go at that rate; None: not known yet.
-    """
-
-    total: int
-    pending: int
-    in_flight: int
-    sent: int
-    rejected: int
-    unknown: int
-    skipped: int
-    rate: float
-    eta: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give the progress as plain values, for a log line or a store."""
-        return {name: getattr(self, name) for name in self.__slots__}

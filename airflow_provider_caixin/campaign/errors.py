@@ -16,7 +16,7 @@ How a run of a campaign can end otherwise than with everything settled.
         ClocksApart          the host's clock and the ledger's are too far apart
       CampaignFatal        running again helps nothing before a person acted
         FailureRatioReached  settled, but too much of it failed
-        AudienceChanged      a source gives other people than before; a person says which are meant
+        AudienceChanged      a source gives other recipients than before; a person says which are meant
 
 Whatever was not settled is still ``pending`` in the ledger, except where it says otherwise.
 """
@@ -36,7 +36,6 @@ class OutsideWindow(CampaignError):
     """
     The window is closed.
 
-    :param message: the sentence for people.
     :param opens_at: when to go on, with a zone.
     """
 
@@ -66,7 +65,7 @@ class CampaignStopped(CampaignError):
 
 
 class StoppedInSilence(CampaignStopped):
-    """The process was told to stop while the ledger did not answer: nothing can be read from it, not even the counts."""
+    """The process was told to stop while the ledger did not answer: not even counts can be read."""
 
 
 class CampaignInterrupted(CampaignError):
@@ -82,7 +81,7 @@ class LedgerSilent(CampaignError):
 
 
 class ClocksApart(CampaignInterrupted):
-    """The host's clock and the ledger's are more than 30 s apart: one of them may have the wrong day or hour."""
+    """The host's clock and the ledger's are more than 30 s apart: one may have the wrong day or hour."""
 
 
 class CampaignFatal(CampaignError):
@@ -94,4 +93,4 @@ class FailureRatioReached(CampaignFatal):
 
 
 class AudienceChanged(CampaignFatal):
-    """A source that was loaded before gives other people now: nobody was added and nothing was sent."""
+    """A source that was loaded before gives other recipients now: nobody was added and nothing was sent."""

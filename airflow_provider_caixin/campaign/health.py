@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import platform
-import time
-from collections.abc import Callable
 from typing import Final
 
-from airflow_provider_caixin.campaign.answers import BUSY_DELAYS, Answer, is_channel_failure
-from airflow_provider_caixin.campaign.errors import (
-    CampaignError,
-    CampaignFatal,
-    CampaignInterrupted,
-    QuotaUsedUp,
-)
+from airflow_provider_caixin import juhe
+from airflow_provider_caixin.campaign import errors
+from airflow_provider_caixin.campaign.answers import BUSY_DELAY_SECONDS, Answer, is_channel_failure
 from airflow_provider_caixin.campaign.plan import Plan
-from airflow_provider_caixin.juhe import (
-    AccountRefused,
-    ChannelBusy,
-    Maintenance,
-    NotReached,
-    QuotaExceeded,
-    RateLimited,
-    WrongEndpoint,
-)
 from airflow_provider_caixin.ledger.queue.settle import Settlement
 from airflow_provider_caixin.vocabulary import State
 
-FAILING_FOR: Final = 30.0
-SLOWEST_FOR: Final = 300.0
-BACKOFF: Final = 2.0
-FORBIDDEN_IP: Final = 10008
+FAILING_FOR_SECONDS: Final = 30.0
+SLOWEST_FOR_SECONDS: Final = 300.0
+MOST_BACKOFF_SECONDS: Final = 2.0
+FORBIDDEN_IP_CODE: Final = 10008
 
 
 class Health:
@@ -38,61 +23,64 @@ class Health:
     The memory of one run: failures in a row, backing off, and whether the quota was used up before.
 
     :param plan: the rules of the run.
-    :param clock: the host's clock, seconds since the epoch.
     """
 
-    def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._clock = clock
         self._failures = 0
+        # Moments of the monotonic clock.
         self._failing_since = 0.0
-        self._backoff = 0.0
         self._hold_until = 0.0
+        self._backoff_seconds = 0.0
         #: Whether an earlier run ended with 10012 and no message got through since.
         self.quota_before = False
 
-    def is_backing_off(self) -> bool:
-        """Tell whether the gateway could not be reached a moment ago."""
-        return time.monotonic() < self._hold_until
+    def is_backing_off(self, now: float) -> bool:
+        """Return whether the gateway could not be reached a moment ago, by the monotonic clock."""
+        return now < self._hold_until
 
-    def learn(self, answer: Answer, settled: Settlement, slowest_for: float) -> CampaignError | None:
+    def learn(
+        self, answer: Answer, settled: Settlement, slowest_for: float, now: float, wall: float
+    ) -> errors.CampaignError | None:
         """
         Take in an answer that is in the ledger now; return what ends the run, or None.
 
-        :param answer: the answer.
         :param settled: what became of the recipient.
         :param slowest_for: seconds since when the account is at its lowest rate.
+        :param now: the monotonic clock.
+        :param wall: the host's wall clock.
         """
-        outcome = answer.outcome
-        if isinstance(outcome, str):
-            self._failures, self._backoff, self.quota_before = 0, 0.0, False
+        result = answer.result
+        if isinstance(result, str):
+            self._failures, self._backoff_seconds, self.quota_before = 0, 0.0, False
             return None
-        if is_channel_failure(outcome):
-            self._failing_since = self._failing_since if self._failures else time.monotonic()
+        if is_channel_failure(result):
+            self._failing_since = self._failing_since if self._failures else now
             self._failures += 1
-        if isinstance(outcome, NotReached):
-            self._back_off()
-        if isinstance(outcome, AccountRefused | WrongEndpoint):
-            host = getattr(outcome, "code", None) == FORBIDDEN_IP and f" This host is {platform.node()}."
-            return CampaignFatal(f"{outcome}{host or ''}")
-        if isinstance(outcome, QuotaExceeded):
+        if isinstance(result, juhe.NotReached) and not self.is_backing_off(now):
+            doubled = 2 * self._backoff_seconds or MOST_BACKOFF_SECONDS / 4
+            self._backoff_seconds = min(MOST_BACKOFF_SECONDS, doubled)
+            self._hold_until = now + self._backoff_seconds
+        if isinstance(result, juhe.AccountRefused | juhe.WrongEndpoint):
+            host = getattr(result, "code", None) == FORBIDDEN_IP_CODE and f" This host is {platform.node()}."
+            return errors.CampaignFatal(f"{result}{host or ''}")
+        if isinstance(result, juhe.QuotaExceeded):
             if self.quota_before:
-                return CampaignFatal(f"{outcome} It was so before, and no message has got through since.")
-            return QuotaUsedUp(str(outcome), self._plan.next_day(self._clock()))
-        if isinstance(outcome, Maintenance):
-            return CampaignInterrupted(str(outcome))
-        if isinstance(outcome, RateLimited) and slowest_for >= SLOWEST_FOR:
-            return CampaignInterrupted(f"{outcome} It was so at the lowest rate for five minutes.")
-        exhausted = isinstance(outcome, ChannelBusy) and answer.job.busy >= len(BUSY_DELAYS)
+                return errors.CampaignFatal(
+                    f"{result} It was so before, and no message has got through since."
+                )
+            return errors.QuotaUsedUp(str(result), self._plan.next_day(wall))
+        if isinstance(result, juhe.Maintenance):
+            return errors.CampaignInterrupted(str(result))
+        if isinstance(result, juhe.RateLimited) and slowest_for >= SLOWEST_FOR_SECONDS:
+            return errors.CampaignInterrupted(f"{result} It was so at the lowest rate for five minutes.")
+        exhausted = isinstance(result, juhe.ChannelBusy) and answer.job.busy >= len(BUSY_DELAY_SECONDS)
         if exhausted and settled.state is State.PENDING:
-            return CampaignInterrupted(f"The channel was busy for over two minutes, for everyone: {outcome}")
-        most, lasting = self._plan.max_consecutive_failures, time.monotonic() - self._failing_since
-        if most is not None and self._failures >= most and lasting >= FAILING_FOR:
-            sentence = f"{self._failures} channel failures in a row over {lasting:.0f} s, the last: {outcome}"
-            return CampaignInterrupted(sentence)
+            return errors.CampaignInterrupted(
+                f"The channel was busy for over two minutes, for everyone: {result}"
+            )
+        most, lasting = self._plan.max_consecutive_failures, now - self._failing_since
+        if most is not None and self._failures >= most and lasting >= FAILING_FOR_SECONDS:
+            sentence = f"{self._failures} channel failures in a row over {lasting:.0f} s, the last: {result}"
+            return errors.CampaignInterrupted(sentence)
         return None
-
-    def _back_off(self) -> None:
-        if not self.is_backing_off():
-            self._backoff = min(BACKOFF, 2 * self._backoff or BACKOFF / 4)
-            self._hold_until = time.monotonic() + self._backoff

@@ -17,14 +17,15 @@ from airflow_provider_caixin.ledger.rows import lease as lease_rows
 from airflow_provider_caixin.ledger.rows import suppression as suppression_rows
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
-RULES: Final = (
+# What a run under other rules looks at again; the last two also follow from what has happened since.
+RULE_REASONS: Final = (
     SkipReason.NOT_CHINA_MOBILE,
     SkipReason.VIRTUAL_OPERATOR,
     SkipReason.BLOCKED_REGION,
     SkipReason.SUPPRESSED,
     SkipReason.FREQUENCY_CAP,
 )
-REMEMBERED: Final = RULES[3:]
+LEDGER_REASONS: Final = RULE_REASONS[3:]
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Judgement:
     What the rules say of a batch of recipients.
 
     :param passed: who may get the message now.
-    :param waiting: who may not as long as another message to the same person is in the air.
+    :param waiting: who may not as long as another message to the same number is in the air.
     :param skipped: who gets none, by reason.
     """
 
@@ -48,20 +49,19 @@ def judge(
     """
     Judge a batch of recipients by carrier, region, suppression and frequency cap.
 
-    What was billed or may have been decides about the cap. A message in the air does not yet, but it holds the
-    next one back: two campaigns cannot both win. A recipient's own earlier attempt is not counted against it.
+    What was billed or may have been decides about the cap. A message in the air does not yet, but it holds
+    the next one back: two campaigns cannot both win. A recipient's own earlier attempt is not counted against
+    it.
 
-    :param connection: a transaction; one that holds the gate's lock where the judgement must stand.
-    :param plan: the rules.
+    :param connection: a transaction; one that holds the account's lock where the judgement must stand.
     :param account: the account's key; None: an account without any message so far.
-    :param rows: the recipients, with normalised numbers.
     :param now: the ledger's clock.
     """
     judgement = Judgement()
     if not rows:
         return judgement
     numbers = [row.number for row in rows]
-    never = suppression_rows.find_suppressed(connection, numbers)
+    suppressed = history.find_suppressed(connection, numbers)
     earlier: dict[str, list[Attempt]] = {}
     if plan.cap is not None and account is not None:
         earlier = history.find_attempts(connection, account, numbers, plan.cap.since(now))
@@ -69,7 +69,7 @@ def judge(
         reason = plan.classifier.reason(row.number)
         if reason is not None:
             judgement.skipped[SkipReason(reason)].append(row)
-        elif row.number in never or row.number in plan.suppressed:
+        elif row.number in suppressed or row.number in plan.suppressed:
             judgement.skipped[SkipReason.SUPPRESSED].append(row)
         elif plan.cap is not None and row.number in earlier:
             settled, in_the_air = _moments((one for one in earlier[row.number] if one.id != row.id), now)
@@ -85,13 +85,13 @@ def judge(
 
 
 def _moments(others: Iterable[Attempt], now: float) -> tuple[list[float], list[float]]:
-    """Give when messages left that count, and when those leave of which it is not known yet."""
+    """Return when messages left that count, and when those leave of which it is not known yet."""
     settled: list[float] = []
     in_the_air: list[float] = []
-    for message in others:
-        flies = message.state == State.IN_FLIGHT and not lease_rows.has_ended(message.due, now)
-        (in_the_air if flies else settled).append(message.sent_at)
+    for attempt in others:
+        flies = attempt.state == State.IN_FLIGHT and not lease_rows.has_ended(attempt.due, now)
+        (in_the_air if flies else settled).append(attempt.sent_at)
         # Of one that was not sent a second time after all both say the same.
-        if message.doubt_at is not None and message.doubt_at != message.sent_at:
-            settled.append(message.doubt_at)
+        if attempt.doubt_at is not None and attempt.doubt_at != attempt.sent_at:
+            settled.append(attempt.doubt_at)
     return settled, in_the_air

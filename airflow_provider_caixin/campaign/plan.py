@@ -9,8 +9,9 @@ from typing import Final, Literal
 import pendulum
 
 from airflow_provider_caixin.audience import Classifier
-from airflow_provider_caixin.china_time import CHINA, china_midnight, in_china
-from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
+from airflow_provider_caixin.campaign.clocks import Moments
+from airflow_provider_caixin.china_time import CHINA, DAY_SECONDS, china_midnight, in_china
+from airflow_provider_caixin.ledger.rows.names import AccountKey
 from airflow_provider_caixin.rules import DEFAULT_RATE, GATEWAY_RATE, OPENING_GUARD, FrequencyCap, SendWindow
 
 _ANY_TIME: Final = SendWindow("00:00-24:00")
@@ -23,24 +24,26 @@ class Plan:
 
     :param campaign_id: the campaign's name; the same name is the same campaign.
     :param tpl_id: the template.
-    :param account: what gate and caps are counted by.
-    :param known_app_key: what the ledger may know of the AppKey, of which there is one account; None: the account's name decides alone.
+    :param account: what rate and caps are counted by.
+    :param account_key: what the ledger may know of the AppKey, of which there is one account; None: the
+        account's name decides alone.
     :param rate: messages a second of the account, above 0 and at most 300 (发送速度：300条/s); 2 % below it by
         default, because the gateway counts arrivals and arrivals jitter.
     :param window: the send window; None: any time.
     :param cap: the frequency cap; None: none.
     :param classifier: carrier and region rules.
-    :param suppressed: people who get nothing in this run, besides those on the ledger's suppression list.
-    :param expires_at: after this moment (no zone: Asia/Shanghai), or this long after the campaign's first load,
-        or after its first closing (``"close"``), what is left is skipped.
-    :param max_messages: at most so many billed or possibly billed in this campaign; one sent once more counts once.
+    :param suppressed: numbers that get nothing in this run, besides those on the ledger's suppression list.
+    :param expires_at: after this moment (no zone: Asia/Shanghai), or this long after the campaign's first
+        load, or after its first closing (``"close"``), what is left is skipped.
+    :param max_messages: at most so many billed or possibly billed in this campaign; one sent once more counts
+        once.
     :param max_per_day: at most so many billed or possibly billed of the account in a China day.
     :param on_unknown: ``"hold"``, or ``"resend"`` what has been unknown for over 10 minutes, once.
     :param max_failure_ratio: see :meth:`~.counts.Counts.failure_ratio`; None: never fails for it.
-    :param max_consecutive_failures: channel failures in a row, lasting at least 30 s, that stop the run; None:
-        never.
+    :param max_consecutive_failures: channel failures in a row, lasting at least 30 s, that stop the run;
+        None: never.
     :param timeout: seconds that an answer may take.
-    :param loosened: a sentence for each rule that this run loosens, for people who look at the campaign.
+    :param loosened: a sentence for each rule that this run loosens, for whoever looks at the campaign.
     :raises ValueError: when a field is none of these.
     """
 
@@ -100,7 +103,7 @@ class Plan:
 
     def expiry(self, loaded_at: float) -> float | None:
         """
-        Reckon when what is left expires, in seconds since the epoch; None: never.
+        Return when what is left expires, in seconds since the epoch; None: never.
 
         :param loaded_at: when the campaign's first load was done, in seconds since the epoch.
         """
@@ -115,18 +118,13 @@ class Plan:
         return float(self.window.closes_at(loaded).timestamp()) if self.window else None
 
     def seconds_to_post(self, now: float) -> float:
-        """
-        Reckon how long until a request may leave, so that it arrives inside the window and on the same China day; 0 is now.
-
-        :param now: a moment, in seconds since the epoch.
-        """
+        """Return in how many seconds a request may leave, to arrive in the window and on the same day."""
         return (self.window or _ANY_TIME).seconds_to_post(now, self.timeout)
 
     def opening(self, now: float, patience: float = OPENING_GUARD) -> pendulum.DateTime | None:
         """
-        Say when a closed window opens; None: it is open, or will be in a moment, as all-day windows are at midnight.
+        Return when a closed window opens; None: it is open, or in a moment, as all-day windows at midnight.
 
-        :param now: a moment, in seconds since the epoch.
         :param patience: how many seconds are a moment.
         """
         if self.window is None or self.window.all_day or self.seconds_to_post(now) <= patience:
@@ -134,12 +132,38 @@ class Plan:
         return self.window.next_opening(pendulum.from_timestamp(now, tz=CHINA))
 
     def next_day(self, now: float) -> pendulum.DateTime:
-        """
-        Reckon the first opening of another China day: what is used up today is not so before.
-
-        :param now: a moment, in seconds since the epoch.
-        """
+        """Return the first opening of another China day: what is used up today is not so before."""
         tomorrow = pendulum.from_timestamp(china_midnight(now), tz=CHINA).add(days=1)
         if self.window is None or self.window.contains(tomorrow):
             return tomorrow
         return self.window.next_opening(tomorrow)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """
+    The hours of a run; plain arithmetic, because every request asks.
+
+    :param plan: the rules of the run.
+    :param expires: after this moment by the host's clock what is left is skipped; None: never.
+    """
+
+    plan: Plan
+    expires: float | None = None
+
+    def have_expired(self, host: float) -> bool:
+        """Return whether what is left is to be skipped at a moment of the host's clock."""
+        return self.expires is not None and host >= self.expires
+
+    def may_post(self, moments: Moments, within: float = 0.0) -> bool:
+        """Return whether a request may leave now, or within some seconds."""
+        return not self.have_expired(moments.host) and self.seconds_to_post(moments) <= within
+
+    def seconds_to_post(self, moments: Moments) -> float:
+        """Return in how many seconds both clocks let a request leave and name one China day."""
+        wait = max(self.plan.seconds_to_post(moment) for moment in moments)
+        # Caps and volume are that day's.
+        if china_midnight(moments.host) == china_midnight(moments.ledger):
+            return wait
+        behind = min(moments)
+        return max(wait, china_midnight(behind) + DAY_SECONDS + OPENING_GUARD - behind)

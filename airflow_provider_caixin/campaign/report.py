@@ -12,42 +12,27 @@ from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.ledger.views.reports import ReportRow
 
 COLUMNS: Final = ReportRow._fields
-# Lines of one piece of a stream.
-TOGETHER: Final = 500
+PIECE_LINES: Final = 500
 
 
 def write_report(file: IO[str], rows: Iterable[ReportRow]) -> None:
-    """
-    Write recipients as CSV.
-
-    :param file: open for text with ``newline=""``.
-    :param rows: the recipients.
-    """
+    """Write recipients as CSV to a file that is open for text with ``newline=""``."""
     file.writelines(report_pieces(rows))
 
 
 def report_pieces(rows: Iterable[ReportRow]) -> Iterator[str]:
-    """
-    Give recipients as CSV, piece by piece as they come.
-
-    :param rows: the recipients.
-    """
+    """Yield recipients as CSV, piece by piece as they come."""
     return csv_pieces(COLUMNS, map(_cells, rows))
 
 
 def csv_pieces(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """
-    Give a table as CSV, piece by piece; no cell of it is a formula to a spreadsheet.
-
-    :param columns: the names of the columns.
-    :param rows: the cells of each row.
-    """
+    """Yield a table as CSV, piece by piece; no cell of it is a formula to a spreadsheet."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(columns)
     for number, row in enumerate(rows, 1):
         writer.writerow(map(_as_text, row))
-        if number % TOGETHER == 0:
+        if number % PIECE_LINES == 0:
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
@@ -62,6 +47,7 @@ def _cells(row: ReportRow) -> list[object]:
 
 
 def _as_text(cell: object) -> object:
-    # What others wrote (a row that was no number, the gateway's words) is run by a spreadsheet where it begins like a formula.
+    # What others wrote (a row that was no number, the gateway's words) is run by a spreadsheet where it
+    # begins like a formula.
     risky = isinstance(cell, str) and cell.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠")
     return f"'{cell}" if risky or (isinstance(cell, str) and cell[:1] in ("\t", "\r")) else cell

@@ -1,35 +1,36 @@
-"""The pool of threads that post: each takes a job, connects, waits for its slot, looks once more and writes."""
+"""The threads that post: each takes a job, connects, waits for its slot, looks once more and writes."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Final, Protocol
 
-from airflow_provider_caixin.campaign.answers import Answer, Job, NotAwaited
+from airflow_provider_caixin.campaign.answers import Answer, Job, NotAwaited, PostResult
+from airflow_provider_caixin.campaign.clocks import Machine
 from airflow_provider_caixin.juhe import CaixinError, NotPosted, OutcomeUnknown
 
 log = logging.getLogger(__name__)
 
-LATE: Final = 0.02
-CLOCK_STEP: Final = 1.0
+LATE_SECONDS: Final = 0.02
+CLOCK_STEP_SECONDS: Final = 1.0
+STALL_SECONDS: Final = 0.005
+# After a stall what is late follows at no more than so many times the rate.
 CATCH_UP: Final = 1.01
-STALL: Final = 0.005
 
 
 class Client(Protocol):
-    """What the loop asks of the gateway's client; :class:`~airflow_provider_caixin.juhe.JuheClient` is one."""
+    """What the loop asks of the gateway's client; :class:`.JuheClient` is one."""
 
     def warm(self) -> None:
         """Reserve a connection that stands for this thread."""
 
     def release(self) -> None:
-        """Give the reserved connection back unused."""
+        """Return the reserved connection unused."""
 
     def send(self, tpl_id: int, mobile: str, *, last_look: Callable[[], bool] | None = None) -> str:
         """Post one message and return its sid."""
@@ -41,9 +42,8 @@ class Senders:
 
     They are daemons: a process that was told to stop does not wait for an answer that is late.
 
-    :param client: the gateway's client.
-    :param tpl_id: the template.
-    :param may_post: asked right before a request is written; False gives the recipient back.
+    :param may_post: asked, in the senders' threads, right before a request is written; False gives the
+        recipient back.
     :param rate: messages a second; after a stall what is late follows at no more than 1 % above it, because a
         second in which it all left at once would break the gateway's limit.
     :param timeout: seconds that an answer may take; a claim whose lease ends before twice that is not posted.
@@ -55,26 +55,33 @@ class Senders:
         client: Client,
         tpl_id: int,
         may_post: Callable[[], bool],
+        machine: Machine,
         *,
         rate: float,
         timeout: float,
         most: int,
     ) -> None:
+        # Set here and never again.
         self._client = client
         self._tpl_id = tpl_id
         self._may_post = may_post
+        self._machine = machine
         self._gap = 1 / (CATCH_UP * rate)
-        # Half a gap more or less between the few messages of a low rate breaks no limit, and a connection that is
-        # made anew for each of them has the time that it takes.
-        self._late = max(LATE, 0.5 / rate)
-        self._next_post = 0.0
-        self._pace = threading.Lock()
+        # Half a gap more or less between the few messages of a low rate breaks no limit, and a connection
+        # that is made anew for each of them has the time that it takes.
+        self._late = max(LATE_SECONDS, 0.5 / rate)
         self._timeout = timeout
         self._most = most
-        self._threads = 0
+        # Put by the dispatcher's thread, taken by the senders.
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._out: dict[int, Job] = {}
+        # Appended by the senders and by the dispatcher's thread, which alone takes them.
         self.answers: deque[Answer] = deque()
+        # Written and read by the senders, one at a time.
+        self._pace = threading.Lock()
+        self._next_post = 0.0
+        # The dispatcher's thread only.
+        self._threads = 0
+        self._out: dict[int, Job] = {}
 
     @property
     def free(self) -> int:
@@ -86,12 +93,8 @@ class Senders:
         """The jobs whose answer is not settled yet."""
         return list(self._out.values())
 
-    def submit(self, jobs: list[Job]) -> None:
-        """
-        Hand jobs out; they have been recorded.
-
-        :param jobs: claimed recipients.
-        """
+    def submit(self, jobs: Iterable[Job]) -> None:
+        """Hand out claimed recipients, which have been recorded."""
         for job in jobs:
             self._out[job.id] = job
             self._jobs.put(job)
@@ -99,7 +102,7 @@ class Senders:
             self._threads += 1
             threading.Thread(target=self._work, name=f"caixin-sender-{self._threads}", daemon=True).start()
 
-    def settled(self, answers: list[Answer]) -> None:
+    def settled(self, answers: Iterable[Answer]) -> None:
         """
         Forget answers that are in the ledger now.
 
@@ -125,16 +128,10 @@ class Senders:
         while (job := self._jobs.get()) is not None:
             self.answers.append(Answer(job, self._post(job)))
 
-    def _post(self, job: Job) -> str | CaixinError:
+    def _post(self, job: Job) -> PostResult:
         def last_look() -> bool:
-            now = time.monotonic()
-            return (
-                now - job.slot <= self._late
-                and job.lease - now >= 2 * self._timeout
-                # A machine that was suspended stops the monotonic clock but not the wall clock.
-                and time.time() - now - job.drift < CLOCK_STEP
-                and self._may_post()
-            )
+            now, wall = self._machine.monotonic(), self._machine.clock()
+            return is_in_time(job, now, wall, late=self._late, timeout=self._timeout) and self._may_post()
 
         try:
             self._client.warm()
@@ -145,22 +142,35 @@ class Senders:
         except CaixinError as error:
             return error
         except Exception as error:  # noqa: BLE001  # a defect must not end the thread
-            # A defect must not make a request that may have gone out one that is repeated. The trace is logged
-            # without the exception's text, which may hold what was sent.
+            # A defect must not make a request that may have gone out one that is repeated. The trace is
+            # logged without the exception's text, which may hold what was sent.
             trace = "".join(traceback.format_tb(error.__traceback__))
             log.error("A sender failed; its message counts as unknown: %s\n%s", type(error).__name__, trace)  # noqa: TRY400
             return OutcomeUnknown(f"unexpected {type(error).__name__}")
 
     def _wait_for(self, slot: float) -> bool:
-        """Wait for a place among this process's requests, at the slot or soon after; False: there is none in time."""
+        """Wait for a place among this process's requests, at the slot or soon after; False: none in time."""
         while True:
             with self._pace:
-                now = time.monotonic()
+                now = self._machine.monotonic()
                 at = max(slot, self._next_post, now)
                 if at - slot > self._late:
                     return False
                 self._next_post = at + self._gap
-            time.sleep(at - now)
+            self._machine.sleep(at - now)
             # Threads that a stall woke together would leave together.
-            if time.monotonic() - at <= STALL:
+            if self._machine.monotonic() - at <= STALL_SECONDS:
                 return True
+
+
+def is_in_time(job: Job, now: float, wall: float, *, late: float, timeout: float) -> bool:
+    """
+    Return whether a request may still be written: its slot has not passed, and its claim lasts.
+
+    :param now: the monotonic clock.
+    :param wall: the host's wall clock.
+    :param late: how many seconds after its slot a request may leave.
+    """
+    # A machine that was suspended stops the monotonic clock but not the wall clock.
+    was_suspended = wall - now - job.drift >= CLOCK_STEP_SECONDS
+    return now - job.slot <= late and job.lease - now >= 2 * timeout and not was_suspended

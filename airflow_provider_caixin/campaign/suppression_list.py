@@ -1,4 +1,4 @@
-"""Opt-out lists from outside: read like an audience, and merged into the ledger's suppression list."""
+"""Lists of numbers to suppress: read like an audience, and merged into the ledger's suppression list."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from airflow_provider_caixin.ledger.admin import suppressions
 
 log = logging.getLogger(__name__)
 
-_NAMED: Final = 5
+# A sentence names so many rows.
+_MOST_NAMED: Final = 5
 
 
 class DamagedRows(AudienceError):
-    """Rows of an opt-out list may be numbers that were damaged: whoever they are of would get a message."""
+    """Rows of a suppression list may be numbers that were damaged: their recipients would get a message."""
 
 
-class Judgement(NamedTuple):
+class ListCheck(NamedTuple):
     """
-    What an opt-out list holds.
+    What a list of numbers to suppress holds.
 
     :param numbers: how many different numbers.
     :param new: how many of them are not on the suppression list.
@@ -41,53 +42,46 @@ class Judgement(NamedTuple):
 
 def import_suppressions(ledger: Ledger, listed: Audience, reason: str) -> int:
     """
-    Add people to the ledger's suppression list, where they stay until they are released.
+    Add numbers to the ledger's suppression list, where they stay until they are released.
 
-    :param ledger: the ledger.
-    :param listed: the people.
-    :param reason: why, for people; who is on the list already keeps reason and date.
+    :param reason: for whoever reads the list; a number that is on it already keeps reason and date.
     :return: how many are new on the list.
     :raises AudienceError: see :func:`numbers_of`; what can be read is on the list.
     """
     reading = _Reading(listed)
     new = suppressions.suppress(ledger, reading, reason)
-    reading.judge("What can be read is on the suppression list.")
+    reading.check("What can be read is on the suppression list.")
     return new
 
 
-def check_suppressions(ledger: Ledger, listed: Audience) -> Judgement:
+def check_suppressions(ledger: Ledger, listed: Audience) -> ListCheck:
     """
-    Say what importing a list would do, and import nothing.
+    Return what importing a list would do, and import nothing.
 
-    :param ledger: the ledger, which is only read.
-    :param listed: the people.
     :raises AudienceError: it cannot be read.
     """
     reading = _Reading(listed)
     numbers = set(reading)
     new = suppressions.count_new(ledger, numbers)
-    return Judgement(len(numbers), new, reading.others, reading.damaged, tuple(reading.named))
+    return ListCheck(len(numbers), new, reading.others, reading.damaged, tuple(reading.named))
 
 
 def numbers_of(listed: Audience) -> Iterator[str]:
     """
-    Stream the numbers of an opt-out list, normalised; of a row with several, all.
+    Yield the numbers of a list, normalised; of a row with several, all.
 
     :param listed: its rows; how many of them cannot be mobile numbers is a WARNING.
     :raises DamagedRows: behind the last number, when rows may be damaged numbers.
-    :raises AudienceError: it cannot be read, or has rows and not one of them is a mobile number: that is another file.
+    :raises AudienceError: it cannot be read, or has rows and not one of them is a mobile number: that is
+        another file.
     """
     reading = _Reading(listed)
     yield from reading
-    reading.judge()
+    reading.check()
 
 
 class _Reading:
-    """
-    An opt-out list while it is read, once.
-
-    :param listed: its rows.
-    """
+    """A list while it is read, once."""
 
     def __init__(self, listed: Audience) -> None:
         self._listed = listed
@@ -95,7 +89,7 @@ class _Reading:
         self.named: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
-        """Stream the numbers, and count what is none."""
+        """Yield the numbers, and count what is none."""
         numbered = getattr(self._listed, "numbered", None)
         place, rows = ("line", numbered()) if numbered else ("row", enumerate(self._listed, 1))
         for at, row in rows:
@@ -104,14 +98,14 @@ class _Reading:
             yield from numbers
             if damaged:
                 self.damaged += 1
-                if len(self.named) < _NAMED:
+                if len(self.named) < _MOST_NAMED:
                     self.named.append(f"{place} {at}: {shape(text_of(row))!r}")
             elif not numbers:
                 self.others += 1
 
-    def judge(self, done: str = "") -> None:
+    def check(self, done: str = "") -> None:
         """
-        Judge what was read.
+        Check what was read.
 
         :param done: what became of the numbers that could be read.
         :raises AudienceError: see :func:`numbers_of`.
@@ -127,7 +121,7 @@ class _Reading:
             )
         if self.others and not self.numbers:
             raise AudienceError(
-                f"{self._listed}: none of the {self.others} rows is a mobile number; expected an opt-out list, one 11-digit "
+                f"{self._listed}: none of the {self.others} rows is a mobile number; expected a suppression list, one 11-digit "
                 "number a row."
             )
         if self.others:

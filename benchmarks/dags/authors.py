@@ -18,7 +18,7 @@ with DAG("mapped_http_operator", schedule=None, params=PARAMS, is_paused_upon_cr
 
     @task
     def forms(params: dict[str, Any]) -> list[dict[str, Any]]:
-        """Give a form for each number."""
+        """Return a form for each number."""
         return [{**FORM, "mobile": number} for number in Path(params["audience"]).read_text().split()]
 
     HttpOperator.partial(

@@ -49,7 +49,9 @@ class Clock:
 
     def offsets(self, moment: float, span: float) -> set[float]:
         """
-        Give how far the clock was off at some time before a moment: a request that leaves was claimed a little earlier.
+        Return how far the clock was off within a span before a moment.
+
+        A request that leaves was claimed a little earlier.
 
         :param moment: of the machine's monotonic clock.
         :param span: seconds before it.

@@ -1,4 +1,7 @@
-"""Ledgers that a round may break: a file on a small disk, and database servers of its own that it restarts."""
+"""Ledgers that a round may break.
+
+A file on a small disk, and database servers of its own that it restarts.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,7 @@ class SmallDisk(Sqlite):
                     assert full.errno == errno.ENOSPC  # noqa: PT017  # the loop ends by nothing else
 
     def free(self) -> None:
-        """Give the space back."""
+        """Free the space."""
         self._ballast.unlink()
 
 
@@ -196,7 +199,7 @@ class Server(Database):
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """Say what to run."""
+        """Return what to run."""
 
     def _start(self) -> None:
         with (self.folder / "log").open("ab") as log:

@@ -1,4 +1,7 @@
-"""What must hold after every round, whatever went wrong in it: the gateway's own record against the ledger."""
+"""What must hold after every round, whatever went wrong in it.
+
+The gateway's own record against the ledger.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ MOST_APART: Final = 30.0
 
 # The gateway's answers after which a recipient is asked for again; 99014: HTTP 429.
 AGAIN: Final = frozenset({10011, 10012, 10020, 236300, 236305, 99014})
-# Requests leave up to 20 ms after their slot, and what a busy machine adds between a look at a clock and the next
-# thing done. The gateway's 300 a second is as far above the usual rate as the first of the two.
+# Requests leave up to 20 ms after their slot, and what a busy machine adds between a look at a clock and the
+# next thing done. The gateway's 300 a second is as far above the usual rate as the first of the two.
 JITTER: Final = 0.05
 # Between the last look and the write a thread may wait for the processor.
 LAST_LOOK: Final = 0.1
@@ -41,7 +44,8 @@ class Evidence:
     """
     What is known after a round.
 
-    :param audiences: the rows of each campaign's audience, by template: every campaign of a round has its own.
+    :param audiences: the rows of each campaign's audience, by template: every campaign of a round has its
+        own.
     :param rows: the ledger's recipients, by template.
     :param counts: the ledger's counts by state, by template.
     :param results: what runs returned that ended well, by template.
@@ -53,7 +57,7 @@ class Evidence:
     :param ledger_clocks: the same of the ledger's clock, which caps go by.
     :param rate: messages a second.
     :param timeout: seconds that an answer may take.
-    :param cap: messages a day to one person.
+    :param cap: messages a day to one recipient.
     :param budget: messages of each campaign.
     :param window: opening and closing, in seconds of the day in China.
     :param upheavals: how often requests in the air lost their sender, gateway or ledger.
@@ -83,7 +87,7 @@ class Evidence:
                 self.bills[int(request["tpl_id"]), request["mobile"]].append(request)
 
     def recipients(self) -> Iterator[tuple[int, Row, list[dict[str, Any]]]]:
-        """Give each recipient of each campaign with its bills."""
+        """Yield each recipient of each campaign with its bills."""
         for template, rows in self.rows.items():
             for row in rows:
                 # A duplicate's bills are those of the first occurrence.
@@ -91,7 +95,7 @@ class Evidence:
 
 
 def nobody_billed_twice(of: Evidence) -> Iterator[str]:
-    """One campaign, one person, one bill."""
+    """One campaign, one recipient, one bill."""
     for (template, mobile), bills in of.bills.items():
         if len(bills) > 1:
             yield f"{mobile} was billed {len(bills)} times for {template}, by {[bill['key'] for bill in bills]}"
@@ -145,8 +149,8 @@ def no_second_above_the_rate(of: Evidence) -> Iterator[str]:
     """
     No sliding second holds more requests than the rate and what jitter makes of it.
 
-    A gateway without a processor reads late, and what it reads late it reads at once. So the moment is when a request left
-    by its sender's own account; one without such an account counts when it arrived.
+    A gateway without a processor reads late, and what it reads late it reads at once. So the moment is when a
+    request left by its sender's own account; one without such an account counts when it arrived.
     """
     accounts = defaultdict(list)
     for key, moment, mobile in of.left:
@@ -168,7 +172,10 @@ def no_second_above_the_rate(of: Evidence) -> Iterator[str]:
 
 
 def nothing_outside_the_window(of: Evidence) -> Iterator[str]:
-    """Nothing in the first 2 s, nothing later than the timeout and 5 s before the closing, by the sender's clock and by the ledger's."""
+    """Nothing in the first 2 s, nothing later than the timeout and 5 s before the closing.
+
+    By the sender's clock and by the ledger's.
+    """
     if of.window is None:
         return
     opens, closes = of.window
@@ -195,16 +202,16 @@ def nothing_by_clocks_far_apart(of: Evidence) -> Iterator[str]:
 
 
 def no_cap_broken(of: Evidence) -> Iterator[str]:
-    """No person gets more in a China day, whatever the campaign."""
+    """No recipient gets more in a China day, whatever the campaign."""
     if of.cap is None:
         return
-    people: dict[str, list[set[float]]] = defaultdict(list)
+    moments_of: dict[str, list[set[float]]] = defaultdict(list)
     for (_, mobile), bills in of.bills.items():
-        people[mobile] += [
+        moments_of[mobile] += [
             {(clock + CHINA) // DAY_SECONDS for clock in of.ledger_clocks(bill["key"], bill["moment"])}
             for bill in bills
         ]
-    for mobile, days in people.items():
+    for mobile, days in moments_of.items():
         certain = Counter(next(iter(day)) for day in days if len(day) == 1)
         if certain and max(certain.values()) > of.cap:
             yield f"{mobile} got {max(certain.values())} messages in a day, {of.cap} were allowed"
@@ -236,7 +243,10 @@ def the_counts_are_the_rows(of: Evidence) -> Iterator[str]:
 
 
 def green_is_done(of: Evidence) -> Iterator[str]:
-    """Whatever run ended well left nobody pending and counted everyone, and what it said was sent stayed sent."""
+    """Whatever run ended well left nobody pending and counted everyone.
+
+    And what it said was sent stayed sent.
+    """
     for template, results in of.results.items():
         sent = sum(row.state == "sent" for row in of.rows[template])
         if not results:
@@ -246,12 +256,12 @@ def green_is_done(of: Evidence) -> Iterator[str]:
                 yield f"{template}: {result}, in the end {sent} were sent"
 
 
-def doubts_are_few(of: Evidence) -> Iterator[str]:
+def unknown_are_few(of: Evidence) -> Iterator[str]:
     """
-    Whoever is in doubt has a reason to be: no clear answer, or a sender, gateway or ledger that failed meanwhile.
+    Whoever is unknown has a reason to be: no clear answer, or a failed sender, gateway or ledger.
 
-    Each such failure leaves at most what was in the air: less than a time-out's messages. A few more answers are late
-    because the machine is busy.
+    Each such failure leaves at most what was in the air: less than a time-out's messages. A few more answers
+    are late because the machine is busy.
     """
     clear = {
         (int(request["tpl_id"]), request["mobile"])
@@ -282,13 +292,13 @@ INVARIANTS: Final = (
     no_budget_broken,
     the_counts_are_the_rows,
     green_is_done,
-    doubts_are_few,
+    unknown_are_few,
 )
 
 
 def broken(of: Evidence) -> list[str]:
     """
-    Say which invariants do not hold.
+    Return which invariants do not hold.
 
     :param of: what is known after a round.
     """

@@ -21,22 +21,22 @@ from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sandbox.record import key_hash
 from airflow_provider_caixin.vocabulary import State
-from tests.faults import weather
 from tests.faults.clocks import Clock
 from tests.faults.databases import Database, Forgetful, MariaDB, Postgres, Replicated, SmallDisk, Sqlite
+from tests.faults.faults import ARRANGED, FAULTS, OF_SERVERS, Waits
 from tests.faults.invariants import Evidence, Row, broken
 from tests.faults.workers import Worker
 
 TEMPLATES: Final = (65535, 65536)
 CHINA: Final = 8 * 3600
 # Longer than a tick and a claim's way to the gateway: within it a request may go by the clock before a step.
-STEP_SEEN: Final = 1.0
-AGAIN: Final = 0.2
-REST: Final = 3.0
-TICK: Final = 0.02
-LOOK: Final = 0.1
+STEP_SEEN_SECONDS: Final = 1.0
+AGAIN_SECONDS: Final = 0.2
+REST_SECONDS: Final = 3.0
+TICK_SECONDS: Final = 0.02
+LOOK_SECONDS: Final = 0.1
 # Without progress a fault does not wait for it.
-IMPATIENCE: Final = 4.0
+IMPATIENCE_SECONDS: Final = 4.0
 
 
 def _names(*kinds: type[Exception]) -> frozenset[str]:
@@ -54,14 +54,14 @@ class Script:
     What a round consists of.
 
     :param seed: what chance is drawn from.
-    :param database: sqlite, disk (a small one of its own), postgresql, forgetful or replicated (PostgreSQL set or set up
-        that way), or mysql.
-    :param faults: names of ``weather.FAULTS``, in the order in which they begin.
-    :param people: how many rows the audience of each campaign has.
-    :param campaigns: one, or two that have half of their people in common.
+    :param database: sqlite, disk (a small one of its own), postgresql, forgetful or replicated (PostgreSQL
+        set or set up that way), or mysql.
+    :param faults: names of ``FAULTS`` in ``faults.py``, in the order in which they begin.
+    :param recipients: how many rows the audience of each campaign has.
+    :param campaigns: one, or two that have half of their recipients in common.
     :param workers: processes for each campaign.
     :param rate: messages a second; leaves room on a machine that is busy.
-    :param cap: messages a day to one person.
+    :param cap: messages a day to one recipient.
     :param budget: messages of each campaign.
     :param window: whether the usual send window holds; it is midday when the round begins.
     :param lease: seconds.
@@ -73,7 +73,7 @@ class Script:
     seed: int
     database: str
     faults: tuple[str, ...]
-    people: int = 500
+    recipients: int = 500
     campaigns: int = 1
     workers: int = 2
     rate: float = 120.0
@@ -88,7 +88,10 @@ class Script:
 
 @dataclass
 class Post:
-    """A worker's place in a campaign: there is always one at it until it has ended well, or the place is deserted."""
+    """A worker's place in a campaign.
+
+    There is always one at it until it has ended well, or the place is deserted.
+    """
 
     campaign: int
     number: int
@@ -188,7 +191,7 @@ class Round:
 
     def answered(self, number: int) -> int:
         """
-        Say how often the gateway gave an answer.
+        Return how often the gateway gave an answer.
 
         :param number: an error code or a fault's number.
         """
@@ -197,7 +200,7 @@ class Round:
 
     def sending(self, campaign: int | None = None) -> list[Worker]:
         """
-        Give the workers that send.
+        Return the workers that send.
 
         :param campaign: of this one only.
         """
@@ -242,7 +245,7 @@ class Round:
 
     def complained(self, words: str) -> bool:
         """
-        Tell whether a worker logged something.
+        Return whether a worker logged something.
 
         :param words: part of it.
         """
@@ -251,7 +254,7 @@ class Round:
     def gateway_is_free(self) -> Generator[float]:
         """Wait until no other fault has the gateway's settings."""
         while self._gateway_taken:
-            yield LOOK
+            yield LOOK_SECONDS
 
     @contextmanager
     def gateway_set(self, **settings: Any) -> Iterator[None]:
@@ -299,34 +302,36 @@ class Round:
 
     def _play(self) -> None:
         waiting = list(enumerate(self.script.faults))
-        blowing: list[tuple[float, str, weather.Waits]] = []
+        under_way: list[tuple[float, str, Waits]] = []
         struck = looked = time.monotonic()
         # The last quarter is for whoever is started again.
-        stride = 0.75 * self.script.people / max(1, len(waiting))
+        stride = 0.75 * self.script.recipients / max(1, len(waiting))
         try:
             while not all(post.done for post in self.posts):
                 now = time.monotonic()
                 assert now - self.story.began < self.script.patience, f"not settled: {self.posts}"
                 self._tend(now)
-                if now - looked >= LOOK and not self._gateway_down:
+                if now - looked >= LOOK_SECONDS and not self._gateway_down:
                     looked = now
                     self._look()
-                due = waiting and (self.requests > waiting[0][0] * stride + 5 or now - struck > IMPATIENCE)
+                due = waiting and (
+                    self.requests > waiting[0][0] * stride + 5 or now - struck > IMPATIENCE_SECONDS
+                )
                 if due and self.requests:
                     number, name = waiting.pop(0)
                     struck = now
                     self.story.tell(f"{name} begins")
                     chance = Random(f"{self.script.seed}/{number}/{name}")
-                    blowing.append((now, name, weather.FAULTS[name](self, chance)))
-                for one in [one for one in blowing if one[0] <= now]:
-                    blowing.remove(one)
+                    under_way.append((now, name, FAULTS[name](self, chance)))
+                for one in [one for one in under_way if one[0] <= now]:
+                    under_way.remove(one)
                     pause = next(one[2], None)
                     if pause is not None:
-                        blowing.append((time.monotonic() + pause, *one[1:]))
-                time.sleep(TICK)
+                        under_way.append((time.monotonic() + pause, *one[1:]))
+                time.sleep(TICK_SECONDS)
             self._look()
         finally:
-            for _, name, fault in blowing:
+            for _, name, fault in under_way:
                 self.story.tell(f"{name} is broken off")
                 fault.close()
 
@@ -348,7 +353,7 @@ class Round:
             post.rests = post.ended in ("OutsideWindow", "QuotaUsedUp") or (
                 post.ended == "CampaignFatal" and "10012" in worker.complaints
             )
-            post.due = now + (REST if post.rests else AGAIN)
+            post.due = now + (REST_SECONDS if post.rests else AGAIN_SECONDS)
             if worker.status == 0:
                 post.done = True
                 self._results[TEMPLATES[post.campaign]].append(json.loads(post.ended))
@@ -393,8 +398,8 @@ class Round:
         self._workers.append(post.worker)
 
     def _audience(self, campaign: int) -> Path:
-        first = 13_912_340_000 + campaign * self.script.people // 2
-        rows = [str(first + number) for number in range(self.script.people - 4)]
+        first = 13_912_340_000 + campaign * self.script.recipients // 2
+        rows = [str(first + number) for number in range(self.script.recipients - 4)]
         # Rows that no rule lets pass, and one that is there three times.
         rows += ["x", "13012345678", rows[5], rows[5]]
         self._chance.shuffle(rows)
@@ -415,10 +420,12 @@ class Round:
         epoch = time.time() - time.monotonic()
 
         def clocks(key: str, moment: float) -> set[float]:
-            return {epoch + moment + offset for offset in posts[key].clock.offsets(moment, STEP_SEEN)}
+            return {epoch + moment + offset for offset in posts[key].clock.offsets(moment, STEP_SEEN_SECONDS)}
 
         def ledger_clocks(_: str, moment: float) -> set[float]:
-            return {epoch + moment + offset for offset in self.ledger_clock.offsets(moment, STEP_SEEN)}
+            return {
+                epoch + moment + offset for offset in self.ledger_clock.offsets(moment, STEP_SEEN_SECONDS)
+            }
 
         templates = TEMPLATES[: self.script.campaigns]
         rows, counts = {}, {}
@@ -448,7 +455,7 @@ class Round:
             results=self._results,
             requests=requests,
             left=[(key, float(moment), mobile) for key, moment, mobile in left],
-            # Two campaigns may reach a person at once, unless a cap forbids it.
+            # Two campaigns may reach a recipient at once, unless a cap forbids it.
             overlapping=self._overlapping + self._state["overlapping"]
             if self.script.campaigns == 1 or self.script.cap
             else 0,
@@ -497,28 +504,28 @@ def _scenario(database: str, *faults: str, **options: Any) -> Callable[[int], Sc
 
 
 SCENARIOS: Final[dict[str, Callable[[int], Script]]] = {
-    "workers": _scenario("sqlite", "kill", "zombies", "stop", workers=3, people=650, budget=600),
+    "workers": _scenario("sqlite", "kill", "zombies", "stop", workers=3, recipients=650, budget=600),
     "answers": _scenario(
         "sqlite", "lost_answers", "reset_before", "reset_after", "stall_before", "stall_after", "page_500",
-        "page_502_billed", "page_200", "slow", "too_slow", "half_an_answer", "gateway_gone", people=700,
+        "page_502_billed", "page_200", "slow", "too_slow", "half_an_answer", "gateway_gone", recipients=700,
     ),
     "quota": _scenario("mysql", "quota", "crash", "maintenance", "kill"),
     "restarts": _scenario("postgresql", "restart", "kill", "crash"),
-    "clocks": _scenario("sqlite", "clock_step", "kill", "clock_step", campaigns=2, workers=1, cap=1, people=400, window=True),
-    "closing": _scenario("postgresql", "closing", campaigns=2, workers=1, people=500, cap=1, window=True),
-    "forgetful": _scenario("forgetful", "crash", "crash", workers=1, people=500, rate=200.0),
+    "clocks": _scenario("sqlite", "clock_step", "kill", "clock_step", campaigns=2, workers=1, cap=1, recipients=400, window=True),
+    "closing": _scenario("postgresql", "closing", campaigns=2, workers=1, recipients=500, cap=1, window=True),
+    "forgetful": _scenario("forgetful", "crash", "crash", workers=1, recipients=500, rate=200.0),
     "failover": _scenario("replicated", "fail_over"),
-    "apart": _scenario("mysql", "apart", people=600, window=True),
+    "apart": _scenario("mysql", "apart", recipients=600, window=True),
     "deserted": _scenario("sqlite", "lost_answers", "deserted"),
     "full-disk": _scenario("disk", "full_disk", "full_disk"),
     # By hand; CI has each of their faults on one of the databases.
     "long-full-disk": _scenario("disk", "long_full_disk", "kill"),
-    "frozen": _scenario("postgresql", "freeze", "zombies", "long_freeze", workers=3, people=1_000),
+    "frozen": _scenario("postgresql", "freeze", "zombies", "long_freeze", workers=3, recipients=1_000),
     # MariaDB waits with its read_only for open transactions, and these for it: seconds.
     "read-only": _scenario("mysql", "read_only", lease=8.0),
     "deserted-mysql": _scenario("mysql", "lost_answers", "deserted"),
     "deserted-postgresql": _scenario("postgresql", "lost_answers", "deserted"),
-    "restarts-mysql": _scenario("mysql", "restart", "crash", "kill", "cut", "zombies", workers=3, people=1_000),
+    "restarts-mysql": _scenario("mysql", "restart", "crash", "kill", "cut", "zombies", workers=3, recipients=1_000),
 }  # fmt: skip
 """Rounds for one kind of fault each, by name; they take a seed."""
 
@@ -534,25 +541,25 @@ def draw(seed: int, database: str | None = None) -> Script:
     drawn = chance.choice(["sqlite", "sqlite", "postgresql", "mysql"])
     database = database or drawn
     campaigns = chance.choice([1, 1, 2])
-    possible = sorted(weather.FAULTS.keys() - weather.ARRANGED)
+    possible = sorted(FAULTS.keys() - ARRANGED)
     if database == "sqlite":
-        possible = [name for name in possible if name not in weather.OF_SERVERS]
+        possible = [name for name in possible if name not in OF_SERVERS]
     # Whatever else happens, something happens to the workers.
     faults = [*chance.sample(possible, 5), *chance.choices(["kill", "freeze", "long_freeze", "stop"], k=2)]
     chance.shuffle(faults)
-    people = chance.choice([400, 550, 700])
+    recipients = chance.choice([400, 550, 700])
     return Script(
         seed,
         database,
         tuple(faults),
-        people=people,
+        recipients=recipients,
         campaigns=campaigns,
         workers=chance.choice([1, 2]) if campaigns == 2 else chance.choice([2, 3]),
         rate=chance.choice([100.0, 140.0]),
         cap=chance.choice([None, 1]),
         window=chance.choice([False, True]),
         # Used up when the last fault has begun.
-        budget=chance.choice([None, people * 9 // 10]),
+        budget=chance.choice([None, recipients * 9 // 10]),
         arranged=False,
     )
 
@@ -591,7 +598,7 @@ def _database(name: str, folder: Path) -> Database:
 
 def again(script: Script) -> str:
     """
-    Say how to play a round again.
+    Return how to play a round again.
 
     :param script: the round.
     """

@@ -57,7 +57,10 @@ def test_faults_by_chance(seed: int, database: str, tmp_path: Path) -> None:
 
 
 def test_a_full_disk() -> None:
-    """A file system of a few megabytes, in a namespace of its own: the mount is gone with it, whatever happens."""
+    """A file system of a few megabytes, in a namespace of its own.
+
+    The mount is gone with it, whatever happens.
+    """
     alone = ["unshare", "--user", "--map-root-user", "--mount"]
     try:
         subprocess.run([*alone, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=True, capture_output=True)

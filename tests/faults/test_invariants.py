@@ -15,7 +15,7 @@ NOON = 1_700_000_000 // 86400 * 86400 + 4 * 3600
 
 
 def request(mobile: str, moment: float, **changes: Any) -> dict[str, Any]:
-    """Give a request as the gateway's record has it."""
+    """Return a request as the gateway's record has it."""
     return {
         "tpl_id": "1", "mobile": mobile, "key": "worker", "moment": moment, "code": 0, "billed": True, "fault": 0,
         "lost": False, "sid": f"sid of {mobile}", **changes,
@@ -23,7 +23,7 @@ def request(mobile: str, moment: float, **changes: Any) -> dict[str, Any]:
 
 
 def evidence(change: Callable[[dict[str, Any]], None] = lambda _: None) -> Evidence:
-    """Give what a round leaves in which three people got their message, and change it."""
+    """Return what a round leaves in which three recipients got their message, and change it."""
     facts: dict[str, Any] = {
         "audiences": {1: list(NUMBERS)},
         "rows": {1: [Row(mobile, 1, "sent", None, f"sid of {mobile}") for mobile in NUMBERS]},
@@ -131,7 +131,7 @@ def green_too_early(facts: dict[str, Any]) -> None:
     facts["results"][1].append({"pending": 1, "total": 3, "sent": 2})
 
 
-def needless_doubt(facts: dict[str, Any]) -> None:
+def needless_unknown(facts: dict[str, Any]) -> None:
     """Take a clear answer for none."""
     facts["rows"][1][0] = Row(NUMBERS[0], 1, "unknown", None, None)
 
@@ -154,12 +154,12 @@ BREAKS: dict[Callable[[dict[str, Any]], None], str] = {
     over_budget: "no_budget_broken",
     miscounted: "the_counts_are_the_rows",
     green_too_early: "green_is_done",
-    needless_doubt: "doubts_are_few",
+    needless_unknown: "unknown_are_few",
 }
 
 
 def names(found: list[str]) -> Iterator[str]:
-    """Give the names of broken invariants."""
+    """Return the names of broken invariants."""
     return (sentence.partition(":")[0] for sentence in found)
 
 

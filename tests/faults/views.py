@@ -36,10 +36,10 @@ def unknown_by_view(ledger: Ledger, campaign_id: str) -> dict[str, int]:
         counts.add(tallies.tally(connection, key, now))
         write_report(report, reports.read_report(connection, key, now))
         found = {
-            "list of doubts": len(unknown_views.unknowns(connection, key, now, most=10_000)),
+            "list of unknown outcomes": len(unknown_views.unknowns(connection, key, now, most=10_000)),
             "campaign": one.unknown,
-            "campaigns in doubt": sum(
-                each.unknown for each in campaign_views.campaigns(connection, now, with_unknown=True)
+            "campaigns with unknown outcomes": sum(
+                each.unknown for each in campaign_views.campaigns(connection, now, in_doubt=True)
             ),
             "result": counts.as_result()["unknown"],
             "report": Counter(line.split(",")[1] for line in report.getvalue().splitlines())["unknown"],
@@ -58,7 +58,7 @@ def unknown_by_view(ledger: Ledger, campaign_id: str) -> dict[str, int]:
 
 def in_flight(ledger: Ledger, campaign_id: str) -> int:
     """
-    Say how many of a campaign's recipients were in flight when it was last written.
+    Count how many of a campaign's recipients were in flight when it was last written.
 
     :param ledger: the ledger.
     :param campaign_id: the campaign.

@@ -31,7 +31,8 @@ class Worker:
     """
     A process that runs one campaign.
 
-    :param name: its name, unique in the round; it is its AppKey, too, so that the gateway's record tells who sent what.
+    :param name: its name, unique in the round; it is its AppKey, too, so that the gateway's record tells who
+        sent what.
     :param order: what the sender is told, see ``tests/integration/sender.py``.
     :param folder: where its output goes.
     """

@@ -29,7 +29,10 @@ def gateway() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def make(gateway: SandboxServer, ledger: Ledger) -> Iterator[Make]:
-    """Make loaded campaigns on each ledger in turn; the plan's fields are keywords. A clock is the host's and the ledger's."""
+    """Make loaded campaigns on each ledger in turn; the plan's fields are keywords.
+
+    A clock is the host's and the ledger's.
+    """
     clients: list[JuheClient] = []
 
     def made(numbers: list[str] | None = None, *, key: str = KEY, clock: Any = None, **plan: Any) -> Campaign:

@@ -1,4 +1,7 @@
-"""A process that runs one campaign, for tests that kill, stop and suspend it: arguments are one JSON object."""
+"""A process that runs one campaign, for tests that kill, stop and suspend it.
+
+Arguments are one JSON object.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,7 @@ def main() -> int:
     if order.get("clock"):
         follow_clock(order["clock"])
     if order.get("busy_delays"):
-        answers.BUSY_DELAYS = tuple(order["busy_delays"])  # type: ignore[misc]  # minutes, otherwise
+        answers.BUSY_DELAY_SECONDS = tuple(order["busy_delays"])  # type: ignore[misc]  # minutes, otherwise
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     client = Witness(

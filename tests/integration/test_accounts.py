@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_caixin.audience import audience_from
-from airflow_provider_caixin.campaign import Campaign, dry_run
+from airflow_provider_caixin.campaign import dry_run
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts, unknowns
 from airflow_provider_caixin.ledger.errors import KeyOfAnotherAccount, NoSuchAccount
@@ -22,40 +22,34 @@ from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.rules import FrequencyCap
 from airflow_provider_caixin.sandbox import SandboxServer
-
-Make = Callable[..., Campaign]
-
-
-def people(count: int, start: int = 0) -> list[str]:
-    """Make up numbers that every rule lets pass."""
-    return [str(13_912_340_000 + start + index) for index in range(count)]
+from tests.integration.campaigns import Make, numbers
 
 
-def key(number: int, conn_id: str) -> KnownAppKey:
-    """Give what the ledger knows of an AppKey on a connection."""
-    return KnownAppKey(f"{number:064}", conn_id, f"{number:016}")
+def key(number: int, conn_id: str) -> AccountKey:
+    """Return what the ledger knows of an AppKey on a connection."""
+    return AccountKey(f"{number:064}", conn_id, f"{number:016}")
 
 
 def test_the_same_key_under_another_name_sends_nothing(
     make: Make, gateway: SandboxServer, ledger: Ledger
 ) -> None:
     """Nor is its campaign or its account made; a dry run says so, too, and claims nothing itself."""
-    campaign = make(people(3), account="brand", known_app_key=key(1, "brand"))
-    other = replace(campaign.plan, account="shop", known_app_key=key(2, "shop"), campaign_id="other")
-    assert dry_run(other, ledger, audience_from(people(3))).would_send == 3
+    campaign = make(numbers(3), account="brand", account_key=key(1, "brand"))
+    other = replace(campaign.plan, account="shop", account_key=key(2, "shop"), campaign_id="other")
+    assert dry_run(other, ledger, audience_from(numbers(3))).would_send == 3
     campaign.send()
     plan: dict[str, Any] = {"account": "shop", "known_app_key": key(1, "shop"), "campaign_id": "other"}
     with pytest.raises(KeyOfAnotherAccount, match=r"account 'shop'.*belongs to account 'brand'"):
-        make(people(3), **plan)
+        make(numbers(3), **plan)
     with pytest.raises(KeyOfAnotherAccount):
-        dry_run(replace(campaign.plan, **plan), ledger, audience_from(people(3)))
+        dry_run(replace(campaign.plan, **plan), ledger, audience_from(numbers(3)))
     assert gateway.state()["requests"] == 3
     with ledger.reading() as connection:
         assert [one.name for one in accounts.accounts(connection)] == ["brand"]
         assert account_names.resolve_account(connection, "shop", key(2, "shop")) is None
-    # Once there is one name it is one account: the people have had their message of today.
+    # Once there is one name it is one account: the recipients have had their message of today.
     accounts.rename_account(ledger, "brand", "shop")
-    again = make(people(3), cap=FrequencyCap(1), **plan)
+    again = make(numbers(3), cap=FrequencyCap(1), **plan)
     again.send()
     assert again.counts().skipped == {"frequency_cap": 3}
 
@@ -63,12 +57,12 @@ def test_the_same_key_under_another_name_sends_nothing(
 def test_a_new_key_without_a_name_goes_on_with_its_campaign(make: Make, gateway: SandboxServer) -> None:
     """Under the same campaign id, and within the same caps."""
     old, new = key(1, "caixin_default"), key(2, "caixin_default")
-    make(people(3), account=old.unnamed, known_app_key=old).send()
-    campaign = make(people(5), account=new.unnamed, known_app_key=new)
+    make(numbers(3), account=old.unnamed, account_key=old).send()
+    campaign = make(numbers(5), account=new.unnamed, account_key=new)
     campaign.send()
     assert campaign.counts().sent == gateway.state()["billed"] == 5
     another = make(
-        people(6), account=new.unnamed, known_app_key=new, cap=FrequencyCap(1), campaign_id="another"
+        numbers(6), account=new.unnamed, account_key=new, cap=FrequencyCap(1), campaign_id="another"
     )
     another.send()
     assert another.counts().skipped == {"frequency_cap": 5}
@@ -77,11 +71,14 @@ def test_a_new_key_without_a_name_goes_on_with_its_campaign(make: Make, gateway:
 def test_accounts_are_merged_while_their_campaigns_run(
     make: Make, gateway: SandboxServer, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever merges what into what at once, and resolves doubts besides: nobody twice, nobody lost, all counted, no lock broken."""
+    """Whoever merges what into what at once, and resolves unknown outcomes besides.
+
+    Nobody twice, nobody lost, all counted, no lock broken.
+    """
     gateway.configure(latency_ms=(50, 150))
     names = ["one", "two", "three"]
     campaigns = [
-        make(people(150, 1_000 * index), account=name, campaign_id=name, rate=150, timeout=5.0, lease=20.0)
+        make(numbers(150, 1_000 * index), account=name, campaign_id=name, rate=150, timeout=5.0, lease=20.0)
         for index, name in enumerate(names)
     ]
     failed: list[BaseException] = []
@@ -99,7 +96,7 @@ def test_accounts_are_merged_while_their_campaigns_run(
         thread.start()
         return thread
 
-    def look_at_doubts() -> None:
+    def look_at_unknowns() -> None:
         for campaign in campaigns:
             unknowns.resolve(ledger, campaign._key, [0], "sent")
 
@@ -109,7 +106,7 @@ def test_accounts_are_merged_while_their_campaigns_run(
     merging = []
     for name, into in itertools.permutations(names, 2):
         merging.append(guarded(partial(accounts.merge_accounts, ledger, name, into)))
-        merging.append(guarded(look_at_doubts))
+        merging.append(guarded(look_at_unknowns))
     for thread in merging:
         thread.join()
     assert any(thread.is_alive() for thread in sending)

@@ -1,4 +1,7 @@
-"""What each answer of the gateway does to the recipient and to the run: the table of the design, row by row."""
+"""What each answer of the gateway does to the recipient and to the run.
+
+The table of the design, row by row.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ GOOD = [f"1391234{index:04}" for index in range(6)]
 
 
 def outcome(counts: Counts) -> dict[str, Any]:
-    """Give the counts that are not zero, without names."""
+    """Return the counts that are not zero, without names."""
     shown = counts.as_result()
     return {name: shown[name] for name in ("sent", "rejected", "unknown", "pending") if shown[name]}
 
@@ -151,21 +154,23 @@ def test_a_message_that_got_through_makes_the_next_10012_a_first_one(
 
 
 def test_10011_slows_the_account_down(make: Make, gateway: SandboxServer, sqlite_ledger: Ledger) -> None:
-    """The recipient waits, everyone gets the message once, and the gate remembers the pace."""
+    """The recipient waits, everyone gets the message once, and the account remembers the pace."""
     gateway.configure(answer=10011, answer_count=2)
     campaign = make(GOOD)
     campaign.send()
     assert outcome(campaign.counts()) == {"sent": len(GOOD)}
     assert gateway.state()["billed"] == len(GOOD)
     with sqlite_ledger.writing() as connection:
-        gate = AccountRow.open(connection, account_names.find_account(sqlite_ledger, connection, "account"))
-    assert gate.pace < 1.0
+        account = AccountRow.open(
+            connection, account_names.find_account(sqlite_ledger, connection, "account")
+        )
+    assert account.pace < 1.0
 
 
 def test_10011_at_the_lowest_rate_for_long_stops_the_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five minutes are shortened here; what is left stays pending."""
-    monkeypatch.setattr(health, "SLOWEST_FOR", 0.5)
-    monkeypatch.setattr("airflow_provider_caixin.ledger.rows.account.SLOWEST", 1.0)
+    monkeypatch.setattr(health, "SLOWEST_FOR_SECONDS", 0.5)
+    monkeypatch.setattr("airflow_provider_caixin.ledger.queue.pacer.SLOWEST_PACE", 1.0)
     campaign = make(GOOD, key="sandbox-10011")
     with pytest.raises(CampaignInterrupted, match="10011"):
         campaign.send()
@@ -176,7 +181,7 @@ def test_a_busy_channel_is_tried_again(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Up to three more times; a channel that stays busy for one while others get through has rejected it."""
-    monkeypatch.setattr(answers, "BUSY_DELAYS", (0.2, 0.3, 0.4))
+    monkeypatch.setattr(answers, "BUSY_DELAY_SECONDS", (0.2, 0.3, 0.4))
     patient, never = magic_mobile(236300, tries=3), magic_mobile(236305)
     others = [f"1391235{index:04}" for index in range(15)]
     campaign = make([patient, never, *others], rate=10)
@@ -191,7 +196,7 @@ def test_a_channel_that_is_busy_for_everyone_rejects_nobody(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run stops, and everyone stays pending."""
-    monkeypatch.setattr(answers, "BUSY_DELAYS", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(answers, "BUSY_DELAY_SECONDS", (0.1, 0.1, 0.1))
     campaign = make(GOOD[:2], key="sandbox-236300")
     with pytest.raises(CampaignInterrupted, match="236300"):
         campaign.send()
@@ -200,7 +205,7 @@ def test_a_channel_that_is_busy_for_everyone_rejects_nobody(
 
 def test_a_gateway_that_cannot_be_reached(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens: the run backs off, then stops; nothing was sent, so everyone stays pending."""
-    monkeypatch.setattr(health, "FAILING_FOR", 0.1)
+    monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.1)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         campaign = make(GOOD, port=bound.getsockname()[1], max_consecutive_failures=3)
@@ -211,7 +216,7 @@ def test_a_gateway_that_cannot_be_reached(make: Make, monkeypatch: pytest.Monkey
 
 def test_429_without_envelope_is_not_a_doubt(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy refused before the gateway saw it: pending."""
-    monkeypatch.setattr(health, "FAILING_FOR", 0.1)
+    monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.1)
     campaign = make(GOOD, key="sandbox-99014", max_consecutive_failures=3)
     with pytest.raises(CampaignInterrupted):
         campaign.send()
@@ -221,11 +226,11 @@ def test_429_without_envelope_is_not_a_doubt(make: Make, monkeypatch: pytest.Mon
 def test_failures_in_a_row_stop_a_run(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A channel that rejects everyone is not fed a whole campaign, and the gate halves the rate."""
-    monkeypatch.setattr(health, "FAILING_FOR", 0.0)
+    """A channel that rejects everyone is not fed a whole campaign, and the pacer halves the rate."""
+    monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.0)
     gateway.configure(answer=236309)
-    people = [f"1391235{index:04}" for index in range(400)]
-    campaign = make(people, max_consecutive_failures=20)
+    numbers = [f"1391235{index:04}" for index in range(400)]
+    campaign = make(numbers, max_consecutive_failures=20)
     with pytest.raises(CampaignInterrupted, match="236309"):
         campaign.send()
     counts = campaign.counts()
@@ -237,7 +242,7 @@ def test_wrong_numbers_are_no_failing_channel(
     make: Make, gateway: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """236306 speaks of the recipient: a list of dead numbers is worked through."""
-    monkeypatch.setattr(health, "FAILING_FOR", 0.0)
+    monkeypatch.setattr(health, "FAILING_FOR_SECONDS", 0.0)
     gateway.configure(answer=236306)
     campaign = make([f"1391235{index:04}" for index in range(60)], max_consecutive_failures=5)
     campaign.send()

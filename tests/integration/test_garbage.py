@@ -53,7 +53,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxSer
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(st.lists(GARBAGE, min_size=ROWS, max_size=ROWS))
 def test_no_garbage_reaches_the_gateway(bench: tuple[SandboxServer, Ledger], rows: list[Any]) -> None:
-    """Ten thousand rows: each becomes a state, and what is sent is what the row says; where none says a number, nothing is."""
+    """Ten thousand rows: each becomes a state, and what is sent is what the row says.
+
+    Where none says a number, nothing is.
+    """
     gateway, ledger = bench
     gateway.reset()
     client = JuheClient("k" * 32, host=gateway.host, port=gateway.port, schema="http", timeout=5)

@@ -30,7 +30,7 @@ from tests.faults.workers import freeze
 
 SENDER = Path(__file__).with_name("sender.py")
 LEASE = 3.0
-# Where no lease is to run out: a busy machine's answers are late, and none of them is in doubt.
+# Where no lease is to run out: a busy machine's answers are late, and none of them is unknown.
 PATIENT = {"timeout": 5.0, "lease": 20.0}
 # As usual, longer than a database lets a suspended process hold everyone up.
 OVER_IDLE = WRITER.idle + 3.0
@@ -126,7 +126,10 @@ def rows_in(ledger: Ledger) -> int:
 
 
 def test_kill_9_in_the_middle(start: Start, gateway: SandboxServer, ledger_url: URL) -> None:
-    """At a random moment, then run again: nobody billed twice, nobody missing, in doubt only what was in the air."""
+    """At a random moment, then run again.
+
+    Nobody billed twice, nobody missing, unknown only what was in the air.
+    """
     chance = random.Random(ledger_url.get_backend_name())
     process = start()
     wait_for_sends(gateway, chance.randint(1, 1_500), process)
@@ -200,7 +203,7 @@ def test_two_processes_share_one_campaign_and_its_rate(start: Start, gateway: Sa
 
 @pytest.mark.usefixtures("one_china_day")
 def test_two_campaigns_in_two_processes_with_one_a_day(start: Start, gateway: SandboxServer) -> None:
-    """Each person gets one message, from either."""
+    """Each recipient gets one message, from either."""
     both = [start(campaign_id=name, cap=1, **PATIENT) for name in ("one", "two")]
     results = [result_of(process) for process in both]
     assert sum(result["sent"] for result in results) == 2_000

@@ -194,7 +194,7 @@ def test_a_file_that_was_corrected_while_its_task_waited(
     assert "changed" not in caplog.text
     with pytest.raises(
         AirflowFailException,
-        match=r"of 'dag/run/send/-1' \(audience_file '.*people.txt'\) changed .*: of its people 1 are new and 1 are gone, 1 of whom",
+        match=r"of 'dag/run/send/-1' \(audience_file '.*people.txt'\) changed .*: of its recipients 1 are new and 1 are gone, 1 of whom",
     ) as refused:
         load(B, C).execute(context)
     assert A not in str(refused.value)
@@ -203,7 +203,7 @@ def test_a_file_that_was_corrected_while_its_task_waited(
     assert "goes on with the first list: nobody is added" in caplog.text
     assert load(A, B).execute(context)["total"] == 2
     assert load(A, B, C).execute(context)["total"] == 3
-    assert "of its people 1 are new. They are added." in caplog.text
+    assert "of its recipients 1 are new. They are added." in caplog.text
     assert billed(sandbox) == [A, B, C]
 
 

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 
-from airflow_provider_caixin.campaign.clocks import Clocks
+from airflow_provider_caixin.campaign.clocks import Clocks, Machine
 
 NOW = 1_795_400_000.0
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Give what was warned of."""
+    """Return what was warned of."""
     return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
 
 
@@ -36,7 +36,7 @@ class Host:
 @pytest.mark.parametrize("apart", [0.0, 1.9, -1.9])
 def test_clocks_that_agree(apart: float, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody is told of what the guards of the window bear."""
-    clocks = Clocks(Host())
+    clocks = Clocks(Machine(Host()))
     assert clocks.moments() == (NOW, NOW)
     assert clocks.read(lambda: NOW + apart) == NOW + apart
     assert clocks.moments()[1] == pytest.approx(NOW + apart, abs=0.1)
@@ -48,7 +48,7 @@ def test_clocks_that_agree(apart: float, caplog: pytest.LogCaptureFixture) -> No
 def test_clocks_apart_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """And again when they are still further apart; by the ledger's clock time goes on."""
     host = Host()
-    clocks = Clocks(host)
+    clocks = Clocks(Machine(host))
     for apart in (5.0, 5.1, 4.0, 8.0, 8.0):
         clocks.read(partial(sum, (host.now, apart)))
         assert clocks.ending() is None
@@ -64,7 +64,7 @@ def test_clocks_apart_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None
 def test_clocks_that_are_too_far_apart_end_the_run(apart: float, caplog: pytest.LogCaptureFixture) -> None:
     """The sentence names both; set right, the run may go on."""
     host = Host()
-    clocks = Clocks(host)
+    clocks = Clocks(Machine(host))
     clocks.read(lambda: host.now + apart)
     ending = str(clocks.ending())
     assert "2026-11-23 10:13:20" in ending
@@ -85,6 +85,6 @@ def test_a_ledger_that_answers_late_is_not_off(apart: float) -> None:
         host.now += 20.0
         return host.now - 10.0 + apart
 
-    clocks = Clocks(host)
+    clocks = Clocks(Machine(host))
     clocks.read(slowly)
     assert clocks.apart == pytest.approx(max(0.0, apart - 10.0))

@@ -6,10 +6,13 @@ from typing import Any
 import pendulum
 import pytest
 
-from airflow_provider_caixin.campaign import Counts, Plan
+from airflow_provider_caixin.campaign import Plan
+from airflow_provider_caixin.campaign.clocks import Moments
+from airflow_provider_caixin.campaign.plan import Hours
 from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.rules import SendWindow
 
+OFFICE = SendWindow("09:00-18:00")
 LOADED = pendulum.datetime(2026, 11, 23, 20, tz=CHINA)
 
 
@@ -105,31 +108,23 @@ def test_what_leaves_arrives_inside_the_window_and_on_the_same_day(
     assert one.opening(now, patience=wait) is None
 
 
-def test_counts_add_up() -> None:
-    """Every recipient is counted once, in-flight ones as pending, codes as text, reasons in a fixed order."""
-    counts = Counts("c", 65535)
-    assert counts.failure_ratio == 0
-    counts.add(
-        [
-            ("sent", None, None, 5),
-            ("unknown", None, None, 1),
-            ("skipped", "duplicate", None, 2),
-            ("skipped", "blocked_region", None, 1),
-            ("rejected", None, 236306, 2),
-            ("pending", None, None, 3),
-            ("in_flight", None, None, 4),
-        ]
-    )
-    assert counts.as_result("s3://reports/c.csv") == {
-        "campaign_id": "c",
-        "tpl_id": 65535,
-        "total": 18,
-        "sent": 5,
-        "skipped": {"blocked_region": 1, "duplicate": 2},
-        "rejected": {"236306": 2},
-        "unknown": 1,
-        "pending": 7,
-        "report_file": "s3://reports/c.csv",
-    }
-    assert list(counts.as_result()["skipped"]) == ["blocked_region", "duplicate"]
-    assert counts.failure_ratio == pytest.approx(3 / 8)
+def at(text: str) -> float:
+    """Return a moment in China."""
+    return float(pendulum.parse(text, tz=CHINA).timestamp())  # type: ignore[union-attr]  # a moment
+
+
+def test_a_message_may_leave_when_both_clocks_say_so() -> None:
+    """In the open window, before the expiry by the host's clock, and while both name one day."""
+    noon, closed, midnight = at("2026-11-23 12:00"), at("2026-11-23 08:59"), at("2026-11-24 00:00")
+    hours = Hours(plan(window=OFFICE), expires=noon + 10)
+    assert hours.may_post(Moments(noon, noon))
+    assert not hours.may_post(Moments(closed, noon))
+    assert not hours.may_post(Moments(noon, closed))
+    assert hours.may_post(Moments(closed, noon), within=62.0)
+    assert not hours.may_post(Moments(noon, closed), within=61.0)
+    assert hours.may_post(Moments(noon, noon + 20))
+    assert not hours.may_post(Moments(noon + 10, noon), within=9e9)
+    assert (hours.have_expired(noon + 9), hours.have_expired(noon + 10)) == (False, True)
+    assert Hours(plan()).seconds_to_post(Moments(midnight + 5, midnight + 9)) == 0
+    assert Hours(plan()).seconds_to_post(Moments(midnight + 5, midnight - 3)) == pytest.approx(5.0)
+    assert Hours(plan()).seconds_to_post(Moments(midnight - 3, midnight + 5)) == pytest.approx(5.0)

@@ -1,4 +1,4 @@
-"""Before a load: whether it is to begin at all."""
+"""Before a load: what is in the ledger already, and whether the audience would expire at once."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 
 
 def is_new(ledger: Ledger, plan: Plan) -> bool:
-    """
-    Tell whether a campaign is not in the ledger yet, without putting it there.
-
-    :param ledger: the ledger, which is only read.
-    :param plan: the campaign's.
-    :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
-    :raises CampaignPurged: when its recipients were forgotten.
-    :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
-    """
+    """Return whether a campaign is not in the ledger yet; put nothing there, and raise as :func:`loaded`."""
     with ledger.reading() as connection:
         return _key_of(connection, plan) is None
 
@@ -45,10 +37,8 @@ class Loaded(NamedTuple):
 
 def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
     """
-    Say what a campaign has of its audience, without putting anything there.
+    Return what a campaign has of its audience, without putting anything there.
 
-    :param ledger: the ledger, which is only read.
-    :param plan: the campaign's.
     :param loader: who is to load, as :meth:`.Campaign.load` is told.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
     :raises CampaignPurged: when its recipients were forgotten.
@@ -58,21 +48,16 @@ def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
         key = _key_of(connection, plan)
         if key is None:
             return Loaded()
-        first_at = CampaignRow.read(connection, key).loaded_at
-        return Loaded(
-            first_at,
-            any(
-                load_rows.is_of(source, loader)
-                for source in load_rows.complete_loads(connection, key).values()
-            ),
-        )
+        sources = load_rows.complete_sources(connection, key)
+        by_loader = any(load_rows.is_of(source, loader) for source in sources)
+        return Loaded(CampaignRow.read(connection, key).loaded_at, by_loader)
 
 
 def refuse_expired(plan: Plan, now: float, first_at: float | None = None, *, waits: bool = False) -> None:
     """
-    Refuse an audience that expires before anybody can get the message: loaded, all of it would be ``expired`` for good.
+    Refuse an audience that expires before anybody can get the message; loaded, it would be ``expired``.
 
-    :param plan: the campaign's, for which this loader has loaded nothing yet.
+    :param plan: of a campaign for which this loader has loaded nothing yet.
     :param now: the host's clock, in seconds since the epoch.
     :param first_at: when the campaign's first load was complete; None: this is to be the first.
     :param waits: the audience is loaded now, but sent when the window opens.

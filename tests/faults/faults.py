@@ -1,9 +1,10 @@
 """
 What can go wrong, one function a fault.
 
-A fault takes a running round and chance, does what it does, and yields seconds whenever it waits, because others are at work
-meanwhile. At the end it tells the round that it really happened (``this.happened``): a fault that cannot show that has failed.
-What it did it undoes in ``finally``, so that a round that fails leaves no frozen process behind.
+A fault takes a running round and chance, does what it does, and yields seconds whenever it waits, because
+others are at work meanwhile. At the end it tells the round that it really happened (``this.happened``): a
+fault that cannot show that has failed. What it did it undoes in ``finally``, so that a round that fails
+leaves no frozen process behind.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tests.faults.rounds import Round
     from tests.faults.workers import Worker
 
-SOON: Final = 0.1
+SOON_SECONDS: Final = 0.1
 Waits = Generator[float]
 Fault = Callable[["Round", Random], Waits]
 
@@ -37,25 +38,28 @@ def kill(this: Round, chance: Random) -> Waits:
     worker = yield from _someone(this, chance)
     worker.process.send_signal(signal.SIGKILL)
     while worker.status is None:
-        yield SOON
+        yield SOON_SECONDS
     assert worker.status == -signal.SIGKILL
     this.happened("kill", worker.name, upheavals=1)
 
 
 def deserted(this: Round, _: Random) -> Waits:
-    """Kill all workers with SIGKILL and let nobody come after them: whom they had in the air is unknown in each view, and stays so."""
+    """Kill all workers with SIGKILL and let nobody come after them.
+
+    Whom they had in the air is unknown in each view, and stays so.
+    """
     while len(this.sending()) < this.script.workers:
-        yield SOON
+        yield SOON_SECONDS
     workers = this.desert()
     for worker in workers:
         worker.process.send_signal(signal.SIGKILL)
     while any(worker.status is None for worker in workers):
-        yield SOON
+        yield SOON_SECONDS
     with this.ledger() as ledger:
         before, dead = unknown_by_view(ledger, "campaign 0"), in_flight(ledger, "campaign 0")
         yield this.script.lease
         # Nobody is sent to once more in this round, so that requests and recipients are as many.
-        right = dead + before["list of doubts"]
+        right = dead + before["list of unknown outcomes"]
         seen = unknown_by_view(ledger, "campaign 0")
         assert set(seen.values()) == {right}, f"{dead} were in the air, {before} were unknown, {seen} are"
         assert in_flight(ledger, "campaign 0") == dead, "somebody has written them all the same"
@@ -71,11 +75,11 @@ def deserted(this: Round, _: Random) -> Waits:
 
 
 def stop(this: Round, chance: Random) -> Waits:
-    """Tell a worker to stop with SIGTERM, as Airflow does with a task that somebody marks."""
+    """Stop a worker with SIGTERM, as Airflow does with a task that somebody marks."""
     worker = yield from _someone(this, chance)
     worker.process.send_signal(signal.SIGTERM)
     while worker.status is None:
-        yield SOON
+        yield SOON_SECONDS
     assert worker.said[-1] in this.ends or worker.status == 0, worker.said
     this.happened("stop", f"{worker.name}: {worker.said[-1]}")
 
@@ -96,7 +100,7 @@ def long_freeze(this: Round, chance: Random) -> Waits:
 def zombies(this: Round, chance: Random) -> Waits:
     """Suspend two workers of a campaign past their lease while a third goes on; then wake both at once."""
     while len(these := this.sending(campaign=0)) < 3:
-        yield SOON
+        yield SOON_SECONDS
     before = this.requests
     yield from _frozen(this, "zombies", chance.sample(these, 2), this.script.lease * 1.3, this.database.url)
     assert this.requests > before, "the third worker sent nothing while two were frozen"
@@ -121,14 +125,14 @@ def _frozen(
 
 def _someone(this: Round, chance: Random) -> Generator[float, None, Worker]:
     while not (these := this.sending()):
-        yield SOON
+        yield SOON_SECONDS
     return chance.choice(these)
 
 
 # ---------------------------------------------------------------------- the gateway
 
 
-def gust(name: str, number: int, share: float, least: int = 3, **settings: object) -> Fault:
+def other_answers(name: str, number: int, share: float, least: int = 3, **settings: object) -> Fault:
     """
     Make a fault of answers: some sends are answered otherwise, until so many were.
 
@@ -139,15 +143,15 @@ def gust(name: str, number: int, share: float, least: int = 3, **settings: objec
     :param settings: other settings of the sandbox.
     """
 
-    def blow(this: Round, _: Random) -> Waits:
+    def answer(this: Round, _: Random) -> Waits:
         yield from this.gateway_is_free()
         before = this.answered(number)
         with this.gateway_set(answer=number, answer_share=share, **settings):
             while this.answered(number) < before + least:
-                yield SOON
+                yield SOON_SECONDS
         this.happened(name, f"{this.answered(number) - before} answers")
 
-    return blow
+    return answer
 
 
 def lost_answers(this: Round, chance: Random) -> Waits:
@@ -156,7 +160,7 @@ def lost_answers(this: Round, chance: Random) -> Waits:
     before, lost = this.requests, this.gateway.state()["lost"]
     with this.gateway_set(lose_answers=chance.uniform(0.05, 0.3)):
         while this.requests < before + 100:
-            yield SOON
+            yield SOON_SECONDS
     lost = this.gateway.state()["lost"] - lost
     this.happened("lost_answers", f"{lost} answers", if_=lost > 0)
 
@@ -167,9 +171,9 @@ def quota(this: Round, _: Random) -> Waits:
     before = this.answered(10012)
     with this.gateway_set(quota=20):
         while this.answered(10012) == before:
-            yield SOON
+            yield SOON_SECONDS
         while this.sending():
-            yield SOON
+            yield SOON_SECONDS
     resting = [post.ended for post in this.posts if post.rests]
     assert resting
     this.wake()
@@ -187,12 +191,15 @@ def maintenance(this: Round, chance: Random) -> Waits:
     with this.gateway_set(maintenance=True):
         yield chance.uniform(1.0, 2.5)
         while this.answered(10020) == before:
-            yield SOON
+            yield SOON_SECONDS
     this.happened("maintenance", f"{this.answered(10020) - before} answers")
 
 
 def gateway_gone(this: Round, chance: Random) -> Waits:
-    """Kill the gateway with what it was about to answer; nobody listens for a while, then it is there again."""
+    """Kill the gateway with what it was about to answer.
+
+    Nobody listens for a while, then it is there again.
+    """
     yield from this.gateway_is_free()
     with this.gateway_set():
         before = this.gateway.pid
@@ -220,7 +227,7 @@ def restart(how: str) -> Fault:
         # The server sees to it that it is another one.
         this.database.restart(how)
         this.happened("crash" if how == "immediate" else "restart", how)
-        yield SOON
+        yield SOON_SECONDS
 
     return again
 
@@ -229,18 +236,21 @@ def cut(this: Round, _: Random) -> Waits:
     """Cut all connections to the database server."""
     assert isinstance(this.database, Server)
     while not (number := this.database.cut_connections()):
-        yield SOON
+        yield SOON_SECONDS
     this.happened("cut", f"{number} connections")
 
 
 def fail_over(this: Round, _: Random) -> Waits:
-    """Promote the standby behind the ledger's address; who has a connection still has the old primary, which only reads."""
+    """Promote the standby behind the ledger's address.
+
+    Who has a connection still has the old primary, which only reads.
+    """
     assert isinstance(this.database, Replicated)
     runs = [post.starts for post in this.posts]
     this.database.fail_over()
     before = this.requests
     while this.requests < before + 50:
-        yield SOON
+        yield SOON_SECONDS
     assert runs == [post.starts for post in this.posts], (
         "a run ended instead of going on with the new primary"
     )
@@ -310,47 +320,53 @@ def clock_step(this: Round, chance: Random) -> Waits:
 
 
 def closing(this: Round, _: Random) -> Waits:
-    """Go back to the opening, then on to the closing, and open a night later by the clock, seconds later for us."""
+    """Go back to the opening, then on to the closing, and open a night later by the clock.
+
+    Seconds later for us.
+    """
     while not this.sending():
-        yield SOON
+        yield SOON_SECONDS
     this.all_go_to(9 * 3600 + 0.1)
     yield 3.0
     this.all_go_to(18 * 3600 - 10)
     while not all(post.rests for post in this.posts):
-        yield SOON
+        yield SOON_SECONDS
     assert {post.ended for post in this.posts} == {"OutsideWindow"}
     before = this.requests
     this.all_go_to((24 + 9) * 3600 - 1.5)
     this.wake()
     while this.requests == before:
-        yield SOON
+        yield SOON_SECONDS
     this.happened("closing", f"{before} requests before it")
 
 
 def apart(this: Round, _: Random) -> Waits:
-    """Set the hosts' clocks off, go to the closing and over a night; one host is 40 s off at the opening, until somebody sets it."""
+    """Set the hosts' clocks off, go to the closing and over a night.
+
+    One host is 40 s off at the opening, until somebody sets it.
+    """
     one, other = this.clocks
     one.step(1.0)
     other.step(-5.0)
     while not this.complained("are 5.0 s apart"):
-        yield SOON
+        yield SOON_SECONDS
     this.all_go_to(18 * 3600 - 9)
     while not all(post.rests for post in this.posts):
-        yield SOON
+        yield SOON_SECONDS
     assert {post.ended for post in this.posts} == {"OutsideWindow"}
     before = this.requests
     other.step(-35.0)
     this.all_go_to((24 + 9) * 3600 - 1.5)
     this.wake()
     while any(post.ended != "ClocksApart" for post in this.posts if post.clock is other):
-        yield SOON
+        yield SOON_SECONDS
     other.step(35.0)
     while this.requests == before:
-        yield SOON
+        yield SOON_SECONDS
     this.happened("apart", f"{before} requests before the closing")
 
 
-_GUSTS: Final[dict[str, tuple[int, float]]] = {
+_OTHER_ANSWERS: Final[dict[str, tuple[int, float]]] = {
     "stall_before": (99001, 0.1),
     "stall_after": (99002, 0.1),
     "reset_before": (99003, 0.2),
@@ -369,10 +385,10 @@ _GUSTS: Final[dict[str, tuple[int, float]]] = {
 }
 
 FAULTS: Final[dict[str, Fault]] = {
-    **{name: gust(name, *fault) for name, fault in _GUSTS.items()},
-    "slow": gust("slow", 99005, 0.3, slow_seconds=0.002),
-    "too_slow": gust("too_slow", 99005, 0.1, slow_seconds=0.05),
-    "too_fast": gust("too_fast", 10011, 1.0, least=1, answer_count=1),
+    **{name: other_answers(name, *fault) for name, fault in _OTHER_ANSWERS.items()},
+    "slow": other_answers("slow", 99005, 0.3, slow_seconds=0.002),
+    "too_slow": other_answers("too_slow", 99005, 0.1, slow_seconds=0.05),
+    "too_fast": other_answers("too_fast", 10011, 1.0, least=1, answer_count=1),
     "lost_answers": lost_answers,
     "quota": quota,
     "maintenance": maintenance,
