@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_caixin.campaign.report import report_pieces
-from airflow_provider_caixin.cli.opening import known_campaign, open_book
+from airflow_provider_caixin.cli.lookup import known_campaign, open_ledger
 from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
-from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
 from airflow_provider_caixin.juhe.codes import describe
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import controls
@@ -27,7 +27,7 @@ def campaigns(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger, Busy("Reading the campaigns"), ledger.reading() as connection:
+    with open_ledger(args) as ledger, StatusLine("Reading the campaigns"), ledger.reading() as connection:
         now = ledger.now(connection)
         found = campaign_views.campaigns(
             connection,
@@ -40,7 +40,7 @@ def campaigns(args: argparse.Namespace) -> Exit:
         )
     show([_line(one, now) for one in found[: args.most]], args.output)
     if len(found) > args.most:
-        say(f"There are more: --before {found[args.most - 1].key}")
+        note(f"There are more: --before {found[args.most - 1].key}")
     return Exit.DONE if found else Exit.NOTHING
 
 
@@ -50,7 +50,7 @@ def show_campaign(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger, Busy("Counting the recipients"), ledger.reading() as connection:
+    with open_ledger(args) as ledger, StatusLine("Counting the recipients"), ledger.reading() as connection:
         now = ledger.now(connection)
         one = known_campaign(connection, args.campaign_id, now)
         skipped, rejected = tallies.outcomes(connection, one.key)
@@ -91,7 +91,7 @@ def pause(args: argparse.Namespace) -> Exit:
     """
     with _open(args, "paused") as (ledger, one):
         controls.pause_campaign(ledger, one.campaign_id)
-        say(f"Campaign {one.campaign_id!r} is paused; {one.left:,} recipients have no outcome yet.")
+        note(f"Campaign {one.campaign_id!r} is paused; {one.left:,} recipients have no outcome yet.")
     return Exit.DONE
 
 
@@ -103,11 +103,11 @@ def resume(args: argparse.Namespace) -> Exit:
     """
     with _open(args, "resumed") as (ledger, one):
         controls.pause_campaign(ledger, one.campaign_id, paused=False)
-        say(
+        note(
             f"Campaign {one.campaign_id!r} goes on as soon as a task or command runs it; {one.left:,} are left."
         )
         if one.account_paused:
-            say(f"Its account {one.account!r} is still paused: account resume --account {one.account}")
+            note(f"Its account {one.account!r} is still paused: account resume --account {one.account}")
     return Exit.DONE
 
 
@@ -123,9 +123,9 @@ def cancel(args: argparse.Namespace) -> Exit:
             "will get nothing, nor will anybody to whom a later run would send.",
             yes=args.yes,
         )
-        with Busy("Skipping who is pending"):
+        with StatusLine("Skipping who is pending"):
             controls.cancel_campaign(ledger, one.campaign_id)
-        say(f"Campaign {one.campaign_id!r} is cancelled.")
+        note(f"Campaign {one.campaign_id!r} is cancelled.")
     return Exit.DONE
 
 
@@ -135,14 +135,14 @@ def retry(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger, Busy("Making them pending again"):
+    with open_ledger(args) as ledger, StatusLine("Making them pending again"):
         with ledger.reading() as connection:
             one = known_campaign(connection, args.campaign_id, ledger.now(connection))
         again = controls.retry_rejected(ledger, one.campaign_id, args.code)
     if not again:
-        say(f"Nobody of campaign {one.campaign_id!r} was rejected with {args.code}.")
+        note(f"Nobody of campaign {one.campaign_id!r} was rejected with {args.code}.")
         return Exit.NOTHING
-    say(f"{again:,} recipients are pending again; the campaign's next run sends them.")
+    note(f"{again:,} recipients are pending again; the campaign's next run sends them.")
     return Exit.DONE
 
 
@@ -159,7 +159,11 @@ def report(args: argparse.Namespace) -> Exit:
         for written, row in enumerate(rows, 1):  # noqa: B007
             yield row
 
-    with open_book(args) as ledger, Busy("Writing the report") as busy, ledger.reading() as connection:
+    with (
+        open_ledger(args) as ledger,
+        StatusLine("Writing the report") as busy,
+        ledger.reading() as connection,
+    ):
         now = ledger.now(connection)
         one = known_campaign(connection, args.campaign_id, now)
         if one.purged_at is not None:
@@ -172,14 +176,14 @@ def report(args: argparse.Namespace) -> Exit:
         with csv_file(args.file) as file:
             file.writelines(report_pieces(counted(busy.count(rows, "recipients written"))))
     if args.file:
-        say(f"{written:,} recipients are in {args.file}.")
+        note(f"{written:,} recipients are in {args.file}.")
     return Exit.DONE if written else Exit.NOTHING
 
 
 @contextmanager
 def _open(args: argparse.Namespace, what: str) -> Iterator[tuple[Ledger, Summary]]:
     """Give a campaign that is not over."""
-    with open_book(args) as ledger:
+    with open_ledger(args) as ledger:
         with ledger.reading() as connection:
             now = ledger.now(connection)
             one = known_campaign(connection, args.campaign_id, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from airflow_provider_caixin.cli.terminal import Busy, Exit, say
+from airflow_provider_caixin.cli.terminal import Exit, StatusLine, note
 
 
 def templates(args: argparse.Namespace) -> Exit:
@@ -13,10 +13,10 @@ def templates(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    from airflow_provider_caixin.cli.opening import open_hook
+    from airflow_provider_caixin.cli.lookup import open_hook
     from airflow_provider_caixin.cli.output import show
 
-    with open_hook(args) as hook, Busy("Asking the gateway for the templates"):
+    with open_hook(args) as hook, StatusLine("Asking the gateway for the templates"):
         found = hook.get_templates()
     show(
         [{**one.as_dict(), "names_opt_out": one.names_opt_out} for one in found],
@@ -47,7 +47,7 @@ def codes(args: argparse.Namespace) -> Exit:
     names = ("code", "legacy", "zh", "en", "kind", "cause", "remedy")
     show_one({**{name: getattr(one, name) for name in names}, "kind": one.kind.value}, args.output)
     if args.code not in CODES:
-        say(f"The gateway's document does not list {args.code}.")
+        note(f"The gateway's document does not list {args.code}.")
         return Exit.NOTHING
     return Exit.DONE
 

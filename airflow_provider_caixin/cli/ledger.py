@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_caixin.china_time import CHINA, DAY_SECONDS, china_midnight, start_of_day
-from airflow_provider_caixin.cli.opening import account_of, open_book, peek_settings
+from airflow_provider_caixin.cli.lookup import account_of, open_ledger, peek_settings
 from airflow_provider_caixin.cli.output import moment, show, show_one
-from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts as ledger_accounts
 from airflow_provider_caixin.ledger.admin import restore, retention
@@ -33,7 +33,7 @@ def accounts(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger, ledger.reading() as connection:
+    with open_ledger(args) as ledger, ledger.reading() as connection:
         now = ledger.now(connection)
         found = ledger_accounts.accounts(connection)
     show([_line(one, now) for one in found], args.output)
@@ -47,7 +47,7 @@ def show_account(args: argparse.Namespace) -> Exit:
     :param args: the command's.
     """
     wanted = account_of(args)
-    with open_book(args) as ledger, ledger.reading() as connection:
+    with open_ledger(args) as ledger, ledger.reading() as connection:
         name, now = wanted.name_in(ledger), ledger.now(connection)
         found = next((one for one in ledger_accounts.accounts(connection) if one.name == name), None)
     if found is None:
@@ -63,11 +63,11 @@ def pause_account(args: argparse.Namespace) -> Exit:
     :param args: the command's.
     """
     wanted = account_of(args)
-    with open_book(args, make=not args.account) as ledger:
+    with open_ledger(args, make=not args.account) as ledger:
         _refuse_unknown(ledger, args)
         name = wanted.name_in(ledger)
         ledger_accounts.pause_account(ledger, name)
-    say(f"Account {name!r} is paused: all its campaigns stop, and none starts.")
+    note(f"Account {name!r} is paused: all its campaigns stop, and none starts.")
     return Exit.DONE
 
 
@@ -78,11 +78,11 @@ def resume_account(args: argparse.Namespace) -> Exit:
     :param args: the command's.
     """
     wanted = account_of(args)
-    with open_book(args) as ledger:
+    with open_ledger(args) as ledger:
         _refuse_unknown(ledger, args)
         name = wanted.name_in(ledger)
         ledger_accounts.pause_account(ledger, name, paused=False)
-    say(f"Account {name!r} goes on.")
+    note(f"Account {name!r} goes on.")
     return Exit.DONE
 
 
@@ -94,7 +94,7 @@ def rename_account(args: argparse.Namespace) -> Exit:
     """
     wanted, new = account_of(args), _new_name(args)
     merged: Account | None = None
-    with open_book(args) as ledger:
+    with open_ledger(args) as ledger:
         name = wanted.name_in(ledger)
         if name == new:
             raise Refused(f"Account {name!r} has that name already: expected another one.")
@@ -113,16 +113,16 @@ def rename_account(args: argparse.Namespace) -> Exit:
             ledger_accounts.note_key(ledger, new, wanted.key)
         with ledger.reading() as connection:
             keyless = not ledger_accounts.has_keys(connection, new)
-    say(f"Account {name!r} is {new!r} now: put it into the extra account of all its connections.")
+    note(f"Account {name!r} is {new!r} now: put it into the extra account of all its connections.")
     if keyless and _MADE_OF_A_KEY.fullmatch(name):
-        say(
+        note(
             "Do so before anything is sent: the ledger knows no AppKey of it yet, so a connection that gives no account would begin "
             "a new one."
         )
     if merged is not None and merged.paused:
-        say(f"It is paused, as one of the two was: account resume --account {shlex.quote(new)}")
+        note(f"It is paused, as one of the two was: account resume --account {shlex.quote(new)}")
     if merged is not None and merged.max_per_day is not None:
-        say(
+        note(
             f"It may send {merged.max_per_day:,} messages in a China day, the lower of the limits that were set."
         )
     return Exit.DONE
@@ -138,7 +138,7 @@ def separate_account(args: argparse.Namespace) -> Exit:
     if settings is None:
         raise Refused("Whose AppKey? Name its connection with --conn-id.")
     key = settings.account_key()
-    with open_book(args) as ledger:
+    with open_ledger(args) as ledger:
         with ledger.reading() as connection:
             name = account_names.owner_of(connection, key)
             existing = account_names.peek_account(connection, new) is not None
@@ -150,7 +150,7 @@ def separate_account(args: argparse.Namespace) -> Exit:
             yes=args.yes,
         )
         ledger_accounts.separate_account(ledger, key, new, existing=existing)
-    say(f'The AppKey is that of account {new!r}: put "account": "{new}" into the extra of its connections.')
+    note(f'The AppKey is that of account {new!r}: put "account": "{new}" into the extra of its connections.')
     return Exit.DONE
 
 
@@ -171,12 +171,12 @@ def limit_account(args: argparse.Namespace) -> Exit:
     if text != "none" and not (text.isascii() and text.isdigit()):
         raise Refused(f"{args.limit!r}: expected a whole number from 0, or none.")
     limit = None if text == "none" else int(text)
-    with open_book(args, make=not args.account) as ledger:
+    with open_ledger(args, make=not args.account) as ledger:
         _refuse_unknown(ledger, args)
         name = wanted.name_in(ledger)
         ledger_accounts.limit_account(ledger, name, limit)
     what = "what its connections say" if limit is None else f"{limit:,} messages"
-    say(f"Account {name!r} may send {what} in a China day.")
+    note(f"Account {name!r} may send {what} in a China day.")
     return Exit.DONE
 
 
@@ -191,7 +191,7 @@ def usage(args: argparse.Namespace) -> Exit:
     first = args.first or last.replace(day=1)
     if first > last:
         raise Refused(f"--from {first} is after --to {last}: expected them in their order.")
-    with open_book(args) as ledger, Busy("Adding up"), ledger.reading() as connection:
+    with open_ledger(args) as ledger, StatusLine("Adding up"), ledger.reading() as connection:
         account = None
         if args.account:
             account = account_names.peek_account(connection, args.account)
@@ -218,7 +218,7 @@ def info(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger, Busy("Counting the rows"):
+    with open_ledger(args) as ledger, StatusLine("Counting the rows"):
         found = checks.info(ledger)
         place = ledger.engine.url.render_as_string(hide_password=True)
     record = {"ledger": place, "uuid": found.uuid, "dialect": found.dialect, "version": found.version}
@@ -234,13 +234,13 @@ def check(args: argparse.Namespace) -> Exit:
     :param args: the command's.
     """
     number = 0
-    with open_book(args) as ledger, Busy("Counting everything anew"):
+    with open_ledger(args) as ledger, StatusLine("Counting everything anew"):
         for number, sentence in enumerate(checks.disagreements(ledger), 1):  # noqa: B007
             print(sentence)  # noqa: T201
     if number:
-        say(f"{number} counts disagree.")
+        note(f"{number} counts disagree.")
         return Exit.FAILED
-    say("The ledger agrees with itself.")
+    note("The ledger agrees with itself.")
     return Exit.DONE
 
 
@@ -250,12 +250,12 @@ def purge(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger:
-        with Busy("Looking for finished campaigns"):
+    with open_ledger(args) as ledger:
+        with StatusLine("Looking for finished campaigns"):
             before = time.time() - args.older_than * DAY_SECONDS
             found = retention.purgeable(ledger, before)
         if not found:
-            say(f"No campaign was finished more than {args.older_than} days ago.")
+            note(f"No campaign was finished more than {args.older_than} days ago.")
             # A purge that was broken off goes on all the same.
             list(retention.purge(ledger, before))
             return Exit.NOTHING
@@ -275,10 +275,10 @@ def purge(args: argparse.Namespace) -> Exit:
                 yes=args.yes and args.recent,
                 option="--yes --recent",
             )
-        with Busy("Forgetting") as busy:
+        with StatusLine("Forgetting") as busy:
             purged = list(busy.count(retention.purge(ledger, before), "campaigns"))
     recipients = sum(one.recipients for one in purged)
-    say(f"{recipients:,} recipients of {len(purged):,} campaigns are forgotten.")
+    note(f"{recipients:,} recipients of {len(purged):,} campaigns are forgotten.")
     return Exit.DONE
 
 
@@ -288,23 +288,23 @@ def restored(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger:
+    with open_ledger(args) as ledger:
         confirm(
             "Did this ledger come back from a backup? Whoever it would still send to may have got the message since, becomes "
             "unknown, and is sent nothing before somebody resolves it. Stop all tasks that send first, and let none go on whose "
             "campaign was begun, or given more people, after the backup: the ledger does not know of that. Go on?",
             yes=args.yes,
         )
-        with Busy("Doubting what would be sent"):
+        with StatusLine("Doubting what would be sent"):
             found = restore.restored(ledger, china_midnight(time.time()))
     for name in found.campaigns:
-        say(f"Campaign {name!r} has recipients in doubt: unknown list {name}")
+        note(f"Campaign {name!r} has recipients in doubt: unknown list {name}")
     for name in found.paused:
-        say(
+        note(
             f"Campaign {name!r} was being loaded when the backup was taken, and is paused: look at it before you resume it. Whom of "
             "it is in doubt shows when its audience has been loaded."
         )
-    say(f"{found.recipients:,} recipients in {len(found.campaigns):,} campaigns became unknown.")
+    note(f"{found.recipients:,} recipients in {len(found.campaigns):,} campaigns became unknown.")
     return Exit.DONE
 
 

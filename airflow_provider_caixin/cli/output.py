@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.cli.terminal import usage
+from airflow_provider_caixin.cli.terminal import usage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ def csv_file(path: str | None) -> Iterator[IO[str]]:
     from airflow_provider_caixin.session.arguments import object_path
     from airflow_provider_caixin.session.report_file import ReportFile
 
-    with usage():
+    with usage_errors():
         target = ReportFile(object_path(path), "file")
     with target.open() as file:
         yield file

@@ -10,9 +10,9 @@ from airflow_provider_caixin.audience.prefixes import carrier
 from airflow_provider_caixin.audience.sources.shapes import LEGEND
 from airflow_provider_caixin.campaign import DamagedRows, check_suppressions, import_suppressions
 from airflow_provider_caixin.campaign.report import csv_pieces
-from airflow_provider_caixin.cli.opening import number_of, open_book
+from airflow_provider_caixin.cli.lookup import open_ledger, read_number
 from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
-from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
 from airflow_provider_caixin.ledger.admin import suppressions
 from airflow_provider_caixin.ledger.views import recipients as recipient_views
 from airflow_provider_caixin.session.arguments import object_path
@@ -24,8 +24,8 @@ def show_number(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    number = number_of(args.number)
-    with open_book(args) as ledger, Busy("Looking for the number"), ledger.reading() as connection:
+    number = read_number(args.number)
+    with open_ledger(args) as ledger, StatusLine("Looking for the number"), ledger.reading() as connection:
         listed = suppressions.find(connection, number)
         history = recipient_views.history(connection, number, ledger.now(connection))
     messages = [
@@ -62,10 +62,10 @@ def add(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    numbers = [number_of(one) for one in args.numbers]
-    with open_book(args, make=True) as ledger:
+    numbers = [read_number(one) for one in args.numbers]
+    with open_ledger(args, make=True) as ledger:
         new = suppressions.suppress(ledger, numbers, args.reason)
-    say(f"{new:,} of {len(numbers):,} are new on the suppression list.")
+    note(f"{new:,} of {len(numbers):,} are new on the suppression list.")
     return Exit.DONE
 
 
@@ -75,12 +75,12 @@ def remove(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    numbers = [number_of(one) for one in args.numbers]
-    with open_book(args) as ledger:
+    numbers = [read_number(one) for one in args.numbers]
+    with open_ledger(args) as ledger:
         shown = ", ".join(map(mask, numbers))
         confirm(f"Take {shown} off the suppression list, so that campaigns reach them again?", yes=args.yes)
         removed = suppressions.release(ledger, numbers)
-    say(f"{removed:,} of {len(numbers):,} were on the suppression list and are not any more.")
+    note(f"{removed:,} of {len(numbers):,} were on the suppression list and are not any more.")
     return Exit.DONE if removed else Exit.NOTHING
 
 
@@ -93,17 +93,17 @@ def import_file(args: argparse.Namespace) -> Exit:
     listed = FileAudience(object_path(args.file), argument="suppress_file")
     if args.check:
         return _check_file(args, listed)
-    with open_book(args, make=True) as ledger, Busy(f"Reading {args.file}"):
+    with open_ledger(args, make=True) as ledger, StatusLine(f"Reading {args.file}"):
         try:
             new = import_suppressions(ledger, listed, args.reason or args.file)
         except DamagedRows as damaged:
             raise Refused(str(damaged), Exit.FAILED) from None
-    say(f"{new:,} numbers are new on the suppression list.")
+    note(f"{new:,} numbers are new on the suppression list.")
     return Exit.DONE
 
 
 def _check_file(args: argparse.Namespace, listed: FileAudience) -> Exit:
-    with open_book(args, make=True) as ledger, Busy(f"Reading {args.file}"):
+    with open_ledger(args, make=True) as ledger, StatusLine(f"Reading {args.file}"):
         found = check_suppressions(ledger, listed)
     record = {
         "file": args.file,
@@ -115,12 +115,12 @@ def _check_file(args: argparse.Namespace, listed: FileAudience) -> Exit:
     show_one({**record, "damaged_rows": list(found.rows)}, args.output)
     if found.damaged:
         more = f" and {found.damaged - len(found.rows):,} more" if found.damaged > len(found.rows) else ""
-        say(
+        note(
             f"Rows that may be damaged numbers: {', '.join(found.rows)}{more} ({LEGEND}). A send with this list stops until they "
             "are mended or deleted."
         )
     elif found.others and not found.numbers:
-        say("Not one row is a mobile number: a send with this list stops.")
+        note("Not one row is a mobile number: a send with this list stops.")
     stops = found.damaged or (found.others and not found.numbers)
     return Exit.FAILED if stops else Exit.DONE
 
@@ -131,7 +131,7 @@ def list_suppressed(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger, Busy("Reading the suppression list") as busy:
+    with open_ledger(args) as ledger, StatusLine("Reading the suppression list") as busy:
         if args.file:
             rows = busy.count(suppressions.suppressed(ledger), "numbers written")
             cells = ((one.number, one.reason, moment(one.added_at)) for one in rows)
@@ -147,5 +147,5 @@ def list_suppressed(args: argparse.Namespace) -> Exit:
         args.output,
     )
     if len(found) > args.most:
-        say(f"There are more than {args.most:,}: raise --most, or write all of them with --file.")
+        note(f"There are more than {args.most:,}: raise --most, or write all of them with --file.")
     return Exit.DONE if found else Exit.NOTHING

@@ -59,7 +59,7 @@ def run(target: str, args: argparse.Namespace) -> int:
             status = getattr(import_module(f"airflow_provider_caixin.cli.{module}"), name)(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        say("Stopped.")
+        note("Stopped.")
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has enough; Python would complain when it flushes at its end.
@@ -69,12 +69,12 @@ def run(target: str, args: argparse.Namespace) -> int:
         found = _status_of(error)
         if found is None:
             raise
-        say(str(error))
+        note(str(error))
         return found
     return int(status or Exit.DONE)
 
 
-def say(sentence: str) -> None:
+def note(sentence: str) -> None:
     """
     Tell a person something that is no result.
 
@@ -85,7 +85,7 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def usage() -> Iterator[None]:
+def usage_errors() -> Iterator[None]:
     """
     Take a bad value for wrong usage.
 
@@ -116,7 +116,7 @@ def confirm(question: str, *, yes: bool, option: str = "--yes") -> None:
         raise Refused("Nothing was done.", Exit.DECLINED)
 
 
-class Busy:
+class StatusLine:
     """
     On a terminal, says from the first second on what takes so long; use it in a ``with`` block.
 

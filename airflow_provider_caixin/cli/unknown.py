@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow_provider_caixin.audience import FileAudience, mask
 from airflow_provider_caixin.campaign import numbers_of
-from airflow_provider_caixin.cli.opening import known_campaign, number_of, open_book
+from airflow_provider_caixin.cli.lookup import known_campaign, open_ledger, read_number
 from airflow_provider_caixin.cli.output import moment, show
-from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import unknowns
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
@@ -24,7 +24,7 @@ def list_doubts(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with open_book(args) as ledger, Busy("Reading the doubts"), ledger.reading() as connection:
+    with open_ledger(args) as ledger, StatusLine("Reading the doubts"), ledger.reading() as connection:
         now = ledger.now(connection)
         if args.campaign_id is None:
             found = campaign_views.campaigns(connection, now, in_doubt=True, most=args.most + 1)
@@ -52,7 +52,7 @@ def list_doubts(args: argparse.Namespace) -> Exit:
             ]
     show(rows[: args.most], args.output)
     if len(rows) > args.most:
-        say(f"There are more than {args.most:,}: raise --most, or take campaign report --state unknown.")
+        note(f"There are more than {args.most:,}: raise --most, or take campaign report --state unknown.")
     return Exit.DONE if rows else Exit.NOTHING
 
 
@@ -64,14 +64,14 @@ def resolve(args: argparse.Namespace) -> Exit:
     """
     if [bool(args.numbers), bool(args.file), args.all].count(True) != 1:
         raise Refused("Whom is it about? Give --numbers, --file or --all, one of the three.")
-    numbers = [number_of(one) for one in args.numbers]
-    with open_book(args) as ledger, Busy("Looking for the doubts"):
+    numbers = [read_number(one) for one in args.numbers]
+    with open_ledger(args) as ledger, StatusLine("Looking for the doubts"):
         with ledger.reading() as connection:
             seen_at = ledger.now(connection)
             key = known_campaign(connection, args.campaign_id, seen_at).key
         ids = list(dict.fromkeys(_ids(ledger, key, args, numbers, seen_at)))
     if not ids:
-        say(f"None of them is in doubt in campaign {args.campaign_id!r}.")
+        note(f"None of them is in doubt in campaign {args.campaign_id!r}.")
         return Exit.NOTHING
     meaning = (
         "they were billed, and get nothing more of this campaign"
@@ -79,9 +79,9 @@ def resolve(args: argparse.Namespace) -> Exit:
         else "they were NOT billed, and the campaign's next run sends to them once more"
     )
     confirm(f"{len(ids):,} recipients of campaign {args.campaign_id!r}: {meaning}?", yes=args.yes)
-    with open_book(args) as ledger, Busy("Resolving the doubts"):
+    with open_ledger(args) as ledger, StatusLine("Resolving the doubts"):
         resolved = unknowns.resolve(ledger, key, ids, args.outcome, before=seen_at)
-    say(f"{resolved:,} recipients are {args.outcome} now.")
+    note(f"{resolved:,} recipients are {args.outcome} now.")
     return Exit.DONE
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_caixin.cli.terminal import Exit, Refused, say, usage
+from airflow_provider_caixin.cli.terminal import Exit, Refused, note, usage_errors
 from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID, default_ledger
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def open_hook(args: argparse.Namespace) -> Iterator[CaixinHook]:
 
 
 @contextmanager
-def open_book(
+def open_ledger(
     args: argparse.Namespace, settings: CaixinConnection | None = None, *, make: bool = False
 ) -> Iterator[Ledger]:
     """
@@ -54,7 +54,7 @@ def open_book(
     new = make and conn_id is None and not embedded_path().exists()
     with closing(_opened(conn_id, make=make)) as ledger:
         if new:
-            say(
+            note(
                 f"A ledger without campaigns was made: {embedded_path()}. If tasks send elsewhere, it is not theirs and nothing here "
                 "reaches them: see --ledger."
             )
@@ -135,7 +135,7 @@ def known_campaign(connection: Connection, campaign_id: str, now: float) -> Summ
     return found
 
 
-def number_of(typed: str) -> str:
+def read_number(typed: str) -> str:
     """
     Read a number that a person typed.
 
@@ -175,5 +175,5 @@ def _cut(typed: str) -> str:
 
 
 def _settings(hook: CaixinHook) -> CaixinConnection:
-    with usage():
+    with usage_errors():
         return hook.settings
