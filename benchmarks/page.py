@@ -170,7 +170,7 @@ def measure(address: str) -> None:
         "campaigns, searched": lambda: client.get(f"{api}/campaigns?search=paign-1&status=waiting"),
         "the large campaign, first look": first_look,
         "the large campaign": lambda: client.get(one),
-        "its doubts": lambda: client.get(f"{one}/doubts"),
+        "its unknown": lambda: client.get(f"{one}/unknown"),
         "a person": lambda: client.post(f"{api}/person", json={"number": number}),
         "90 days by day": lambda: client.get(f"{api}/usage?by=day&{period}"),
         "90 days by campaign": lambda: client.get(f"{api}/usage?by=campaign&{period}"),

@@ -22,7 +22,7 @@ def record(rights: Rights, event: str, campaign: Summary | None = None, **detail
     Record what a person does, before it is done.
 
     :param rights: whose.
-    :param event: what: ``pause_campaign``, ``look_up_person``.
+    :param event: what: ``pause_campaign``, ``look_up_number``.
     :param campaign: on which campaign; its Dag's audit log has the event, too.
     :param details: with what; numbers masked.
     """

@@ -138,7 +138,7 @@ def campaign(rights: RightsDep, book: OpenLedgerDep, key: Key) -> dict[str, Any]
     }
 
 
-@router.get("/{key}/doubts")
+@router.get("/{key}/unknown")
 @bounded("ledger")
 def list_doubts(
     rights: RightsDep, book: OpenLedgerDep, key: Key, after: After = 0, most: Most = 100
@@ -152,7 +152,7 @@ def list_doubts(
         found = unknown_views.unknowns(connection, key, now, after=after, most=most + 1)
     return {
         "as_of": now,
-        "doubts": [
+        "recipients": [
             {
                 "id": one.id,
                 "number": mask(one.number),
@@ -167,7 +167,7 @@ def list_doubts(
     }
 
 
-@router.post("/{key}/doubts", dependencies=_CHANGES)
+@router.post("/{key}/unknown", dependencies=_CHANGES)
 @bounded("ledger")
 def resolve(rights: RightsDep, book: OpenLedgerDep, key: Key, word: Resolution) -> dict[str, int]:
     """Take a person's word for what became of them; ``left`` says how many are in doubt still."""
@@ -177,7 +177,7 @@ def resolve(rights: RightsDep, book: OpenLedgerDep, key: Key, word: Resolution) 
         if word.outcome == "pending" or one.purged_at is not None:
             _refuse_if_over(one)
         chosen = "all" if word.ids is None else len(word.ids)
-        audit.record(rights, "resolve_doubts", one, outcome=word.outcome, recipients=chosen)
+        audit.record(rights, "resolve_unknown", one, outcome=word.outcome, recipients=chosen)
         if word.ids is not None:
             resolved = unknowns.resolve(ledger, key, word.ids, word.outcome, before=word.as_of)
         else:

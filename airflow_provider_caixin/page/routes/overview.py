@@ -57,7 +57,7 @@ def overview(rights: RightsDep, book: OpenLedgerDep) -> dict[str, Any]:
         "now": sight.now,
         "accounts": [{**one, "rate_now": rates.get(one["name"])} for one in shown],
         "campaigns": campaigns,
-        "doubts": [
+        "unknown": [
             {
                 "key": one.key,
                 "campaign_id": one.campaign_id,

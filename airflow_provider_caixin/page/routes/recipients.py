@@ -23,7 +23,7 @@ from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.rights import RightsDep
 from airflow_provider_caixin.page.time_limit import bounded
 
-router = APIRouter(prefix="/person", dependencies=[Depends(same_origin)])
+router = APIRouter(prefix="/recipient", dependencies=[Depends(same_origin)])
 
 Typed = Annotated[str, Field(max_length=100)]
 
@@ -51,7 +51,7 @@ def look_up(rights: RightsDep, book: OpenLedgerDep, person: Person) -> dict[str,
     """Give a person's history, as far as the user may see it."""
     rights.demand(rights.edits_a_dag, "look people up: it takes the permission to edit a Dag")
     number = _number(person.number)
-    audit.record(rights, "look_up_person", number=mask(number))
+    audit.record(rights, "look_up_number", number=mask(number))
     ledger = book.open()
     with ledger.reading() as connection:
         sight = CampaignView.of(ledger, connection, rights)
@@ -76,7 +76,7 @@ def suppress(rights: RightsDep, book: OpenLedgerDep, person: Suppress) -> dict[s
     number = _number(person.number)
     ledger = book.open()
     audit.record(
-        rights, "suppress_person", number=mask(number), reason=without_numbers(person.reason or "") or None
+        rights, "suppress_number", number=mask(number), reason=without_numbers(person.reason or "") or None
     )
     suppressions.suppress(ledger, [number], (person.reason or "").strip() or None)
     with ledger.reading() as connection:
@@ -91,7 +91,7 @@ def release(rights: RightsDep, book: OpenLedgerDep, person: Person) -> dict[str,
     rights.demand(rights.edits_connections, "release people: it takes the permission to edit connections")
     number = _number(person.number)
     ledger = book.open()
-    audit.record(rights, "release_person", number=mask(number))
+    audit.record(rights, "release_number", number=mask(number))
     suppressions.release(ledger, [number])
     return {"suppressed": None}
 

@@ -62,7 +62,7 @@ def test_the_overview_on_each_database(
     assert accounts["other"]["pace"] == 0.25
     assert [one["campaign_id"] for one in overview["campaigns"]] == ["by hand", HOSTILE]
     assert all(one.keys() == CAMPAIGN for one in overview["campaigns"])
-    [doubt] = overview["doubts"]
+    [doubt] = overview["unknown"]
     assert 0 <= told.sent_at - doubt.pop("oldest") < 60
     key = told.keys[HOSTILE]
     assert doubt == {"key": key, "campaign_id": HOSTILE, "tpl_id": 65535, "unknown": 1, "may_edit": True}
@@ -175,22 +175,22 @@ def test_doubts_are_listed_and_resolved(
     key = told.past.campaign("doubtful", *people)
     told.past.sent(key, dict.fromkeys(people, State.UNKNOWN), told.sent_at)
     user = browser("user")
-    page = user.get(f"/campaigns/{key}/doubts?most=2")
-    rest = user.get(f"/campaigns/{key}/doubts?most=200&after={page['next']}")
-    found = page["doubts"] + rest["doubts"]
+    page = user.get(f"/campaigns/{key}/unknown?most=2")
+    rest = user.get(f"/campaigns/{key}/unknown?most=200&after={page['next']}")
+    found = page["recipients"] + rest["recipients"]
     assert [one["number"] for one in found] == [f"139****{number:04}" for number in range(5)]
     assert rest["next"] is None
     assert found[0] == {
         "id": found[0]["id"], "number": "139****0000", "sent_at": told.sent_at, "code": None, "reason": None, "twice": False,
     }  # fmt: skip
-    strange = user.get(f"/campaigns/{told.keys[HOSTILE]}/doubts")["doubts"][0]["id"]
+    strange = user.get(f"/campaigns/{told.keys[HOSTILE]}/unknown")["recipients"][0]["id"]
     word = {"ids": [found[0]["id"], strange, 10**15], "outcome": outcome}
     stale = {**word, "as_of": told.sent_at - 1}
-    assert user.post(f"/campaigns/{key}/doubts", stale) == {"resolved": 0, "left": 5}
+    assert user.post(f"/campaigns/{key}/unknown", stale) == {"resolved": 0, "left": 5}
     word["as_of"] = page["as_of"]
-    assert user.post(f"/campaigns/{key}/doubts", word) == {"resolved": 1, "left": 4}
-    assert user.post(f"/campaigns/{key}/doubts", word) == {"resolved": 0, "left": 4}
-    assert user.post(f"/campaigns/{key}/doubts", {"all": True, "outcome": outcome}) == {
+    assert user.post(f"/campaigns/{key}/unknown", word) == {"resolved": 1, "left": 4}
+    assert user.post(f"/campaigns/{key}/unknown", word) == {"resolved": 0, "left": 4}
+    assert user.post(f"/campaigns/{key}/unknown", {"all": True, "outcome": outcome}) == {
         "resolved": 4,
         "left": 0,
     }

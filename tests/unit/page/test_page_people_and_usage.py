@@ -23,20 +23,20 @@ def test_a_person_on_each_database(
     """Every message the user may know of, the codes in words; in whatever spelling the number was typed."""
     Told(shared_ledger)
     user = browser("user", "wang")
-    person = user.post("/person", {"number": " +86 139-1234 5678"})
+    person = user.post("/recipient", {"number": " +86 139-1234 5678"})
     assert (person["number"], person["carrier"], person["suppressed"]) == (A, "china_mobile", None)
     assert person["region"]
     assert {one["campaign_id"] for one in person["messages"]} == {HOSTILE, "theirs"}
-    [rejected] = user.post("/person", {"number": B})["messages"]
+    [rejected] = user.post("/recipient", {"number": B})["messages"]
     assert (rejected["state"], rejected["code"], rejected["code_zh"]) == (
         "rejected",
         236306,
         "手机号错误",
     )
     assert rejected["code_en"]
-    ours = browser("admin").post("/person", {"number": A})["messages"]
+    ours = browser("admin").post("/recipient", {"number": A})["messages"]
     assert {one["campaign_id"] for one in ours} == {HOSTILE, "theirs", "by hand", "of old"}
-    assert audited()[0] == ("caixin_look_up_person", "wang", json.dumps({"number": "139****5678"}))
+    assert audited()[0] == ("caixin_look_up_number", "wang", json.dumps({"number": "139****5678"}))
     assert not [extra for _, _, extra in audited() if A in extra or B in extra]
 
 
@@ -46,15 +46,15 @@ def test_suppress_and_release_on_each_database(
     """Seen at the next look; twice is once, with the first reason."""
     assert shared_ledger.uuid
     admin, reason = browser("admin"), "投诉 <b>"
-    done = admin.post("/person/suppress", {"number": A, "reason": reason})
+    done = admin.post("/recipient/suppress", {"number": A, "reason": reason})
     assert done["suppressed"]["reason"] == reason
-    assert admin.post("/person/suppress", {"number": A, "reason": None}) == done
-    assert admin.post("/person", {"number": A})["suppressed"] == done["suppressed"]
-    assert admin.post("/person/release", {"number": A}) == {"suppressed": None}
-    assert admin.post("/person", {"number": A})["suppressed"] is None
+    assert admin.post("/recipient/suppress", {"number": A, "reason": None}) == done
+    assert admin.post("/recipient", {"number": A})["suppressed"] == done["suppressed"]
+    assert admin.post("/recipient/release", {"number": A}) == {"suppressed": None}
+    assert admin.post("/recipient", {"number": A})["suppressed"] is None
     events = [event for event, _, _ in audited()]
-    look_up, suppress = "caixin_look_up_person", "caixin_suppress_person"
-    assert events == [suppress, suppress, look_up, "caixin_release_person", look_up]
+    look_up, suppress = "caixin_look_up_number", "caixin_suppress_number"
+    assert events == [suppress, suppress, look_up, "caixin_release_number", look_up]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_suppress_and_release_on_each_database(
 @pytest.mark.usefixtures("told")
 def test_other_carriers(number: str, carrier: str, browser: Callable[..., Browser]) -> None:
     """They have no messages, and the page says why."""
-    person = browser("user").post("/person", {"number": number})
+    person = browser("user").post("/recipient", {"number": number})
     assert (person["carrier"], person["messages"]) == (carrier, [])
 
 
@@ -117,7 +117,7 @@ def test_a_number_in_a_reason_stays_out_of_the_logs(
     assert home_ledger.uuid
     reason = f"{B[:3]} {B[3:7]}-{B[7:]} asked on 2026-11-26"
     with caplog.at_level("INFO"):
-        done = browser("admin").post("/person/suppress", {"number": A, "reason": reason})
+        done = browser("admin").post("/recipient/suppress", {"number": A, "reason": reason})
     assert done["suppressed"]["reason"] == reason
     ((_, _, extra),) = audited()
     assert json.loads(extra)["reason"] == "*** asked on 2026-11-26"

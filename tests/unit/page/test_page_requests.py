@@ -32,13 +32,13 @@ def _changes(told: Told) -> dict[str, Any]:
     return {
         f"{campaign}/pause": {"paused": True},
         f"{campaign}/retry": {"code": 236306},
-        f"{campaign}/doubts": {"all": True, "outcome": "pending"},
+        f"{campaign}/unknown": {"all": True, "outcome": "pending"},
         f"{campaign}/cancel": {},
         "/accounts/pause": {"account": "account", "paused": True},
         "/accounts/limit": {"account": "account", "max_per_day": 0},
-        "/person": {"number": A},
-        "/person/suppress": {"number": A},
-        "/person/release": {"number": A},
+        "/recipient": {"number": A},
+        "/recipient/suppress": {"number": A},
+        "/recipient/release": {"number": A},
     }
 
 
@@ -113,16 +113,16 @@ def test_every_answer_has_the_headers(browser: Callable[..., Browser]) -> None:
         ("/campaigns/0/pause", {"paused": True}),
         ("/campaigns/9223372036854775808/pause", {"paused": True}),
         ("/campaigns/1/retry", {"code": "236306"}),
-        ("/campaigns/1/doubts", {"outcome": "sent"}),
-        ("/campaigns/1/doubts", {"ids": [1], "all": True, "outcome": "sent"}),
-        ("/campaigns/1/doubts", {"ids": [1], "outcome": "rejected"}),
-        ("/campaigns/1/doubts", {"ids": list(range(1, 1002)), "outcome": "sent"}),
+        ("/campaigns/1/unknown", {"outcome": "sent"}),
+        ("/campaigns/1/unknown", {"ids": [1], "all": True, "outcome": "sent"}),
+        ("/campaigns/1/unknown", {"ids": [1], "outcome": "rejected"}),
+        ("/campaigns/1/unknown", {"ids": list(range(1, 1002)), "outcome": "sent"}),
         ("/accounts/limit", {"account": "account", "max_per_day": -1}),
         ("/accounts/limit", {"account": "account", "max_per_day": 1.5}),
         ("/accounts/limit", {"account": "account"}),
-        ("/person", {"number": 13912345678}),
-        ("/person", {"number": "secret 13912345678 13912345679"}),
-        ("/person/suppress", {"number": A, "reason": "x" * 201}),
+        ("/recipient", {"number": 13912345678}),
+        ("/recipient", {"number": "secret 13912345678 13912345679"}),
+        ("/recipient/suppress", {"number": A, "reason": "x" * 201}),
     ],
 )
 def test_bad_bodies_are_told_so(path: str, body: Any, browser: Callable[..., Browser]) -> None:

@@ -30,8 +30,8 @@ READS = {
     "/campaigns/{by hand}": (404, 404, 200, 200),
     "/campaigns/{of old}": (404, 404, 200, 200),
     "/campaigns/999999": (404, 404, 404, 404),
-    "/campaigns/{hostile}/doubts": (200, 200, 200, 200),
-    "/campaigns/{by hand}/doubts": (404, 404, 200, 200),
+    "/campaigns/{hostile}/unknown": (200, 200, 200, 200),
+    "/campaigns/{by hand}/unknown": (404, 404, 200, 200),
     "/campaigns/{hostile}/report": (403, 200, 200, 200),
     "/campaigns/{by hand}/report": (404, 404, 200, 200),
     "/connections/caixin_default/templates": (403, 403, 200, 200),
@@ -41,15 +41,15 @@ READS = {
 WRITES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "/campaigns/{hostile}/pause": ({"paused": True}, (403, 200, 200, 200)),
     "/campaigns/{hostile}/retry": ({"code": 236306}, (403, 200, 200, 200)),
-    "/campaigns/{hostile}/doubts": ({"all": True, "outcome": "sent"}, (403, 200, 200, 200)),
+    "/campaigns/{hostile}/unknown": ({"all": True, "outcome": "sent"}, (403, 200, 200, 200)),
     "/campaigns/{hostile}/cancel": ({}, (403, 200, 200, 200)),
     "/campaigns/{by hand}/pause": ({"paused": True}, (404, 404, 200, 200)),
     "/campaigns/{by hand}/cancel": ({}, (404, 404, 200, 200)),
     "/accounts/pause": ({"account": "account", "paused": True}, (403, 403, 200, 200)),
     "/accounts/limit": ({"account": "account", "max_per_day": 5}, (403, 403, 200, 200)),
-    "/person": ({"number": A}, (403, 200, 200, 200)),
-    "/person/suppress": ({"number": A, "reason": "asked"}, (403, 200, 200, 200)),
-    "/person/release": ({"number": A}, (403, 403, 200, 200)),
+    "/recipient": ({"number": A}, (403, 200, 200, 200)),
+    "/recipient/suppress": ({"number": A, "reason": "asked"}, (403, 200, 200, 200)),
+    "/recipient/release": ({"number": A}, (403, 403, 200, 200)),
 }
 KINDS = {401: "unauthenticated", 403: "forbidden", 404: "not_found"}
 
@@ -125,14 +125,14 @@ def test_campaigns_of_a_hidden_dag(browser: Callable[..., Browser], told: Told) 
     assert overview["today"] == {"billed": 1, "possibly": 1}
     assert narrow.get(f"/usage?by=dag&{PERIOD}")["rows"] == [{"name": "dag", "billed": 1, "possibly": 1}]
     assert HIDDEN not in narrow.ask("GET", f"/usage.csv?by=dag&{PERIOD}").text
-    person = narrow.post("/person", {"number": A})
+    person = narrow.post("/recipient", {"number": A})
     assert [one["campaign_id"] for one in person["messages"]] == [HOSTILE]
-    for path in ("", "/doubts", "/report"):
+    for path in ("", "/unknown", "/report"):
         narrow.get(f"/campaigns/{key}{path}", 404)
     narrow.get("/campaigns/by-id?id=theirs", 404)
     for path, body in (("pause", {"paused": True}), ("cancel", {}), ("retry", {"code": 1})):
         narrow.post(f"/campaigns/{key}/{path}", body, 404)
-    narrow.post(f"/campaigns/{key}/doubts", {"all": True, "outcome": "sent"}, 404)
+    narrow.post(f"/campaigns/{key}/unknown", {"all": True, "outcome": "sent"}, 404)
     assert "theirs" in str(browser("user").get("/campaigns")), "others see it"
 
 
@@ -143,7 +143,7 @@ def test_full_numbers_stay_on_the_server(browser: Callable[..., Browser], told: 
         answer = admin.ask("GET", _path(path, told))
         shown = any(number in answer.text for number in (A, C, D))
         assert shown is path.endswith("report"), path
-    assert admin.get(f"/campaigns/{told.keys[HOSTILE]}/doubts")["doubts"][0]["number"] == "139****5680"
+    assert admin.get(f"/campaigns/{told.keys[HOSTILE]}/unknown")["recipients"][0]["number"] == "139****5680"
 
 
 @pytest.mark.usefixtures("told")

@@ -30,7 +30,7 @@ COUNTS = {"unknown": 1, "sent": 1, "pending": 1}
 # Each route that shows who is unknown, what is looked at, and what that is: A is unknown, B sent, C pending.
 SHOWN: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "/overview": (
-        lambda shown: _fields("campaign_id", "unknown")(shown["doubts"]),
+        lambda shown: _fields("campaign_id", "unknown")(shown["unknown"]),
         [("alone", 1), ("dead", 1)],
     ),
     "/campaigns": (lambda shown: _counts(shown["campaigns"][1]), COUNTS),
@@ -41,8 +41,8 @@ SHOWN: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "/campaigns/by-id?id=dead": (_counts, COUNTS),
     "/campaigns/1": (_counts, COUNTS),
     "/campaigns/1#minutes": (lambda shown: [point[1:] for point in shown["minutes"]], [[1, 0, 1]]),
-    "/campaigns/1/doubts": (
-        lambda shown: _fields("number", "reason", "twice")(shown["doubts"]),
+    "/campaigns/1/unknown": (
+        lambda shown: _fields("number", "reason", "twice")(shown["recipients"]),
         [("139****5678", lease_rows.NO_ANSWER, False)],
     ),
     **{
@@ -69,15 +69,15 @@ def test_each_route_knows_whom_the_dead_one_had_in_the_air(
     assert seen == {path: right for path, (_, right) in SHOWN.items()}
     assert admin.ask("GET", "/campaigns/1/report?state=unknown").text.count("\n") == 2
     assert admin.ask("GET", "/campaigns/1/report?state=in_flight").text.count("\n") == 1
-    messages = admin.post("/person", {"number": A})["messages"]
+    messages = admin.post("/recipient", {"number": A})["messages"]
     assert _fields("state", "reason")(messages) == [("unknown", lease_rows.NO_ANSWER)] * 2
     # Whatever the page reads: nobody has written anything yet.
     assert past.counts(1)["in_flight"] == 1
     assert _counts(admin.post("/campaigns/1/cancel", {})) == {"unknown": 1, "sent": 1, "skipped": 1}
     assert past.counts(1) == {"unknown": 1, "sent": 1, "skipped": 1}
-    listed = admin.get("/campaigns/2/doubts")
-    word = {"ids": [listed["doubts"][0]["id"]], "outcome": "pending", "as_of": listed["as_of"]}
-    assert admin.post("/campaigns/2/doubts", word) == {"resolved": 1, "left": 0}
+    listed = admin.get("/campaigns/2/unknown")
+    word = {"ids": [listed["recipients"][0]["id"]], "outcome": "pending", "as_of": listed["as_of"]}
+    assert admin.post("/campaigns/2/unknown", word) == {"resolved": 1, "left": 0}
     word = {"all": True, "outcome": "sent", "as_of": listed["as_of"]}
-    assert admin.post("/campaigns/1/doubts", word) == {"resolved": 1, "left": 0}
+    assert admin.post("/campaigns/1/unknown", word) == {"resolved": 1, "left": 0}
     assert past.counts(1) == {"sent": 2, "skipped": 1}
