@@ -1,4 +1,4 @@
-"""The gateway: its templates, its codes, and the one that bills nobody."""
+"""The gateway: its templates, its codes, and the sandbox, which bills nobody."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from airflow_provider_caixin.cli.terminal import Exit, StatusLine, note
 
 
 def templates(args: argparse.Namespace) -> Exit:
-    """
-    List the account's templates.
-
-    :param args: the command's.
-    """
+    """List the account's templates."""
     from airflow_provider_caixin.cli.lookup import open_hook
     from airflow_provider_caixin.cli.output import show
 
@@ -26,11 +22,7 @@ def templates(args: argparse.Namespace) -> Exit:
 
 
 def codes(args: argparse.Namespace) -> Exit:
-    """
-    Explain one code or list all.
-
-    :param args: the command's.
-    """
+    """Explain one code or list all."""
     from airflow_provider_caixin.cli.output import show, show_one
     from airflow_provider_caixin.juhe.codes import CODES, describe
 
@@ -53,11 +45,7 @@ def codes(args: argparse.Namespace) -> Exit:
 
 
 def sandbox(args: argparse.Namespace) -> int:
-    """
-    Run a sandbox until it is stopped.
-
-    :param args: the command's.
-    """
+    """Run a sandbox until it is stopped."""
     from airflow_provider_caixin.sandbox import server
 
     return server.main(args)

@@ -1,12 +1,11 @@
-"""People: every message to one of them, and the list of those who get none."""
+"""The suppression list: add to it, import a file, take off it, list it."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
 
-from airflow_provider_caixin.audience import FileAudience, Segments, mask
-from airflow_provider_caixin.audience.prefixes import carrier
+from airflow_provider_caixin.audience import FileAudience, mask
 from airflow_provider_caixin.audience.sources.shapes import LEGEND
 from airflow_provider_caixin.campaign import DamagedRows, check_suppressions, import_suppressions
 from airflow_provider_caixin.campaign.report import csv_pieces
@@ -14,54 +13,11 @@ from airflow_provider_caixin.cli.lookup import open_ledger, read_number
 from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
 from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
 from airflow_provider_caixin.ledger.admin import suppressions
-from airflow_provider_caixin.ledger.views import recipients as recipient_views
 from airflow_provider_caixin.session.arguments import object_path
 
 
-def show_number(args: argparse.Namespace) -> Exit:
-    """
-    List every message to a number.
-
-    :param args: the command's.
-    """
-    number = read_number(args.number)
-    with open_ledger(args) as ledger, StatusLine("Looking for the number"), ledger.reading() as connection:
-        listed = suppressions.find(connection, number)
-        history = recipient_views.history(connection, number, ledger.now(connection))
-    messages = [
-        {
-            "at": moment(one.at),
-            "state": one.state,
-            "reason": one.reason,
-            "tpl_id": one.tpl_id,
-            "campaign_id": one.campaign_id,
-            "dag_id": one.dag_id,
-            "code": one.code,
-            "sid": one.sid,
-        }
-        for one in history
-    ]
-    record = {
-        "number": number,
-        "carrier": str(carrier(number)),
-        "region": Segments.builtin().place(number),
-        "suppressed": listed is not None,
-        "suppressed_reason": listed.reason if listed else None,
-        "suppressed_at": moment(listed.added_at) if listed else None,
-        "messages": messages,
-    }
-    show_one(record, args.output)
-    if args.output in ("table", "plain") and messages:
-        show(messages, args.output)
-    return Exit.DONE if messages or listed else Exit.NOTHING
-
-
 def add(args: argparse.Namespace) -> Exit:
-    """
-    Put numbers on the suppression list.
-
-    :param args: the command's.
-    """
+    """Put numbers on the suppression list."""
     numbers = [read_number(one) for one in args.numbers]
     with open_ledger(args, make=True) as ledger:
         new = suppressions.suppress(ledger, numbers, args.reason)
@@ -70,11 +26,7 @@ def add(args: argparse.Namespace) -> Exit:
 
 
 def remove(args: argparse.Namespace) -> Exit:
-    """
-    Take numbers off the suppression list.
-
-    :param args: the command's.
-    """
+    """Take numbers off the suppression list."""
     numbers = [read_number(one) for one in args.numbers]
     with open_ledger(args) as ledger:
         shown = ", ".join(map(mask, numbers))
@@ -85,11 +37,7 @@ def remove(args: argparse.Namespace) -> Exit:
 
 
 def import_file(args: argparse.Namespace) -> Exit:
-    """
-    Put all numbers of a file on the suppression list, or only say what that would do.
-
-    :param args: the command's.
-    """
+    """Put all numbers of a file on the suppression list; with ``--check`` only show what that would do."""
     listed = FileAudience(object_path(args.file), argument="suppress_file")
     if args.check:
         return _check_file(args, listed)
@@ -126,14 +74,10 @@ def _check_file(args: argparse.Namespace, listed: FileAudience) -> Exit:
 
 
 def list_suppressed(args: argparse.Namespace) -> Exit:
-    """
-    List the suppressed numbers.
-
-    :param args: the command's.
-    """
-    with open_ledger(args) as ledger, StatusLine("Reading the suppression list") as busy:
+    """List the suppressed numbers."""
+    with open_ledger(args) as ledger, StatusLine("Reading the suppression list") as line:
         if args.file:
-            rows = busy.count(suppressions.suppressed(ledger), "numbers written")
+            rows = line.count(suppressions.suppressed(ledger), "numbers written")
             cells = ((one.number, one.reason, moment(one.added_at)) for one in rows)
             with csv_file(args.file) as file:
                 file.writelines(csv_pieces(("mobile", "reason", "added_at"), cells))
