@@ -1,4 +1,4 @@
-"""The page after a sender died and nobody came after it."""
+"""How campaigns are shown: their links, their rate, and what is unknown after a sender died."""
 
 from __future__ import annotations
 
@@ -7,14 +7,61 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.page.campaign_view import recent_rate
 from airflow_provider_caixin.vocabulary import State
 from tests.unit.ledger.conftest import LEASE, Past
 
-from .conftest import A, B, Browser, C
+from .conftest import HOSTILE, A, B, Browser, C, Told
+
+
+def test_links_lead_through_what_people_named(
+    browser: Callable[..., Browser], told: Told, home_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a path of Airflow's, and with names that would lead elsewhere; to a Dag that is gone there is no link."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.test/team/airflow/")
+    with home_ledger.writing() as connection:
+        table = schema.campaign
+        change = sa.update(table).where(table.c.id == told.keys[HOSTILE])
+        connection.execute(change.values(run_id="manual__2026-11-25T00:00+08:00/../../x?y#z", map_index=3))
+    links = browser("admin").get(f"/campaigns/{told.keys[HOSTILE]}")["links"]
+    run = "/team/airflow/dags/dag/runs/manual__2026-11-25T00%3A00%2B08%3A00%2F..%2F..%2Fx%3Fy%23z"
+    assert links == {"dag": "/team/airflow/dags/dag", "run": run, "task": f"{run}/tasks/send/mapped/3"}
+    gone = browser("admin").get(f"/campaigns/{told.keys['of old']}")["links"]
+    assert gone == {"dag": None, "run": None, "task": None}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "into", "loaded", "rate"),
+    [
+        # At it for long: the whole last minute and what there is of this one.
+        ({8: 3000, 9: 3000, 10: 1500}, 30, 0, 50),
+        # Began in this minute, ten seconds ago.
+        ({10: 500}, 30, 20, 50),
+        # Began in the last one, and this one is too young to tell.
+        ({9: 1500, 10: 50}, 1, -30, 50),
+        # Never above what it is set to.
+        ({10: 6000}, 10, 0, 100),
+        ({}, 30, 0, 0),
+    ],
+)
+def test_the_recent_rate(
+    minutes: dict[int, int], into: float, loaded: float, rate: float, told: Told, home_ledger: Ledger
+) -> None:
+    """At each point of a campaign's life; moments are seconds from the tenth minute on."""
+    from dataclasses import replace
+
+    from airflow_provider_caixin.ledger.views import campaigns as campaign_views
+
+    with home_ledger.reading() as connection:
+        one = campaign_views.campaign(connection, told.keys[HOSTILE], told.now)
+    assert one is not None
+    one = replace(one, loaded_at=600.0 + loaded)
+    assert recent_rate(minutes, 600.0 + into, one) == pytest.approx(rate)
 
 
 def _fields(*names: str) -> Callable[[Any], Any]:
@@ -26,7 +73,6 @@ def _counts(campaign: Any) -> dict[str, int]:
 
 
 COUNTS = {"unknown": 1, "sent": 1, "pending": 1}
-
 # Each route that shows who is unknown, what is looked at, and what that is: A is unknown, B sent, C pending.
 SHOWN: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "/overview": (
@@ -53,7 +99,7 @@ SHOWN: dict[str, tuple[Callable[[Any], Any], Any]] = {
 
 
 @pytest.mark.usefixtures("connect")
-def test_each_route_knows_whom_the_dead_one_had_in_the_air(
+def test_each_route_knows_what_the_dead_one_had_in_the_air(
     browser: Callable[..., Browser], shared_ledger: Ledger
 ) -> None:
     """As unknown, also when the campaign was cancelled, until a person says what became of them."""
