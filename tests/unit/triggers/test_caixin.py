@@ -437,7 +437,7 @@ def test_a_connection_that_cannot_be_used(connect: Any) -> None:
 
 def test_a_clock_that_is_set_while_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sleeps are short enough to notice that the opening has come by the clock on the wall."""
-    monkeypatch.setattr("airflow_provider_caixin.triggers.caixin._LONGEST_SLEEP", 0.05)
+    monkeypatch.setattr("airflow_provider_caixin.triggers.caixin._LONGEST_SLEEP_SECONDS", 0.05)
 
     async def wait() -> Any:
         with time_machine.travel(datetime(2025, 5, 6, 23, 0, tzinfo=CHINA)):
