@@ -49,7 +49,7 @@ class Suppress(_Body):
 @time_limited("ledger")
 def look_up(rights: RightsDep, named: NamedLedgerDep, body: Number) -> dict[str, Any]:
     """Return the history of a number, as far as the user may see it."""
-    rights.demand(rights.edits_a_dag, "look people up: it takes the permission to edit a Dag")
+    rights.demand(rights.edits_a_dag, "look numbers up: it takes the permission to edit a Dag")
     number = _number(body.number)
     audit.record(rights, "look_up_number", number=mask(number))
     ledger = named.open()
@@ -72,7 +72,7 @@ def look_up(rights: RightsDep, named: NamedLedgerDep, body: Number) -> dict[str,
 @time_limited("ledger")
 def suppress(rights: RightsDep, named: NamedLedgerDep, body: Suppress) -> dict[str, Any]:
     """Put a number on the suppression list."""
-    rights.demand(rights.edits_a_dag, "suppress people: it takes the permission to edit a Dag")
+    rights.demand(rights.edits_a_dag, "suppress numbers: it takes the permission to edit a Dag")
     number = _number(body.number)
     ledger = named.open()
     audit.record(
@@ -88,7 +88,7 @@ def suppress(rights: RightsDep, named: NamedLedgerDep, body: Suppress) -> dict[s
 @time_limited("ledger")
 def release(rights: RightsDep, named: NamedLedgerDep, body: Number) -> dict[str, Any]:
     """Take a number off the suppression list."""
-    rights.demand(rights.edits_connections, "release people: it takes the permission to edit connections")
+    rights.demand(rights.edits_connections, "release numbers: it takes the permission to edit connections")
     number = _number(body.number)
     ledger = named.open()
     audit.record(rights, "release_number", number=mask(number))
