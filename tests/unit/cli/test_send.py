@@ -19,11 +19,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin import campaign
 from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, StoppedInSilence
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.cli import terminal
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.sandbox import SandboxServer
@@ -347,8 +345,8 @@ def test_nobody_is_billed_whom_the_question_did_not_count(
                 change()
             return super().load(*given, **named)
 
-    monkeypatch.setattr(terminal, "confirm", confirm)
-    monkeypatch.setattr(campaign, "Campaign", Changing)
+    monkeypatch.setattr("airflow_provider_caixin.cli.send.confirm", confirm)
+    monkeypatch.setattr("airflow_provider_caixin.cli.send.Campaign", Changing)
     paths = (str(files["audience"]), "--suppress-file", str(files["suppressed"]))
     answer = run("send", "--tpl-id", "65535", *paths)
     assert answer.status == 1

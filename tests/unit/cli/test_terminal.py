@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from types import ModuleType
 
 import pytest
 
-from airflow_provider_caixin.cli import terminal
 from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, run, usage_errors
 from airflow_provider_caixin.juhe import CaixinError
 from airflow_provider_caixin.ledger import LedgerError
@@ -81,7 +81,7 @@ def test_a_bad_value_is_wrong_usage() -> None:
 
 def test_a_question_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is there to answer; a yes on the command line is one."""
-    monkeypatch.setattr(terminal.sys.stdin, "isatty", lambda: False, raising=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     confirm("Really?", yes=True)
     with pytest.raises(Refused, match=r"Really\? There is no terminal to ask on: add --yes") as refused:
         confirm("Really?", yes=False)

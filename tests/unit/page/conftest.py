@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,12 @@ def audited() -> Callable[[], list[tuple[str, str, str]]]:
             return [(str(row.event), str(row.owner), str(row.extra)) for row in rows]
 
     return read
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """Listen on a port, take connections and say nothing."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        yield listener.getsockname()[1]
