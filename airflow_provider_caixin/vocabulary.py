@@ -24,7 +24,8 @@ class _Word(StrEnum):
     why_zh: str
     why_en: str
 
-    def __new__(cls, value: str, zh: str, en: str, why_zh: str = "", why_en: str = "") -> Self:
+    # Each member is written with its words; the defaults let type checkers take State("sent") for a look-up.
+    def __new__(cls, value: str, zh: str = "", en: str = "", why_zh: str = "", why_en: str = "") -> Self:
         word = str.__new__(cls, value)
         word._value_, word.zh, word.en, word.why_zh, word.why_en = value, zh, en, why_zh, why_en
         return word
