@@ -60,13 +60,14 @@ def test_the_path_of_the_ui(url: str, path: str, monkeypatch: pytest.MonkeyPatch
         ("false", False),
         ("0", False),
     ],
+    ids=repr,
 )
 def test_a_flag(value: object, flag: bool) -> None:
     """Also as a template or a variable writes it."""
     assert read_flag("dry_run", value) is flag
 
 
-@pytest.mark.parametrize("value", [None, "", "None", "maybe", 2, [], [False]])
+@pytest.mark.parametrize("value", [None, "", "None", "maybe", 2, [], [False]], ids=repr)
 def test_what_is_no_flag(value: object) -> None:
     """It is refused and not taken for true because it is not empty."""
     with pytest.raises(ValueError, match=r"dry_run .* is neither true nor false"):
