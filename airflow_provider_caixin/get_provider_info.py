@@ -89,8 +89,8 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
     """
     Build the form's fields, each kept as the connection extra of the same name.
 
-    A field left empty arrives as null or an empty text: not given. What is also an option of the configuration has its
-    meaning from there.
+    A field left empty arrives as null or an empty text: not given. What is also an option of the
+    configuration has its meaning from there.
     """
     fields = (
         (

@@ -1,8 +1,8 @@
 """
 The words of the provider: states, skip reasons and statuses, each with what people read for it.
 
-They stand here and nowhere else: the page gets them from its server, the command line offers them, the tables of the
-documentation are made of them. A new skip reason is a member here and the rule that skips for it.
+They stand here and nowhere else: the page gets them from its server, the command line offers them, the tables
+of the documentation are made of them. A new skip reason is a member here and the rule that skips for it.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class Status(_Word):
     LOADING = "loading", "载入人群", "Loading"
     RUNNING = "running", "发送中", "Running"
     PAUSED = "paused", "已暂停", "Paused"
-    #: Somebody is left or was never loaded, and no process is at it now: the window is closed, a retry is due, or a
+    #: Somebody is left or was never loaded, and no process is at it now: the window is closed, a retry is
+    #: due, or a
     #: task has failed.
     WAITING = "waiting", "等待中", "Waiting"
     #: Nobody is left; a next run may add recipients, or send to some whom a rule had skipped.

@@ -1,4 +1,4 @@
-"""The ledger itself: what it holds, whether it agrees with itself, what it forgets, and what follows a restore."""
+"""The ledger itself: what it holds, whether it agrees with itself, what it forgets, and a restore."""
 
 from __future__ import annotations
 

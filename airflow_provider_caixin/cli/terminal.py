@@ -146,7 +146,7 @@ class StatusLine:
 
 @contextmanager
 def _log(*, verbose: bool) -> Iterator[None]:
-    """Write our own log as sentences to stderr, warnings alone unless more is wanted, whatever Airflow does with logs."""
+    """Write our own log as sentences to stderr, whatever Airflow does with logs."""
     log = logging.getLogger("airflow_provider_caixin")
     before = log.level, log.propagate
     handler = logging.StreamHandler(sys.stderr)

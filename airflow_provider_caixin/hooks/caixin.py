@@ -33,8 +33,9 @@ class CaixinHook(BaseHook):
     Talk to the video SMS gateway of one connection.
 
     For single calls and for looking at templates. Campaigns go through
-    :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, which keeps the rules and the ledger. A hook
-    that has called the gateway holds connections to it until :meth:`close`, or the end of a ``with`` block.
+    :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, which keeps the rules and the
+    ledger. A hook that has called the gateway holds connections to it until :meth:`close`, or the end of a
+    ``with`` block.
 
     :param caixin_conn_id: id of an Airflow connection of type ``caixin``.
     """

@@ -1,4 +1,4 @@
-"""Who did what on the page: in Airflow's audit log, and as a line of the api-server's log. No full numbers."""
+"""Who did what on the page: in Airflow's audit log and in the api-server's log. No full numbers."""
 
 from __future__ import annotations
 

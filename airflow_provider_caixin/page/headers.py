@@ -53,7 +53,7 @@ class Headers:
 
 def same_origin(request: Request) -> None:
     """
-    Refuse what another site made a signed-in browser send; for every route that changes or reveals something by POST.
+    Refuse what another site made a signed-in browser send, wherever a POST changes or reveals something.
 
     :raises Problem: when it is not JSON from the page itself.
     """
@@ -69,8 +69,9 @@ def _from_here(request: Request) -> bool:
     if site is not None and site != "same-origin":
         return False
     if origin is not None:
-        # A browser says where a page is from by itself, and behind a proxy that keeps no Host only this is right.
+        # A browser says where a page is from by itself, and behind a proxy that keeps no Host only this is
+        # right.
         return site is not None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
-    # Every browser sends one of the two along with a POST. A program has neither, and no cookie that it was not
-    # given.
+    # Every browser sends one of the two along with a POST. A program has neither, and no cookie that it was
+    # not given.
     return site is not None or request.headers.get("authorization", "").lower().startswith("bearer ")

@@ -69,8 +69,8 @@ class NamedLedger:
         """
         Open the ledger.
 
-        :raises Problem: when no connection of the page names it: whoever asks chooses among ledgers, not among
-            databases.
+        :raises Problem: when no connection of the page names it: whoever asks chooses among ledgers, not
+            among databases.
         :raises LedgerError: when it cannot be opened.
         """
         if self.id not in ledgers():

@@ -1,4 +1,4 @@
-"""What a person reads when something cannot be shown or done: a sentence and a stable word, no stack trace."""
+"""What is answered when something cannot be shown or done: a sentence and a stable word, no stack trace."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Dags:
 
 
 class Rights:
-    """The rights of the user who is signed in; each is asked for when it is needed, and anew for every request."""
+    """The rights of the signed-in user; each is asked for when it is needed, and anew for every request."""
 
     def __init__(self, user: Any) -> None:
         self._user = user
@@ -80,8 +80,8 @@ class Rights:
         """
         Check whether the user may pause and limit an account.
 
-        :param its: the connections that name it and send by its ledger: another ledger's account of the same name
-            is another.
+        :param its: the connections that name it and send by its ledger: another ledger's account of the same
+            name is another.
         """
         return self.edits_connections or any(self.of_connection("PUT", one) for one in its)
 

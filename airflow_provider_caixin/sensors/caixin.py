@@ -31,16 +31,19 @@ class CaixinTemplateSensor(BaseSensorOperator):
     """
     Wait until a template exists and is available.
 
-    Returns the template as a dict (``tpl_id``, ``content``, ``url``, ``available``, ``created_at``). Each poke is one call
-    that is not billed as far as the gateway's document says. A gateway that is busy or out of reach is asked again at the
-    next poke; one that refuses the account, or is not there, fails the task without a retry.
+    Returns the template as a dict (``tpl_id``, ``content``, ``url``, ``available``, ``created_at``). Each
+    poke is one call that is not billed as far as the gateway's document says. A gateway that is busy or out
+    of reach is asked again at the next poke; one that refuses the account, or is not there, fails the task
+    without a retry.
 
     :param tpl_id: template id (templated).
     :param caixin_conn_id: id of an Airflow connection of type ``caixin`` (templated).
-    :param missing: what to do while the account has no such template: ``"wait"`` or ``"fail"`` without a retry.
+    :param missing: what to do while the account has no such template: ``"wait"`` or ``"fail"`` without a
+        retry.
     :param unavailable: the same while it is there and not available (``tpl_state`` 0).
-    :param deferrable: look once, then wait in the triggerer, where sensors of one connection and ``poke_interval`` share
-        their polls (Airflow 3.3); ``mode`` and ``exponential_backoff`` do not count there.
+    :param deferrable: look once, then wait in the triggerer, where sensors of one connection and
+        ``poke_interval`` share their polls (Airflow 3.3); ``mode`` and ``exponential_backoff`` do not count
+        there.
     """
 
     template_fields: Sequence[str] = ("tpl_id", "caixin_conn_id")
@@ -134,15 +137,16 @@ class CaixinWindowSensor(BaseSensorOperator):
     """
     Wait until the send window is open; true at once inside it.
 
-    For what has to happen within the hours of sending and is no :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`,
-    which waits by itself. In reschedule mode it comes back at the opening and not every minute. Deferrable, it starts and
-    ends in the triggerer, without a worker, from Airflow 3.3 on (a task with ``inlets``, ``outlets`` or something to call
+    For what has to happen within the hours of sending and is no
+    :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, which waits by itself. In
+    reschedule mode it comes back at the opening and not every minute. Deferrable, it starts and ends in the
+    triggerer, without a worker, from Airflow 3.3 on (a task with ``inlets``, ``outlets`` or something to call
     around it needs a worker for these).
 
     :param send_window: daily hours in Asia/Shanghai such as ``"09:00-18:00"``; None: any time. Not given: the
         connection's, else the configuration's, else 09:00-18:00, as the operator has it.
-    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where ``send_window`` is not given
-        (templated).
+    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where ``send_window`` is
+        not given (templated).
     :param deferrable: wait in the triggerer; ``mode`` does not count there.
     """
 
@@ -213,7 +217,7 @@ class CaixinWindowSensor(BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        """Return when to come back: at the opening, or at the end of the wait; a sleeping process at each interval."""
+        """Return the seconds to the opening or the end; at most the interval, where the process sleeps."""
         to_opening = max((self._opens_at - datetime.now(UTC)).total_seconds(), 0.0)
         usual = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         # Past the end by a moment: Airflow asks whether it has been exceeded.

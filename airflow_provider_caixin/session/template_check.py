@@ -82,9 +82,10 @@ class Finding(NamedTuple):
 
 def window_of(send_window: SendWindow | str | ArgNotSet | None, caixin_conn_id: str) -> SendWindow:
     """
-    Return the send window that holds, as for :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`.
+    Return the send window that holds, as for the send operator.
 
-    :param send_window: not given: the connection's, which is read only then, else the configuration's, else 09:00-18:00.
+    :param send_window: not given: the connection's, which is read only then, else the configuration's, else
+        09:00-18:00.
     :raises ValueError: for a window or a connection that cannot be right.
     :raises Exception: what Airflow raises where the connection cannot be had.
     """

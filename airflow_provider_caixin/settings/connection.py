@@ -159,14 +159,14 @@ class CaixinConnection:
         )
 
     def account_key(self) -> AccountKey:
-        """Return what the ledger may know of the AppKey, to keep it one account: a digest made for nothing else."""
+        """Return what the ledger may know of the AppKey: a digest that is made for nothing else."""
         from airflow_provider_caixin.ledger.rows.names import AccountKey
 
         fingerprint = hashlib.sha256(_FINGERPRINT + self.app_key.encode()).hexdigest()
         return AccountKey(fingerprint, self.conn_id, _name_of_key(self.app_key))
 
     def client(self, **options: Any) -> JuheClient:
-        """Make a client of this connection's gateway, with further options of it; nothing is connected yet."""
+        """Make a client of this connection's gateway; nothing is connected yet."""
         from airflow_provider_caixin.juhe.client import JuheClient
 
         return JuheClient(
@@ -190,7 +190,8 @@ def regions_of(value: object, name: str = "blocked_regions") -> tuple[str, ...]:
     Read names of cities and provinces from a list, or from text with commas between them.
 
     :param name: what the error calls it.
-    :raises ValueError: when it is neither, or an empty text. Whether a region exists is checked with the number data.
+    :raises ValueError: when it is neither, or an empty text. Whether a region exists is checked with the
+        number data.
     """
     if isinstance(value, str) and not value.strip():
         raise ValueError(

@@ -74,7 +74,8 @@ class LedgerConnection:
     """
     Where the ledger's database is and how its driver is to connect.
 
-    :param url: address and user, put together field by field, so that no character of a password has to be quoted right.
+    :param url: address and user, put together field by field, so that no character of a password has to be
+        quoted right.
     :param arguments: what the connection's extra holds for psycopg (all that libpq knows) or for PyMySQL.
     """
 
@@ -86,7 +87,8 @@ class LedgerConnection:
         """
         Read and check an Airflow connection.
 
-        :raises ValueError: for another type, or for a field of the extra that would have no effect or the wrong one; names it.
+        :raises ValueError: for another type, or for a field of the extra that would have no effect or the
+            wrong one; names it.
         :raises ModuleNotFoundError: where psycopg is not installed, which knows what libpq takes.
         """
         from sqlalchemy.engine import URL
@@ -205,7 +207,7 @@ def _tls(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _context(tls: Mapping[str, Any]) -> ssl.SSLContext:
-    """Make the TLS context, which wants a certificate of the CA that is given; without one no host name is checked."""
+    """Make the TLS context: a CA that is given has to have signed; without one no host name is checked."""
     ca, folder = tls.get("ca"), tls.get("capath")
     verifies = tls.get("verify_mode", bool(ca or folder or tls.get("check_hostname")))
     try:

@@ -46,14 +46,15 @@ def open_ledger(
     conn_id: str | None, *, executor: str | None = None, statement: int | None = None, make: bool = True
 ) -> Ledger:
     """
-    Open the ledger behind a PostgreSQL or MySQL connection; None: the embedded SQLite file in ``AIRFLOW_HOME``.
+    Open the ledger behind a PostgreSQL or MySQL connection.
 
+    :param conn_id: None: the embedded SQLite file in ``AIRFLOW_HOME``.
     :param executor: the executor that the task names for itself.
     :param statement: seconds that one statement may take, where the usual ones are too many.
     :param make: make the embedded ledger where there is none.
     :raises LedgerError: when the embedded ledger is asked for where tasks may run on several hosts, or the
-        connection is of another type, its extra has a field that is not known, or its driver is missing; names what
-        to set.
+        connection is of another type, its extra has a field that is not known, or its driver is missing;
+        names what to set.
     """
     from airflow.providers.common.compat.sdk import BaseHook
 
@@ -108,7 +109,7 @@ def _is_missing(path: Path) -> bool:
 
 
 def _several_hosts(path: Path, executor: str | None) -> str | None:
-    """Return why tasks may run on several hosts; None: they do not, as far as can be told, or are allowed to."""
+    """Return why tasks may run on several hosts; None: they do not, or it is allowed."""
     from airflow.providers.common.compat.sdk import conf
 
     if _is_on("allow_embedded_ledger"):
@@ -133,7 +134,7 @@ def _is_on(option: str) -> bool:
 
 
 def _executors(option: str) -> dict[str, str]:
-    """Read ``[core] executor``: names, classes, ``alias:class`` and, per team, ``team=...`` with ``;`` between."""
+    """Read ``[core] executor``: names, classes, ``alias:class``, and ``team=...`` with ``;`` between."""
     found: dict[str, str] = {}
     for team in option.split(";"):
         for item in team.rpartition("=")[2].split(","):

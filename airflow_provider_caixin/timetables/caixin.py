@@ -23,7 +23,8 @@ _CONFIGURED_OFF = "none"
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _TICK = timedelta(microseconds=1)
-# Airflow also asks while it parses the Dag, and that answer replaces a slot whose run the scheduler has yet to make.
+# Airflow also asks while it parses the Dag, and that answer replaces a slot whose run the scheduler has yet
+# to make.
 _DUE = timedelta(minutes=1)
 
 
@@ -31,17 +32,19 @@ class SendWindowTimetable(Timetable):
     """
     Start a run every so many minutes, or by cron, within the daily hours of sending.
 
-    Airflow's cron schedules start what they missed as soon as they can: a Dag that is un-paused at 22:33 runs its slot of
-    17:30 then. This one goes on at the next slot, tomorrow's first if need be; only with ``catchup=True`` are missed slots made
-    up for; a slot counts as missed when its run is not made within a minute. It decides when runs start. That nothing leaves
-    outside the window is for the operator to see to, also because a run that a person triggers starts at any hour.
+    Airflow's cron schedules start what they missed as soon as they can: a Dag that is un-paused at 22:33 runs
+    its slot of 17:30 then. This one goes on at the next slot, tomorrow's first if need be; only with
+    ``catchup=True`` are missed slots made up for; a slot counts as missed when its run is not made within a
+    minute. It decides when runs start. That nothing leaves outside the window is for the operator to see to,
+    also because a run that a person triggers starts at any hour.
 
-    :param every: minutes, or a timedelta of whole minutes, from one slot to the next; a day's first slot is the opening.
-    :param cron: slots as a cron expression of five fields, in Asia/Shanghai; those outside the window do not count. Either
-        this or ``every``.
+    :param every: minutes, or a timedelta of whole minutes, from one slot to the next; a day's first slot is
+        the opening.
+    :param cron: slots as a cron expression of five fields, in Asia/Shanghai; those outside the window do not
+        count. Either this or ``every``.
     :param send_window: daily hours in Asia/Shanghai such as ``"09:00-18:00"``; None: any time. Not given: the
-        configuration's, else 09:00-18:00. A schedule knows no connection: where a connection has a window of its own, write
-        it here, too.
+        configuration's, else 09:00-18:00. A schedule knows no connection: where a connection has a window of
+        its own, write it here, too.
     :raises ValueError: for an argument that cannot be right; names it and what was expected.
     """
 

@@ -37,16 +37,17 @@ class CaixinTemplateTrigger(BaseEventTrigger):
     """
     Fire when a template becomes available.
 
-    For an ``AssetWatcher`` it fires each time the template turns from missing or not available into available, with the
-    template as a dict as its payload, and goes on watching. What was available at the first check is no news. From Airflow 3.3
-    the watched asset's state store keeps what was seen last, so that what happens while no triggerer runs is noticed, and
-    once; before 3.3 each start of a triggerer is a first check. It never fires for an error, which would start a run.
+    For an ``AssetWatcher`` it fires each time the template turns from missing or not available into
+    available, with the template as a dict as its payload, and goes on watching. What was available at the
+    first check is no news. From Airflow 3.3 the watched asset's state store keeps what was seen last, so that
+    what happens while no triggerer runs is noticed, and once; before 3.3 each start of a triggerer is a first
+    check. It never fires for an error, which would start a run.
 
-    With ``ends_at`` it waits for a task: it fires once, as soon as the template is available, when waiting cannot help, or at
-    that moment. The payload has ``status``, ``template`` or ``message``.
+    With ``ends_at`` it waits for a task: it fires once, as soon as the template is available, when waiting
+    cannot help, or at that moment. The payload has ``status``, ``template`` or ``message``.
 
-    Triggers of one connection and interval share their polls where Airflow can (3.3). A poll is one call that is not billed
-    as far as the gateway's document says.
+    Triggers of one connection and interval share their polls where Airflow can (3.3). A poll is one call that
+    is not billed as far as the gateway's document says.
 
     :param tpl_id: template id.
     :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read at every poll.
@@ -95,7 +96,7 @@ class CaixinTemplateTrigger(BaseEventTrigger):
         }
 
     def shared_stream_key(self) -> Hashable:
-        """Return what triggers that ask the same gateway as often have in common: one answer lists all templates."""
+        """Return what triggers of one gateway and interval have in common: one answer lists all templates."""
         return "caixin.templates", self.caixin_conn_id, self.poll_interval
 
     @classmethod
@@ -159,7 +160,8 @@ class CaixinTemplateTrigger(BaseEventTrigger):
             if seen is (template is not None):
                 continue
             try:
-                # Asked also when this trigger knows: another triggerer may have gone on with the same one meanwhile.
+                # Asked also when this trigger knows: another triggerer may have gone on with the same one
+                # meanwhile.
                 before = await memory.recall()
                 # Kept before the event: a triggerer that dies in between starts no run rather than two.
                 await memory.keep(template is not None)
@@ -181,12 +183,13 @@ class CaixinWindowTrigger(BaseTrigger):
     """
     Fire when the send window is open, at once where it is.
 
-    The opening is computed here and not by who makes the trigger: arguments that Airflow read with the Dag hours ago stay
-    right, and so do those of a triggerer that starts again.
+    The opening is computed here and not by who makes the trigger: arguments that Airflow read with the Dag
+    hours ago stay right, and so do those of a triggerer that starts again.
 
     :param send_window: daily hours in Asia/Shanghai such as ``"09:00-18:00"``; None: any time. Not given: the
         connection's, else the configuration's, else 09:00-18:00.
-    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where ``send_window`` is not given.
+    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where ``send_window`` is
+        not given.
     :param end_from_trigger: end the task as a success from here, without a worker.
     :raises ValueError: for a window that is none.
     """
@@ -239,7 +242,7 @@ class CaixinWindowTrigger(BaseTrigger):
 
 
 class _Failures:
-    """Checks in a row that saw nothing, logged when their number doubles: a night of maintenance is ten lines."""
+    """Checks in a row that saw nothing, logged when their number doubles: a night is ten lines."""
 
     def __init__(self, trigger: CaixinTemplateTrigger) -> None:
         self._log = trigger.log
@@ -259,7 +262,7 @@ class _Failures:
 
 
 class _Memory:
-    """Whether the template was available when last seen: in the asset's state store, or here where Airflow has none."""
+    """Whether the template was available when last seen, in the asset's state store where there is one."""
 
     def __init__(self, trigger: CaixinTemplateTrigger) -> None:
         self._log = trigger.log

@@ -278,7 +278,7 @@ def _as_it_stands(ledger: Ledger, rights: Rights, campaign_key: int) -> dict[str
 def _resolve_all(
     ledger: Ledger, campaign_key: int, outcome: Literal["sent", "pending"], as_of: float | None
 ) -> int:
-    """Resolve what was unknown at a moment, else is now, as much as there is time for; each recipient once."""
+    """Resolve what was unknown at a moment, else now, as much as there is time for; each once."""
     until = time.monotonic() + _BATCHES_SECONDS
     resolved = after = 0
     if as_of is None:
