@@ -62,7 +62,7 @@ def run(capsys: pytest.CaptureFixture[str], to_sandbox: object, server_context: 
 
 @pytest.fixture
 def audience(tmp_path: Path) -> Path:
-    """Give an audience in which each outcome occurs."""
+    """Write an audience in which each outcome occurs."""
     path = tmp_path / "audience.csv"
     path.write_text(f"手机号\n{A}\n{B}\n{B}\n{REJECTED}\n{LOST}\n13012345678\nnobody\n", encoding="utf-8")
     return path

@@ -91,7 +91,7 @@ def test_an_account_with_a_new_key(run: Run, sandbox: SandboxServer, connect: Ca
     assert under_way.status == 1
     assert "campaign 'c'" in under_way.err
     with closing(Ledger.sqlite(embedded_path())) as ledger, ledger.writing() as connection:
-        # One of its messages is in doubt, and its run was at work until now.
+        # One of its messages is unknown, and its run was at work until now.
         connection.execute(sa.update(schema.campaign).values(active_at=1.0))
     assert run("account", "separate", "brand", "-y").status == 0
     assert run("account", "show", "-o", "json").json["account"] == "brand"

@@ -92,7 +92,7 @@ def test_a_file_is_the_same_campaign_as_long_as_it_is_the_same(
 
 
 def rename(old: str, new: str) -> None:
-    """Give a campaign and its loads the names that earlier versions would have given them."""
+    """Rename a campaign and its loads to what earlier versions called them."""
     ledger = Ledger.sqlite(embedded_path())
     with ledger.writing() as connection:
         table = schema.campaign
@@ -219,7 +219,7 @@ def test_a_closed_window(run: Run, sandbox: SandboxServer, extra: tuple[str, ...
         (["--tpl-id", "65535", "1391234001"], "'139...01' is no mobile number of mainland China"),
         (["--tpl-id", "65535", A, "list.csv"], "'lis...sv' is no mobile number"),
         (["--tpl-id", "65535", "nothere.csv"], "audience_file 'nothere.csv' does not exist"),
-        (["--tpl-id", "65535", "book.xlsx"], "is no .txt or .csv file"),
+        (["--tpl-id", "65535", "list.xlsx"], "is no .txt or .csv file"),
         (["--tpl-id", "4711", A, "-y"], "Template 4711 is not among the 7 templates"),
         (["--tpl-id", "65535", A, "--send-window", "later"], "send_window"),
         (["--tpl-id", "65535", A, "--blocked-regions", "Atlantis"], "Atlantis"),
@@ -299,7 +299,7 @@ def test_a_template_that_is_not_available(run: Run, sandbox: SandboxServer) -> N
 
 
 def test_a_suppress_file_is_heeded_and_kept(run: Run, tmp_path: Path, sandbox: SandboxServer) -> None:
-    """Dry it is only heeded; sending puts the people on the list."""
+    """Dry it is only heeded; sending puts the numbers on the list."""
     out = tmp_path / "out.txt"
     out.write_text(f"{B}\n")
     arguments = (A, B, "--suppress-file", str(out), "-o", "json")
@@ -358,7 +358,7 @@ def test_nobody_is_billed_whom_the_question_did_not_count(
 
 
 def command(*argv: str) -> list[str]:
-    """Give the command line of a process."""
+    """Return the command line of a process."""
     return [sys.executable, "-m", "airflow_provider_caixin", *argv]
 
 

@@ -76,7 +76,7 @@ def past(ledger_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def ago(ledger: Ledger, seconds: float) -> float:
-    """Give a moment by the ledger's clock."""
+    """Return a moment by the ledger's clock."""
     with ledger.reading() as connection:
         return ledger.now(connection) - seconds
 

@@ -53,7 +53,7 @@ async def next_event(trigger: BaseTrigger) -> Any:
 
 
 def fired(trigger: BaseTrigger) -> Any:
-    """Give the payload of a trigger's first event."""
+    """Return the payload of a trigger's first event."""
     return asyncio.run(next_event(trigger)).payload
 
 
@@ -387,7 +387,7 @@ def test_one_poll_serves_all(sandbox: SandboxServer) -> None:
 
 
 def fleeting(seconds: float) -> tuple[datetime, SendWindow]:
-    """Give a window that opens in so many seconds, by the real clock."""
+    """Return a window that opens in so many seconds, by the real clock."""
     now = datetime.now(CHINA)
     opens = now + timedelta(seconds=seconds + 1)
     if opens.date() != now.date() or f"{opens:%H:%M}" >= "23:58":

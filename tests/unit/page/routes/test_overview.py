@@ -21,7 +21,7 @@ CAMPAIGN = {
 def test_the_overview_on_each_database(
     browser: Callable[..., Browser], shared_ledger: Ledger, connect: Connect
 ) -> None:
-    """Accounts with their window and volume, what is at work, what is in doubt, and what today costs."""
+    """Accounts with their window and volume, what is at work, what is unknown, and what today costs."""
     connect(
         extra={
             "account": "account",
@@ -55,10 +55,10 @@ def test_the_overview_on_each_database(
     assert accounts["other"]["pace"] == 0.25
     assert [one["campaign_id"] for one in overview["campaigns"]] == ["by hand", HOSTILE]
     assert all(one.keys() == CAMPAIGN for one in overview["campaigns"])
-    [doubt] = overview["unknown"]
-    assert 0 <= told.sent_at - doubt.pop("oldest") < 60
+    [unknown] = overview["unknown"]
+    assert 0 <= told.sent_at - unknown.pop("oldest") < 60
     key = told.keys[HOSTILE]
-    assert doubt == {"key": key, "campaign_id": HOSTILE, "tpl_id": 65535, "unknown": 1, "may_edit": True}
+    assert unknown == {"key": key, "campaign_id": HOSTILE, "tpl_id": 65535, "unknown": 1, "may_edit": True}
     assert overview["today"]["billed"] in (0, 4)
 
 
