@@ -8,7 +8,7 @@ of the documentation are made of them. A new skip reason is a member here and th
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 
 class _Word(StrEnum):
@@ -151,8 +151,14 @@ class Status(_Word):
     PURGED = "purged", "已清除", "Purged"
 
 
+#: Where a campaign stands that may send to somebody yet.
+UNFINISHED: Final = frozenset({Status.LOADING, Status.RUNNING, Status.PAUSED, Status.WAITING})
+
+#: How much of a row that is no number is kept, in characters.
+RAW_TEXT_LENGTH: Final = 64
+
 #: What a recipient is called whom no rule held back: its campaign ended before its turn.
-_NOT_SENT = {"zh": "未发送", "en": "Not sent"}
+_NOT_SENT: Final = {"zh": "未发送", "en": "Not sent"}
 
 
 def words(language: Literal["zh", "en"]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from airflow_provider_caixin.juhe.codes import describe
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import controls, unknowns
 from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
+from airflow_provider_caixin.ledger.schema import REASON_LENGTH
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import reports
 from airflow_provider_caixin.ledger.views import unknowns as unknown_views
@@ -224,7 +225,7 @@ def report(
     named: NamedLedgerDep,
     campaign_key: Key,
     state: State | Literal[""] = "",
-    reason: Annotated[str, Query(max_length=200)] = "",
+    reason: Annotated[str, Query(max_length=REASON_LENGTH)] = "",
 ) -> StreamingResponse:
     """Stream the report, with full numbers."""
     with _changing(rights, named, campaign_key) as (ledger, one):

@@ -21,12 +21,11 @@ from airflow_provider_caixin.page.ledgers import NamedLedgerDep, is_of
 from airflow_provider_caixin.page.rights import Rights, RightsDep
 from airflow_provider_caixin.page.time_limit import time_limited
 from airflow_provider_caixin.rules import SendWindow
-from airflow_provider_caixin.vocabulary import Status
+from airflow_provider_caixin.vocabulary import UNFINISHED
 
 router = APIRouter()
 
 MOST: Final = 50
-_AT_WORK: Final = frozenset({Status.RUNNING, Status.LOADING, Status.PAUSED, Status.WAITING})
 
 
 class _Ours(TypedDict):
@@ -43,7 +42,7 @@ def overview(rights: RightsDep, named: NamedLedgerDep) -> dict[str, Any]:
         view = CampaignView.of(ledger, connection, rights)
         midnight = view.now - seconds_of_day(view.now)
         ours = _Ours(dag_ids=view.seen.ids, without_dag=view.seen.others)
-        at_work = campaign_views.campaigns(connection, view.now, status=_AT_WORK, most=MOST, **ours)
+        at_work = campaign_views.campaigns(connection, view.now, status=UNFINISHED, most=MOST, **ours)
         unknown = campaign_views.campaigns(connection, view.now, in_doubt=True, most=MOST, **ours)
         since = usage_views.in_doubt_since(connection, [one.key for one in unknown], view.now)
         today = usage_views.usage(connection, "day", midnight, midnight + DAY_SECONDS, view.now, **ours)
