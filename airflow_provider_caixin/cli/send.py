@@ -50,16 +50,12 @@ from airflow_provider_caixin.session.progress import duration, sentence
 from airflow_provider_caixin.session.report_file import ReportError, ReportFile
 from airflow_provider_caixin.session.rules import TaskRules
 from airflow_provider_caixin.settings.ledgers import embedded_path
-from airflow_provider_caixin.vocabulary import Status
+from airflow_provider_caixin.vocabulary import UNFINISHED
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from airflow_provider_caixin.settings.connection import CaixinConnection
-
-
-# Where a campaign stands that sends to somebody yet.
-_UNFINISHED = frozenset({Status.LOADING, Status.RUNNING, Status.PAUSED, Status.WAITING})
 
 
 @dataclass(frozen=True)
@@ -452,7 +448,7 @@ def _known(
                 f"Campaign {earlier!r} has this file's time and size: it goes on under that name, which an earlier version gave it."
             )
             return replace(plan, campaign_id=earlier), None
-        unfinished = campaign_views.campaigns(connection, now, search=prefix, status=_UNFINISHED, most=1_000)
+        unfinished = campaign_views.campaigns(connection, now, search=prefix, status=UNFINISHED, most=1_000)
     given = (("--conn-id", args.conn_id), ("--ledger", args.ledger))
     options = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given if value)
     beside = [
