@@ -1,4 +1,4 @@
-"""What Airflow is told of this provider: its parts, its connection form and its configuration."""
+"""What Airflow knows of this provider: its parts, its connection form and its configuration."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
     Build the form's fields, each kept as the connection extra of the same name.
 
     A field left empty arrives as null or an empty text: not given. What is also an option of the
-    configuration is described there, without the sentence about this form.
+    configuration has its meaning from there.
     """
     fields = (
         (

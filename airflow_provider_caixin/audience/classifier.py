@@ -17,12 +17,10 @@ from airflow_provider_caixin.audience.prefixes import (
 )
 from airflow_provider_caixin.audience.regions import resolve
 from airflow_provider_caixin.audience.segments import Segments
+from airflow_provider_caixin.vocabulary import RAW_TEXT_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-#: How much of a row that is no number is kept, in characters.
-RAW_LENGTH = 64
 
 _ALLOWED, _UNKNOWN, _NOT_CHINA_MOBILE, _VIRTUAL, _BLOCKED = range(5)
 _REASONS: Final = (None, None, "not_china_mobile", "virtual_operator", "blocked_region")
@@ -116,8 +114,8 @@ class Classifier:
 
 
 def _text(raw: object) -> str:
-    text = text_of(raw)[:RAW_LENGTH]
+    text = text_of(raw)[:RAW_TEXT_LENGTH]
     # PostgreSQL stores no NUL, no database a lone surrogate, and MySQL takes no notice of spaces at the end.
     text = text.replace("\0", "\ufffd").encode(errors="replace").decode().strip()
     # A cut text may look like a number, and as its namesake would make that number a duplicate.
-    return text if normalise(text) is None else f"{text[: RAW_LENGTH - 1]}…"
+    return text if normalise(text) is None else f"{text[: RAW_TEXT_LENGTH - 1]}…"

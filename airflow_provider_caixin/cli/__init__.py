@@ -12,12 +12,7 @@ from airflow_provider_caixin.cli.definition import COMMANDS, EXIT_CODES, HELP, C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Run one command, without Airflow's command line around it.
-
-    :param argv: the arguments; None: the process's own.
-    :return: the exit status.
-    """
+    """Run one command, without Airflow's command line around it, and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_caixin",
         description=HELP,
@@ -30,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def get_commands() -> list[Any]:
-    """Give the commands in the shape of Airflow's command line."""
+    """Return the commands in the shape of Airflow's command line."""
     from airflow.cli.cli_config import GroupCommand
 
     return [

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_caixin.campaign.report import report_pieces
-from airflow_provider_caixin.cli.opening import known_campaign, open_book
+from airflow_provider_caixin.cli.lookup import known_campaign, open_ledger
 from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
-from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
 from airflow_provider_caixin.juhe.codes import describe
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import controls
@@ -22,12 +22,8 @@ from airflow_provider_caixin.vocabulary import State, Status
 
 
 def campaigns(args: argparse.Namespace) -> Exit:
-    """
-    Give a page of campaigns, the newest first.
-
-    :param args: the command's.
-    """
-    with open_book(args) as ledger, Busy("Reading the campaigns"), ledger.reading() as connection:
+    """List a page of campaigns, the newest first."""
+    with open_ledger(args) as ledger, StatusLine("Reading the campaigns"), ledger.reading() as connection:
         now = ledger.now(connection)
         found = campaign_views.campaigns(
             connection,
@@ -38,24 +34,20 @@ def campaigns(args: argparse.Namespace) -> Exit:
             before=args.before,
             most=args.most + 1,
         )
-    show([_line(one, now) for one in found[: args.most]], args.output)
+    show([_row(one, now) for one in found[: args.most]], args.output)
     if len(found) > args.most:
-        say(f"There are more: --before {found[args.most - 1].key}")
+        note(f"There are more: --before {found[args.most - 1].key}")
     return Exit.DONE if found else Exit.NOTHING
 
 
 def show_campaign(args: argparse.Namespace) -> Exit:
-    """
-    Say where a campaign stands.
-
-    :param args: the command's.
-    """
-    with open_book(args) as ledger, Busy("Counting the recipients"), ledger.reading() as connection:
+    """Show where a campaign stands."""
+    with open_ledger(args) as ledger, StatusLine("Counting the recipients"), ledger.reading() as connection:
         now = ledger.now(connection)
         one = known_campaign(connection, args.campaign_id, now)
         skipped, rejected = tallies.outcomes(connection, one.key)
     record = {
-        **_line(one, now),
+        **_row(one, now),
         "account": one.account,
         "run_id": one.run_id,
         "task_id": one.task_id,
@@ -65,12 +57,12 @@ def show_campaign(args: argparse.Namespace) -> Exit:
         "rate": one.rate,
         "loosened": one.loosened,
     }
-    for_people = dict(record)
+    shown = dict(record)
     for reason, number in sorted(skipped.items()):
-        for_people[f"skipped: {reason}"] = number
+        shown[f"skipped: {reason}"] = number
     for code, number in sorted(rejected.items(), key=str):
         text = describe(code).zh if code is not None else ""
-        for_people[f"rejected: {code} {text}"] = number
+        shown[f"rejected: {code} {text}"] = number
     record |= {
         "skipped": {str(reason): number for reason, number in skipped.items()},
         "rejected": {str(code): number for code, number in rejected.items()},
@@ -78,80 +70,60 @@ def show_campaign(args: argparse.Namespace) -> Exit:
     show_one(
         record,
         args.output,
-        [{"property": name, "value": cell} for name, cell in for_people.items() if cell != ""],
+        [{"property": name, "value": cell} for name, cell in shown.items() if cell != ""],
     )
     return Exit.DONE
 
 
 def pause(args: argparse.Namespace) -> Exit:
-    """
-    Pause a campaign.
-
-    :param args: the command's.
-    """
-    with _open(args, "paused") as (ledger, one):
+    """Pause a campaign."""
+    with _changing(args, "paused") as (ledger, one):
         controls.pause_campaign(ledger, one.campaign_id)
-        say(f"Campaign {one.campaign_id!r} is paused; {one.left:,} recipients have no outcome yet.")
+        note(f"Campaign {one.campaign_id!r} is paused; {one.left:,} recipients have no outcome yet.")
     return Exit.DONE
 
 
 def resume(args: argparse.Namespace) -> Exit:
-    """
-    Let a campaign go on.
-
-    :param args: the command's.
-    """
-    with _open(args, "resumed") as (ledger, one):
+    """Let a campaign go on."""
+    with _changing(args, "resumed") as (ledger, one):
         controls.pause_campaign(ledger, one.campaign_id, paused=False)
-        say(
+        note(
             f"Campaign {one.campaign_id!r} goes on as soon as a task or command runs it; {one.left:,} are left."
         )
         if one.account_paused:
-            say(f"Its account {one.account!r} is still paused: account resume --account {one.account}")
+            note(f"Its account {one.account!r} is still paused: account resume --account {one.account}")
     return Exit.DONE
 
 
 def cancel(args: argparse.Namespace) -> Exit:
-    """
-    Cancel a campaign for good.
-
-    :param args: the command's.
-    """
-    with _open(args, "cancelled") as (ledger, one):
+    """Cancel a campaign for good."""
+    with _changing(args, "cancelled") as (ledger, one):
         confirm(
             f"Cancel campaign {one.campaign_id!r} for good? {one.left:,} of {one.total:,} recipients have no outcome yet and "
-            "will get nothing, nor will anybody to whom a later run would send.",
+            "will get nothing, nor will any that a later run would send to.",
             yes=args.yes,
         )
-        with Busy("Skipping who is pending"):
+        with StatusLine("Skipping what is pending"):
             controls.cancel_campaign(ledger, one.campaign_id)
-        say(f"Campaign {one.campaign_id!r} is cancelled.")
+        note(f"Campaign {one.campaign_id!r} is cancelled.")
     return Exit.DONE
 
 
 def retry(args: argparse.Namespace) -> Exit:
-    """
-    Make those pending again whom the gateway rejected with a code.
-
-    :param args: the command's.
-    """
-    with open_book(args) as ledger, Busy("Making them pending again"):
+    """Make the recipients pending again that the gateway rejected with a code."""
+    with open_ledger(args) as ledger, StatusLine("Making them pending again"):
         with ledger.reading() as connection:
             one = known_campaign(connection, args.campaign_id, ledger.now(connection))
         again = controls.retry_rejected(ledger, one.campaign_id, args.code)
     if not again:
-        say(f"Nobody of campaign {one.campaign_id!r} was rejected with {args.code}.")
+        note(f"Nobody of campaign {one.campaign_id!r} was rejected with {args.code}.")
         return Exit.NOTHING
-    say(f"{again:,} recipients are pending again; the campaign's next run sends them.")
+    note(f"{again:,} recipients are pending again; the campaign's next run sends them.")
     return Exit.DONE
 
 
 def report(args: argparse.Namespace) -> Exit:
-    """
-    Write the report.
-
-    :param args: the command's.
-    """
+    """Write the report."""
     written = 0
 
     def counted(rows: Iterator[reports.ReportRow]) -> Iterator[reports.ReportRow]:
@@ -159,7 +131,11 @@ def report(args: argparse.Namespace) -> Exit:
         for written, row in enumerate(rows, 1):  # noqa: B007
             yield row
 
-    with open_book(args) as ledger, Busy("Writing the report") as busy, ledger.reading() as connection:
+    with (
+        open_ledger(args) as ledger,
+        StatusLine("Writing the report") as line,
+        ledger.reading() as connection,
+    ):
         now = ledger.now(connection)
         one = known_campaign(connection, args.campaign_id, now)
         if one.purged_at is not None:
@@ -170,16 +146,16 @@ def report(args: argparse.Namespace) -> Exit:
         state = State(args.state) if args.state else None
         rows = reports.read_report(connection, one.key, now, state=state, reason=args.reason)
         with csv_file(args.file) as file:
-            file.writelines(report_pieces(counted(busy.count(rows, "recipients written"))))
+            file.writelines(report_pieces(counted(line.count(rows, "recipients written"))))
     if args.file:
-        say(f"{written:,} recipients are in {args.file}.")
+        note(f"{written:,} recipients are in {args.file}.")
     return Exit.DONE if written else Exit.NOTHING
 
 
 @contextmanager
-def _open(args: argparse.Namespace, what: str) -> Iterator[tuple[Ledger, Summary]]:
-    """Give a campaign that is not over."""
-    with open_book(args) as ledger:
+def _changing(args: argparse.Namespace, what: str) -> Iterator[tuple[Ledger, Summary]]:
+    """Open the ledger and a campaign in it that is not over."""
+    with open_ledger(args) as ledger:
         with ledger.reading() as connection:
             now = ledger.now(connection)
             one = known_campaign(connection, args.campaign_id, now)
@@ -188,7 +164,7 @@ def _open(args: argparse.Namespace, what: str) -> Iterator[tuple[Ledger, Summary
         yield ledger, one
 
 
-def _line(one: Summary, now: float) -> dict[str, Any]:
+def _row(one: Summary, now: float) -> dict[str, Any]:
     return {
         "key": one.key,
         "campaign_id": one.campaign_id,

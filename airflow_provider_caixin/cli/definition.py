@@ -1,4 +1,4 @@
-"""What commands there are: names, arguments, help, and the function behind each; nothing of it is imported here."""
+"""The commands: names, arguments, help, and the function behind each, which is imported when it runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from typing import Any, Final, NamedTuple
 
 from airflow_provider_caixin.sandbox import server
+from airflow_provider_caixin.vocabulary import State, Status
 
 HELP: Final = "Video SMS campaigns (视频短信) through the Juhe Caixin gateway"
 EXIT_CODES: Final = (
@@ -13,29 +14,16 @@ EXIT_CODES: Final = (
     "4 nothing matched,\nor nobody is left to send to; 5 not confirmed; 130 and 143 stopped by Ctrl-C and SIGTERM"
 )
 
-# Said again, because the enumerations are behind SQLAlchemy; a test holds them against those.
-STATES: Final = ("pending", "in_flight", "sent", "rejected", "unknown", "skipped")
-STATUSES: Final = ("loading", "running", "paused", "waiting", "done", "cancelled", "purged")
-
 
 class Option:
-    """
-    An argument of a command, for argparse and for Airflow's parser alike.
-
-    :param flags: its name, or its flags.
-    :param settings: arguments of ``add_argument``.
-    """
+    """An argument of a command, for argparse and for Airflow's parser alike: what ``add_argument`` takes."""
 
     def __init__(self, *flags: str, **settings: Any) -> None:
         self.flags = flags
         self.settings = settings
 
     def add_to_parser(self, parser: argparse.ArgumentParser) -> None:
-        """
-        Add it to a parser.
-
-        :param parser: the command's.
-        """
+        """Add it to the parser of its command."""
         parser.add_argument(*self.flags, **self.settings)
 
 
@@ -138,7 +126,7 @@ _RULES = (
     Option(
         "--suppress-file",
         metavar="FILE",
-        help="people who opted out, .txt or .csv: they go on the suppression list",
+        help="numbers that opted out, .txt or .csv: they go on the suppression list",
     ),
     Option(
         "--allow-other-carriers", action="store_true", help="also numbers of other networks: some were ported"
@@ -190,12 +178,12 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
                 "--on-unknown",
                 choices=("hold", "resend"),
                 default="hold",
-                help="resend: send once more what is in doubt, which may bill twice (hold)",
+                help="resend: send once more what is unknown, which may bill twice (hold)",
             ),
             Option(
                 "--audience-change",
                 choices=("add", "keep"),
-                help="of a file that has other people than when the campaign loaded it: send to both lists, or to the first",
+                help="of a file that has other numbers than when the campaign loaded it: send to both lists, or to the first",
             ),
             Option(
                 "--max-failure-ratio",
@@ -214,7 +202,9 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
         "campaigns:campaigns",
         (
             Option("search", nargs="?", metavar="TEXT", help="part of the id, or a whole template id"),
-            Option("--status", choices=STATUSES, help="only those that stand there"),
+            Option(
+                "--status", choices=[status.value for status in Status], help="only those that stand there"
+            ),
             _ACCOUNT,
             Option("--most", type=_whole(1), default=50, metavar="N", help="how many (50)"),
             Option("--before", type=_whole(1), metavar="KEY", help="go on behind the campaign of this key"),
@@ -252,7 +242,9 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
                 "campaigns:report",
                 (
                     _CAMPAIGN,
-                    Option("--state", choices=STATES, help="only those in this state"),
+                    Option(
+                        "--state", choices=[state.value for state in State], help="only those in this state"
+                    ),
                     Option(
                         "--reason", metavar="REASON", help="only those with this skip reason, code or text"
                     ),
@@ -266,28 +258,26 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
         "account",
         "look at accounts, stop them, limit them",
         (
-            Command("list", "list the ledger's accounts", "ledger:accounts", _SHOW),
-            Command("show", "show one account", "ledger:show_account", (_ACCOUNT, *_SHOW)),
-            Command(
-                "pause", "pause all campaigns of an account", "ledger:pause_account", (_ACCOUNT, *_PLACE)
-            ),
-            Command("resume", "let them go on", "ledger:resume_account", (_ACCOUNT, *_PLACE)),
+            Command("list", "list the ledger's accounts", "account:list_accounts", _SHOW),
+            Command("show", "show one account", "account:show_account", (_ACCOUNT, *_SHOW)),
+            Command("pause", "pause all campaigns of an account", "account:pause", (_ACCOUNT, *_PLACE)),
+            Command("resume", "let them go on", "account:resume", (_ACCOUNT, *_PLACE)),
             Command(
                 "rename",
                 "give an account another name, history and all, or merge it into the one of that name",
-                "ledger:rename_account",
+                "account:rename",
                 (Option("new", metavar="NEW_NAME", help="the name to take"), _ACCOUNT, _YES, *_PLACE),
             ),
             Command(
                 "separate",
                 "give a connection's AppKey an account of its own",
-                "ledger:separate_account",
+                "account:separate",
                 (Option("new", metavar="NEW_NAME", help="the new account's name"), _YES, *_PLACE),
             ),
             Command(
                 "limit",
                 "set how many messages it may send in a China day, also for campaigns that run",
-                "ledger:limit_account",
+                "account:limit",
                 (
                     Option(
                         "limit",
@@ -302,12 +292,12 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     ),
     Group(
         "number",
-        "look at one person",
+        "look at one number",
         (
             Command(
                 "show",
                 "list every message to a number, and say whether it is suppressed",
-                "suppress:show_number",
+                "number:show_number",
                 (Option("number", metavar="NUMBER", help="such as 13800138000"), *_SHOW),
             ),
         ),
@@ -315,7 +305,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     Command(
         "usage",
         "add up what was billed and what may have been, by China days",
-        "ledger:usage",
+        "usage:show_usage",
         (
             Option(
                 "--from", dest="first", type=_day, metavar="DAY", help="first day (the first of this month)"
@@ -334,8 +324,8 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
         (
             Command(
                 "list",
-                "list the campaigns with doubts, or the recipients in doubt of one",
-                "unknown:list_doubts",
+                "list the campaigns with unknown recipients, or the unknown recipients of one",
+                "unknown:list_unknown",
                 (
                     Option("campaign_id", nargs="?", metavar="CAMPAIGN_ID", help="one campaign (all)"),
                     Option("--full", action="store_true", help="with full numbers"),
@@ -351,7 +341,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
                     _CAMPAIGN,
                     Option("--numbers", nargs="+", default=(), metavar="NUMBER", help="these"),
                     Option("--file", metavar="FILE", help="those in this .txt or .csv (column mobile)"),
-                    Option("--all", action="store_true", help="all that are in doubt now"),
+                    Option("--all", action="store_true", help="all that are unknown now"),
                     Option(
                         "--as",
                         dest="outcome",
@@ -367,7 +357,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     ),
     Group(
         "suppress",
-        "the suppression list: people who must never get a message",
+        "the suppression list: numbers that must never get a message",
         (
             Command("add", "put numbers on the list", "suppress:add", (_NUMBERS, _REASON, *_PLACE)),
             Command("remove", "take numbers off the list", "suppress:remove", (_NUMBERS, _YES, *_PLACE)),
@@ -427,7 +417,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             ),
             Command(
                 "restored",
-                "after a backup came back: doubt what it would still send",
+                "after a backup came back: make unknown what it would still send",
                 "ledger:restored",
                 (_YES, *_PLACE),
             ),

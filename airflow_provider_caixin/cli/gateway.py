@@ -1,22 +1,18 @@
-"""The gateway: its templates, its codes, and the one that bills nobody."""
+"""The gateway: its templates, its codes, and the sandbox, which bills nobody."""
 
 from __future__ import annotations
 
 import argparse
 
-from airflow_provider_caixin.cli.terminal import Busy, Exit, say
+from airflow_provider_caixin.cli.terminal import Exit, StatusLine, note
 
 
 def templates(args: argparse.Namespace) -> Exit:
-    """
-    List the account's templates.
-
-    :param args: the command's.
-    """
-    from airflow_provider_caixin.cli.opening import open_hook
+    """List the account's templates."""
+    from airflow_provider_caixin.cli.lookup import open_hook
     from airflow_provider_caixin.cli.output import show
 
-    with open_hook(args) as hook, Busy("Asking the gateway for the templates"):
+    with open_hook(args) as hook, StatusLine("Asking the gateway for the templates"):
         found = hook.get_templates()
     show(
         [{**one.as_dict(), "names_opt_out": one.names_opt_out} for one in found],
@@ -26,11 +22,7 @@ def templates(args: argparse.Namespace) -> Exit:
 
 
 def codes(args: argparse.Namespace) -> Exit:
-    """
-    Explain one code or list all.
-
-    :param args: the command's.
-    """
+    """Explain one code or list all."""
     from airflow_provider_caixin.cli.output import show, show_one
     from airflow_provider_caixin.juhe.codes import CODES, describe
 
@@ -47,17 +39,13 @@ def codes(args: argparse.Namespace) -> Exit:
     names = ("code", "legacy", "zh", "en", "kind", "cause", "remedy")
     show_one({**{name: getattr(one, name) for name in names}, "kind": one.kind.value}, args.output)
     if args.code not in CODES:
-        say(f"The gateway's document does not list {args.code}.")
+        note(f"The gateway's document does not list {args.code}.")
         return Exit.NOTHING
     return Exit.DONE
 
 
 def sandbox(args: argparse.Namespace) -> int:
-    """
-    Run a sandbox until it is stopped.
-
-    :param args: the command's.
-    """
+    """Run a sandbox until it is stopped."""
     from airflow_provider_caixin.sandbox import server
 
     return server.main(args)

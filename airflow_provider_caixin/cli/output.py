@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.cli.terminal import usage
+from airflow_provider_caixin.cli.terminal import usage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +19,7 @@ Row = Mapping[str, Any]
 
 
 def show(rows: Sequence[Row], output: str) -> None:
-    """
-    Print rows that all have the same keys.
-
-    :param rows: the rows.
-    :param output: table, plain, json or yaml.
-    """
+    """Print rows that all have the same keys, as table, plain, json or yaml."""
     if output in ("json", "yaml"):
         _dump([dict(row) for row in rows], output)
     elif output == "plain":
@@ -48,7 +43,6 @@ def show_one(record: Row, output: str, rows: Sequence[Row] | None = None) -> Non
     Print one thing: what programs read as it is, for people a line for each property.
 
     :param record: the thing; a list in it is for programs alone.
-    :param output: table, plain, json or yaml.
     :param rows: for people instead of the properties.
     """
     if output in ("json", "yaml"):
@@ -67,11 +61,7 @@ def show_one(record: Row, output: str, rows: Sequence[Row] | None = None) -> Non
 
 
 def moment(seconds: float | None) -> str | None:
-    """
-    Write a moment in China time.
-
-    :param seconds: since the epoch.
-    """
+    """Format a moment, in seconds since the epoch, in China time."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, tz=CHINA).isoformat(sep=" ", timespec="seconds")
@@ -91,7 +81,7 @@ def csv_file(path: str | None) -> Iterator[IO[str]]:
     from airflow_provider_caixin.session.arguments import object_path
     from airflow_provider_caixin.session.report_file import ReportFile
 
-    with usage():
+    with usage_errors():
         target = ReportFile(object_path(path), "file")
     with target.open() as file:
         yield file

@@ -35,9 +35,9 @@ from airflow_provider_caixin.campaign import (
 )
 from airflow_provider_caixin.campaign.report import report_pieces
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.cli.opening import number_of, open_book, open_hook
+from airflow_provider_caixin.cli.lookup import open_hook, open_ledger, read_number
 from airflow_provider_caixin.cli.output import csv_file, show_one
-from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say, usage
+from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note, usage_errors
 from airflow_provider_caixin.compat import NOTSET
 from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
 from airflow_provider_caixin.ledger import Ledger, LedgerError
@@ -50,16 +50,12 @@ from airflow_provider_caixin.session.progress import duration, sentence
 from airflow_provider_caixin.session.report_file import ReportError, ReportFile
 from airflow_provider_caixin.session.rules import TaskRules
 from airflow_provider_caixin.settings.ledgers import embedded_path
-from airflow_provider_caixin.vocabulary import Status
+from airflow_provider_caixin.vocabulary import UNFINISHED
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from airflow_provider_caixin.settings.connection import CaixinConnection
-
-
-# Where a campaign stands that sends to somebody yet.
-_UNFINISHED = frozenset({Status.LOADING, Status.RUNNING, Status.PAUSED, Status.WAITING})
 
 
 @dataclass(frozen=True)
@@ -101,15 +97,15 @@ def check(args: argparse.Namespace) -> Exit:
 
     :param args: the command's.
     """
-    with usage():
+    with usage_errors():
         audience, opted_out = _audience(args), _opted_out(args)
         _report_file(args, audience)
     with open_hook(args) as hook:
         plan = _plan(args, hook.settings, audience)
-        with open_book(args, hook.settings, make=True) as ledger:
+        with open_ledger(args, hook.settings, make=True) as ledger:
             plan, beside = _known(args, plan, ledger, audience)
             if beside:
-                say(str(beside))
+                note(str(beside))
             counts = _preview(args, plan, ledger, audience, opted_out, args.report_file)
     show_one(counts.as_result(args.report_file), args.output, _rows(counts))
     _foretell(plan, counts)
@@ -124,7 +120,7 @@ def send(args: argparse.Namespace) -> Exit:
     """
     if args.dry_run:
         return check(args)
-    with usage():
+    with usage_errors():
         audience, opted_out = _audience(args), _opted_out(args)
         report = _report_file(args, audience)
     files = _Unchanged(audience, opted_out)
@@ -137,18 +133,18 @@ def send(args: argparse.Namespace) -> Exit:
                 opens_at,
             )
         if args.ledger not in (None, hook.settings.ledger_conn_id):
-            say(
+            note(
                 f"{args.ledger!r} is not the ledger of the connection: what was sent by that one is not known here, and caps, rate "
                 "and volume are counted apart."
             )
-        with open_book(args, hook.settings, make=True) as ledger:
+        with open_ledger(args, hook.settings, make=True) as ledger:
             if report:
                 report.check()
             plan, beside = _known(args, plan, ledger, audience)
             if beside and beside.forbids:
                 raise Refused(f"{beside} Nothing was sent.", Exit.FAILED)
             if beside:
-                say(str(beside))
+                note(str(beside))
             so_far = loaded(ledger, plan, _loader(plan))
             if not so_far.by_loader:
                 refuse_expired(plan, time.time(), so_far.first_at)
@@ -179,16 +175,16 @@ def _ask(args: argparse.Namespace, hook: CaixinHook, plan: Plan, ledger: Ledger,
             f"({why or 'the audience is empty'}; rejected: {preview.rejected.total():,}, unknown: {preview.unknown:,}).{hint}",
             Exit.FAILED if preview.skipped["cancelled"] else Exit.NOTHING,
         )
-    with Busy("Asking the gateway for the template"):
+    with StatusLine("Asking the gateway for the template"):
         template = hook.get_template(plan.tpl_id)
     if not template.available:
         raise Refused(
             f"Template {plan.tpl_id} is not available (tpl_state 0): Juhe has not approved it yet, or took it out of use.",
             Exit.FAILED,
         )
-    say(f"Template {plan.tpl_id}: {template.content}")
+    note(f"Template {plan.tpl_id}: {template.content}")
     if not template.names_opt_out:
-        say("It names no way to opt out, such as 拒收请回复R: marketing messages have to.")
+        note("It names no way to opt out, such as 拒收请回复R: marketing messages have to.")
     with ledger.reading() as connection:
         account = name_in_force(connection, plan.account, plan.known_app_key)
     say(f"Campaign {plan.campaign_id!r}, account {account!r}, window {plan.window or 'off'}.")
@@ -201,7 +197,7 @@ def _send(args: argparse.Namespace, campaign: Campaign, audience: Audience, file
     stop = threading.Event()
     with _stopped_by_signals(stop) as caught:
         try:
-            with Busy("Loading the audience") as busy:
+            with StatusLine("Loading the audience") as busy:
                 counted = _Counted(audience, busy, files.check)
                 source = _loader(campaign.plan)
                 # Typed numbers are another audience each time, which a person has just said yes to.
@@ -216,7 +212,7 @@ def _send(args: argparse.Namespace, campaign: Campaign, audience: Audience, file
             if not isinstance(stopped, StoppedInSilence):
                 with suppress(LedgerError):
                     _tell(args, campaign.counts(), None)
-            say(f"{stopped} The same command goes on where the campaign stands.")
+            note(f"{stopped} The same command goes on where the campaign stands.")
             # At its end the interpreter looks through all of Airflow for garbage: seconds on a busy host, which are not left.
             gc.freeze()
             return Exit.TERMINATED if signal.SIGTERM in caught else Exit.INTERRUPTED
@@ -238,7 +234,7 @@ def _end(args: argparse.Namespace, campaign: Campaign) -> Counts:
     _tell(args, counts, args.report_file)
     if args.report_file:
         try:
-            with Busy("Writing the report"), csv_file(args.report_file) as file:
+            with StatusLine("Writing the report"), csv_file(args.report_file) as file:
                 campaign.write_report(file)
         except ReportError as error:
             raise Refused(
@@ -300,7 +296,9 @@ class _Counted:
     :param at_end: called behind the last row; a load has merged nothing yet then.
     """
 
-    def __init__(self, audience: Audience, busy: Busy, at_end: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, audience: Audience, busy: StatusLine, at_end: Callable[[], None] = lambda: None
+    ) -> None:
         self._audience = audience
         self._busy = busy
         self._at_end = at_end
@@ -326,7 +324,7 @@ def _audience(args: argparse.Namespace) -> Audience:
     if len(given) == 1 and normalise(given[0]) is None and not given[0].strip("+-() ").isdigit():
         return FileAudience(object_path(given[0]), read_column(args.column))
     # A person typed them, so one that is none is a mistake to mend and no row to skip.
-    return ListAudience([number_of(one) for one in given])
+    return ListAudience([read_number(one) for one in given])
 
 
 def _opted_out(args: argparse.Namespace) -> Audience:
@@ -354,11 +352,11 @@ def _report_file(args: argparse.Namespace, audience: Audience) -> ReportFile | N
 
 
 def _plan(args: argparse.Namespace, settings: CaixinConnection, audience: Audience) -> Plan:
-    with usage():
+    with usage_errors():
         tpl_id = template_id(args.tpl_id) if args.tpl_id else 0
         rules = TaskRules.of(Rules.of(args), settings, "in this command")
         for one in rules.loosened:
-            say(f"A rule is loosened: {one}.")
+            note(f"A rule is loosened: {one}.")
         return rules.plan(
             settings,
             campaign_id=_campaign_id(args, tpl_id, audience),
@@ -375,7 +373,7 @@ def _campaign_id(args: argparse.Namespace, tpl_id: int, audience: Audience) -> s
     if args.campaign_id is not None:
         return str(args.campaign_id)
     if isinstance(audience, FileAudience):
-        with Busy("Reading the file"):
+        with StatusLine("Reading the file"):
             return f"{_of_file(tpl_id, audience)}{audience.content[:12]}"
     # A hash of few numbers would give them away to whoever tries all.
     return f"cli/{tpl_id}/{datetime.now(CHINA):%Y-%m-%d}"
@@ -446,11 +444,11 @@ def _known(
         if campaign_views.find(connection, plan.campaign_id, now):
             return plan, None
         if campaign_views.find(connection, earlier, now):
-            say(
+            note(
                 f"Campaign {earlier!r} has this file's time and size: it goes on under that name, which an earlier version gave it."
             )
             return replace(plan, campaign_id=earlier), None
-        unfinished = campaign_views.campaigns(connection, now, search=prefix, status=_UNFINISHED, most=1_000)
+        unfinished = campaign_views.campaigns(connection, now, search=prefix, status=UNFINISHED, most=1_000)
     given = (("--conn-id", args.conn_id), ("--ledger", args.ledger))
     options = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given if value)
     beside = [
@@ -470,7 +468,7 @@ def _preview(
     opted_out: Audience,
     report_file: str | None = None,
 ) -> Counts:
-    with Busy("Reading the audience") as busy:
+    with StatusLine("Reading the audience") as busy:
         if args.suppress_file:
             plan = replace(plan, suppressed=frozenset(numbers_of(opted_out)))
         audience = _Counted(audience, busy)
@@ -486,24 +484,24 @@ def _preview(
 def _foretell(plan: Plan, counts: Counts) -> None:
     """Say what the numbers alone do not."""
     if counts.mostly_invalid:
-        say(counts.mostly_invalid)
+        note(counts.mostly_invalid)
     if not counts.would_send:
         return
     had, among = counts.had_template
     if had:
-        say(f"{had:,} of the first {among:,} already had this template, or may have.")
+        note(f"{had:,} of the first {among:,} already had this template, or may have.")
     seconds = counts.would_send / plan.rate
     if seconds >= 1:
-        say(f"At {plan.rate:g} a second it takes about {duration(seconds)}.")
+        note(f"At {plan.rate:g} a second it takes about {duration(seconds)}.")
     opens_at = plan.opening(time.time())
     if opens_at is not None:
-        say(f"The send window {plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M} (Asia/Shanghai).")
+        note(f"The send window {plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M} (Asia/Shanghai).")
 
 
 def _tell(args: argparse.Namespace, counts: Counts, report_file: str | None) -> None:
     show_one(counts.as_result(report_file), args.output, _rows(counts))
     if counts.mostly_invalid:
-        say(counts.mostly_invalid)
+        note(counts.mostly_invalid)
 
 
 def _rows(counts: Counts) -> list[dict[str, Any]]:

@@ -31,12 +31,7 @@ class Exit(IntEnum):
 
 
 class Refused(Exception):
-    """
-    A command does not do what it was asked to.
-
-    :param sentence: why, and what to do.
-    :param status: the exit status.
-    """
+    """A command does not do what it was asked to; the sentence says why, and what to do."""
 
     def __init__(self, sentence: str, status: Exit = Exit.USAGE) -> None:
         super().__init__(sentence)
@@ -47,8 +42,7 @@ def run(target: str, args: argparse.Namespace) -> int:
     """
     Run a command.
 
-    :param target: module of this package and function.
-    :param args: its arguments.
+    :param target: module of this package and function, ``module:function``.
     :return: the exit status.
     """
     module, _, name = target.partition(":")
@@ -59,7 +53,7 @@ def run(target: str, args: argparse.Namespace) -> int:
             status = getattr(import_module(f"airflow_provider_caixin.cli.{module}"), name)(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        say("Stopped.")
+        note("Stopped.")
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has enough; Python would complain when it flushes at its end.
@@ -69,28 +63,20 @@ def run(target: str, args: argparse.Namespace) -> int:
         found = _status_of(error)
         if found is None:
             raise
-        say(str(error))
+        note(str(error))
         return found
     return int(status or Exit.DONE)
 
 
-def say(sentence: str) -> None:
-    """
-    Tell a person something that is no result.
-
-    :param sentence: what.
-    """
+def note(sentence: str) -> None:
+    """Write a sentence to stderr that is no result."""
     sys.stderr.write(f"{sentence}\n")
     sys.stderr.flush()
 
 
 @contextmanager
-def usage() -> Iterator[None]:
-    """
-    Take a bad value for wrong usage.
-
-    :raises Refused: with the value's own sentence.
-    """
+def usage_errors() -> Iterator[None]:
+    """Turn the ``ValueError`` of an argument that cannot be right into wrong usage."""
     try:
         yield
     except ValueError as error:
@@ -116,11 +102,11 @@ def confirm(question: str, *, yes: bool, option: str = "--yes") -> None:
         raise Refused("Nothing was done.", Exit.DECLINED)
 
 
-class Busy:
+class StatusLine:
     """
-    On a terminal, says from the first second on what takes so long; use it in a ``with`` block.
+    On a terminal, shows from the first second on what takes so long; use it in a ``with`` block.
 
-    :param text: what is done; may be changed meanwhile.
+    :param text: what is done; may be changed meanwhile, which the line's own thread only reads.
     """
 
     def __init__(self, text: str) -> None:
@@ -130,7 +116,7 @@ class Busy:
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
-            self._thread = threading.Thread(target=self._tell, name="caixin-busy", daemon=True)
+            self._thread = threading.Thread(target=self._show, name="caixin-status-line", daemon=True)
             self._thread.start()
         return self
 
@@ -140,32 +126,27 @@ class Busy:
             self._thread.join()
 
     def count(self, items: Iterable[T], what: str) -> Iterator[T]:
-        """
-        Stream items and say how many there were so far.
-
-        :param items: the items.
-        :param what: what they are called.
-        """
+        """Stream items, and show how many of ``what`` there were so far."""
         for number, item in enumerate(items, 1):
             if number % 1000 == 0:
                 self.text = f"{number:,} {what}"
             yield item
 
-    def _tell(self) -> None:
-        said = False
+    def _show(self) -> None:
+        shown = False
         while not self._over.wait(1):
-            said = True
+            shown = True
             # \033[K: what an earlier, longer line has left.
             sys.stderr.write(f"\r{self.text}\033[K")
             sys.stderr.flush()
-        if said:
+        if shown:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
 
 
 @contextmanager
 def _log(*, verbose: bool) -> Iterator[None]:
-    """Let our own log be sentences on stderr, warnings alone unless more is wanted, whatever Airflow does with logs."""
+    """Write our own log as sentences to stderr, whatever Airflow does with logs."""
     log = logging.getLogger("airflow_provider_caixin")
     before = log.level, log.propagate
     handler = logging.StreamHandler(sys.stderr)
@@ -184,7 +165,7 @@ def _log(*, verbose: bool) -> Iterator[None]:
 
 
 def _status_of(error: Exception) -> Exit | None:
-    """Say which exit status an error is whose text is made for people; None: it is a mistake of ours."""
+    """Return the exit status of an error whose text is made for people; None: it is a mistake of ours."""
     if isinstance(error, Refused):
         return error.status
     from airflow.providers.common.compat.sdk import AirflowNotFoundException

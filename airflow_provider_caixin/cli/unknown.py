@@ -1,4 +1,4 @@
-"""Doubts: what may have been billed, and a person's word about it."""
+"""Unknown outcomes: list what may have been billed, and record what a person says became of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow_provider_caixin.audience import FileAudience, mask
 from airflow_provider_caixin.campaign import numbers_of
-from airflow_provider_caixin.cli.opening import known_campaign, number_of, open_book
+from airflow_provider_caixin.cli.lookup import known_campaign, open_ledger, read_number
 from airflow_provider_caixin.cli.output import moment, show
-from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
+from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import unknowns
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
@@ -18,13 +18,9 @@ from airflow_provider_caixin.ledger.views import unknowns as unknown_views
 from airflow_provider_caixin.session.arguments import object_path
 
 
-def list_doubts(args: argparse.Namespace) -> Exit:
-    """
-    List campaigns with doubts, or the doubts of one.
-
-    :param args: the command's.
-    """
-    with open_book(args) as ledger, Busy("Reading the doubts"), ledger.reading() as connection:
+def list_unknown(args: argparse.Namespace) -> Exit:
+    """List campaigns with unknown recipients, or the unknown recipients of one."""
+    with open_ledger(args) as ledger, StatusLine("Reading what is unknown"), ledger.reading() as connection:
         now = ledger.now(connection)
         if args.campaign_id is None:
             found = campaign_views.campaigns(connection, now, with_unknown=True, most=args.most + 1)
@@ -52,26 +48,22 @@ def list_doubts(args: argparse.Namespace) -> Exit:
             ]
     show(rows[: args.most], args.output)
     if len(rows) > args.most:
-        say(f"There are more than {args.most:,}: raise --most, or take campaign report --state unknown.")
+        note(f"There are more than {args.most:,}: raise --most, or take campaign report --state unknown.")
     return Exit.DONE if rows else Exit.NOTHING
 
 
 def resolve(args: argparse.Namespace) -> Exit:
-    """
-    Take a person's word for what became of recipients in doubt.
-
-    :param args: the command's.
-    """
+    """Record what a person says became of unknown recipients."""
     if [bool(args.numbers), bool(args.file), args.all].count(True) != 1:
-        raise Refused("Whom is it about? Give --numbers, --file or --all, one of the three.")
-    numbers = [number_of(one) for one in args.numbers]
-    with open_book(args) as ledger, Busy("Looking for the doubts"):
+        raise Refused("Which recipients? Give --numbers, --file or --all, one of the three.")
+    numbers = [read_number(one) for one in args.numbers]
+    with open_ledger(args) as ledger, StatusLine("Looking for them"):
         with ledger.reading() as connection:
             seen_at = ledger.now(connection)
             key = known_campaign(connection, args.campaign_id, seen_at).key
         ids = list(dict.fromkeys(_ids(ledger, key, args, numbers, seen_at)))
     if not ids:
-        say(f"None of them is in doubt in campaign {args.campaign_id!r}.")
+        note(f"None of them is unknown in campaign {args.campaign_id!r}.")
         return Exit.NOTHING
     meaning = (
         "they were billed, and get nothing more of this campaign"
@@ -79,21 +71,23 @@ def resolve(args: argparse.Namespace) -> Exit:
         else "they were NOT billed, and the campaign's next run sends to them once more"
     )
     confirm(f"{len(ids):,} recipients of campaign {args.campaign_id!r}: {meaning}?", yes=args.yes)
-    with open_book(args) as ledger, Busy("Resolving the doubts"):
+    with open_ledger(args) as ledger, StatusLine("Resolving them"):
         resolved = unknowns.resolve(ledger, key, ids, args.outcome, before=seen_at)
-    say(f"{resolved:,} recipients are {args.outcome} now.")
+    note(f"{resolved:,} recipients are {args.outcome} now.")
     return Exit.DONE
 
 
-def _ids(ledger: Ledger, key: int, args: argparse.Namespace, numbers: list[str], now: float) -> Iterator[int]:
+def _ids(
+    ledger: Ledger, campaign_key: int, args: argparse.Namespace, numbers: list[str], now: float
+) -> Iterator[int]:
     with ledger.reading() as connection:
         if args.all:
             after = 0
-            while found := unknown_views.unknowns(connection, key, now, after=after):
+            while found := unknown_views.unknowns(connection, campaign_key, now, after=after):
                 yield from (one.id for one in found)
                 after = found[-1].id
             return
         listed: Iterator[str] = iter(numbers)
         if args.file:
             listed = numbers_of(FileAudience(object_path(args.file), argument="--file"))
-        yield from unknown_views.find(connection, key, listed, now)
+        yield from unknown_views.find(connection, campaign_key, listed, now)

@@ -18,7 +18,6 @@ def template_id(value: object) -> int:
     """
     Read a template id, which a template field or a form may hand over as text.
 
-    :param value: what was given.
     :raises ValueError: when it is no whole number from 1.
     """
     text = str(value).strip()
@@ -34,8 +33,9 @@ class CaixinHook(BaseHook):
     Talk to the video SMS gateway of one connection.
 
     For single calls and for looking at templates. Campaigns go through
-    :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, which keeps the rules and the ledger. A hook
-    that has called the gateway holds connections to it until :meth:`close`, or the end of a ``with`` block.
+    :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, which keeps the rules and the
+    ledger. A hook that has called the gateway holds connections to it until :meth:`close`, or the end of a
+    ``with`` block.
 
     :param caixin_conn_id: id of an Airflow connection of type ``caixin``.
     """
@@ -74,7 +74,6 @@ class CaixinHook(BaseHook):
 
         No rule is checked and nothing is recorded: neither window nor cap, region, carrier or rate.
 
-        :param tpl_id: template id.
         :param mobile: a mobile number of mainland China in any usual spelling.
         :return: the sid, the gateway's id of the message; empty when it gave none.
         :raises ValueError: when ``mobile`` is no such number; nothing was sent.
@@ -99,17 +98,16 @@ class CaixinHook(BaseHook):
 
     def get_templates(self) -> list[Template]:
         """
-        Ask for the account's templates; not billed as far as the gateway's document says.
+        Load the account's templates; not billed as far as the gateway's document says.
 
-        :raises CaixinError: when the gateway did not give them.
+        :raises CaixinError: when the gateway did not list them.
         """
         return self.client.templates()
 
     def get_template(self, tpl_id: int) -> Template:
         """
-        Ask for one template, available or not.
+        Load one template, available or not.
 
-        :param tpl_id: template id.
         :raises AirflowNotFoundException: when the account has no such template.
         :raises CaixinError: when the gateway did not answer the question.
         """
@@ -125,7 +123,7 @@ class CaixinHook(BaseHook):
         )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Tell whether the gateway answers this connection's key, by asking for its templates: nothing is sent."""
+        """Check that the gateway answers this connection's key, by loading its templates: nothing is sent."""
         from airflow_provider_caixin.juhe import CaixinError
 
         try:

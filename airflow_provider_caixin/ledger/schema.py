@@ -16,10 +16,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from airflow_provider_caixin.vocabulary import State
+from airflow_provider_caixin.vocabulary import RAW_TEXT_LENGTH, State
 
 SCHEMA_VERSION: Final = 5
-RAW_TEXT_LENGTH: Final = 64
 REASON_LENGTH: Final = 200
 # As long as Airflow lets names of Dags, runs and tasks be.
 NAME_LENGTH: Final = 250

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_caixin.page.headers import Headers
-from airflow_provider_caixin.page.problems import tell
+from airflow_provider_caixin.page.problems import add_handlers
 from airflow_provider_caixin.page.routes import (
     accounts,
     campaigns,
@@ -36,7 +36,7 @@ _TYPES: Final = {
 
 def make_app() -> FastAPI:
     """
-    Make the app. Every route of it needs a signed-in user who may see plugins; only the static files do not.
+    Make the app, whose every route needs a signed-in user who may see plugins; only the static files do not.
 
     FastAPI's own pages (docs, openapi.json) would be open to all, and are off.
     """
@@ -50,7 +50,7 @@ def make_app() -> FastAPI:
         openapi_url=None,
     )
     app.add_middleware(Headers)
-    tell(app)
+    add_handlers(app)
     api = APIRouter(prefix="/api")
     for one in (session, overview, campaigns, templates, accounts, recipients, usage):
         api.include_router(one.router)
@@ -61,5 +61,5 @@ def make_app() -> FastAPI:
 
 
 def _index() -> FileResponse:
-    """Give the page; whoever is not signed in gets a sentence instead."""
+    """Return the page; whoever is not signed in gets a sentence instead."""
     return FileResponse(STATIC / "index.html")

@@ -1,4 +1,4 @@
-"""Who did what on the page: in Airflow's audit log, and as a line of the api-server's log. No full numbers."""
+"""Who did what on the page: in Airflow's audit log and in the api-server's log. No full numbers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ def record(rights: Rights, event: str, campaign: Summary | None = None, **detail
     """
     Record what a person does, before it is done.
 
-    :param rights: whose.
-    :param event: what: ``pause_campaign``, ``look_up_person``.
+    :param event: what is done, such as ``pause_campaign``.
     :param campaign: on which campaign; its Dag's audit log has the event, too.
     :param details: with what; numbers masked.
     """
-    told = {"campaign_id": campaign.campaign_id, **details} if campaign else details
+    given = {"campaign_id": campaign.campaign_id, **details} if campaign else details
     task: dict[str, Any] = {}
     if campaign is not None and campaign.dag_id is not None:
         task = {"dag_id": campaign.dag_id, "run_id": campaign.run_id, "task_id": campaign.task_id}
-    extra = json.dumps(told, ensure_ascii=False)
+    extra = json.dumps(given, ensure_ascii=False)
     log.info("%s on the Caixin page: %s %s", rights.name, event, extra)
     with create_session() as session:
         session.add(

@@ -19,9 +19,9 @@ from airflow_provider_caixin.page.rights import Dags, Rights
 from airflow_provider_caixin.settings.options import ui_path
 from airflow_provider_caixin.vocabulary import State, Status
 
-_LOOK_BACK: Final = 3 * traffic_rows.MINUTE_SECONDS
+_LOOK_BACK_SECONDS: Final = 3 * traffic_rows.MINUTE_SECONDS
 # In less time a rate says nothing yet.
-_LEAST: Final = 5.0
+_LEAST_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class CampaignView:
     What of a ledger a user sees and edits, as of one transaction.
 
     :param now: the ledger's clock.
+    :param seen: the Dags whose campaigns the user may see.
+    :param edited: the Dags whose campaigns the user may change.
     """
 
     now: float
@@ -38,32 +40,22 @@ class CampaignView:
 
     @classmethod
     def of(cls, ledger: Ledger, connection: Connection, rights: Rights) -> CampaignView:
-        """
-        Look.
-
-        :param ledger: the ledger.
-        :param connection: any transaction of it.
-        :param rights: the user's.
-        """
+        """Load the view of a user, in any transaction of a ledger."""
         ids = campaign_views.dags(connection)
         return cls(ledger.now(connection), rights.dags("GET", ids), rights.dags("PUT", ids))
 
-    def campaign(self, connection: Connection, key: int) -> Summary:
+    def campaign(self, connection: Connection, campaign_key: int) -> Summary:
         """
-        Give a campaign that the user may see.
+        Load a campaign that the user may see.
 
-        :param connection: any transaction.
-        :param key: the campaign's key.
         :raises Problem: when there is none.
         """
-        return self._checked(campaign_views.campaign(connection, key, self.now))
+        return self._checked(campaign_views.campaign(connection, campaign_key, self.now))
 
     def find(self, connection: Connection, campaign_id: str) -> Summary:
         """
-        Give a campaign that the user may see, by its name.
+        Load a campaign that the user may see, by its id.
 
-        :param connection: any transaction.
-        :param campaign_id: the campaign's name.
         :raises Problem: when there is none.
         """
         return self._checked(campaign_views.find(connection, campaign_id, self.now))
@@ -74,27 +66,22 @@ class CampaignView:
         return found
 
     def may_edit(self, campaign: Summary) -> bool:
-        """
-        Tell whether the user may change a campaign, which takes seeing it.
-
-        :param campaign: the campaign.
-        """
+        """Check whether the user may change a campaign, which takes seeing it."""
         return self.seen.has(campaign.dag_id) and self.edited.has(campaign.dag_id)
 
     def shown(self, connection: Connection, campaigns: Sequence[Summary]) -> list[dict[str, Any]]:
-        """
-        Give campaigns in the page's shape.
-
-        :param connection: any transaction.
-        :param campaigns: the campaigns.
-        """
+        """Return campaigns in the page's shape."""
         running = [one.key for one in campaigns if one.status(self.now) is Status.RUNNING]
-        minutes = usage_views.recent(connection, running, self.now - _LOOK_BACK, self.now) if running else {}
+        minutes = (
+            usage_views.recent(connection, running, self.now - _LOOK_BACK_SECONDS, self.now)
+            if running
+            else {}
+        )
         return [self._shown(one, minutes.get(one.key, {})) for one in campaigns]
 
     def _shown(self, one: Summary, minutes: Mapping[int, int]) -> dict[str, Any]:
         status = one.status(self.now)
-        rate = lately(minutes, self.now, one) if status is Status.RUNNING else None
+        rate = recent_rate(minutes, self.now, one) if status is Status.RUNNING else None
         plain = (
             "key",
             "campaign_id",
@@ -118,28 +105,28 @@ class CampaignView:
         }
 
 
-def lately(minutes: Mapping[int, int], now: float, campaign: Summary) -> float:
+def recent_rate(minutes: Mapping[int, int], now: float, campaign: Summary) -> float:
     """
-    Reckon the messages a second of a campaign that runs.
+    Estimate the messages a second of a campaign that runs.
 
     :param minutes: its requests by minute.
-    :param now: the ledger's clock.
-    :param campaign: the campaign.
     """
     this = traffic_rows.minute_of(now)
     into = now - this * traffic_rows.MINUTE_SECONDS
     current, last = minutes.get(this, 0), minutes.get(this - 1, 0)
     if minutes.get(this - 2):
-        # It was at it through the whole of the last minute.
+        # It was sending through the whole of the last minute.
         rate = (last + current) / (traffic_rows.MINUTE_SECONDS + into)
-    elif last and into < _LEAST:
+    elif last and into < _LEAST_SECONDS:
         rate = last / max(
-            _LEAST,
+            _LEAST_SECONDS,
             this * traffic_rows.MINUTE_SECONDS
             - max(campaign.loaded_at or 0.0, (this - 1) * traffic_rows.MINUTE_SECONDS),
         )
     else:
-        rate = current / max(_LEAST, now - max(campaign.loaded_at or 0.0, this * traffic_rows.MINUTE_SECONDS))
+        rate = current / max(
+            _LEAST_SECONDS, now - max(campaign.loaded_at or 0.0, this * traffic_rows.MINUTE_SECONDS)
+        )
     return min(rate, campaign.rate or rate)
 
 

@@ -1,4 +1,4 @@
-"""What the page tells browsers, and what it wants to hear from them before it changes anything."""
+"""The headers of every answer, and the check of those of a request that changes or reveals something."""
 
 from __future__ import annotations
 
@@ -28,11 +28,7 @@ _STATIC: Final = "/static/"
 
 
 class Headers:
-    """
-    Add the headers to every answer of the page's app, also to those that nobody thought of.
-
-    :param app: the app.
-    """
+    """Add the headers to every answer of the page's app, also to those that nobody thought of."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -57,9 +53,8 @@ class Headers:
 
 def same_origin(request: Request) -> None:
     """
-    Refuse what another site made a signed-in browser send; for every route that changes or reveals something by POST.
+    Refuse what another site made a signed-in browser send, wherever a POST changes or reveals something.
 
-    :param request: the request.
     :raises Problem: when it is not JSON from the page itself.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -74,7 +69,9 @@ def _from_here(request: Request) -> bool:
     if site is not None and site != "same-origin":
         return False
     if origin is not None:
-        # A browser says where a page is from by itself, and behind a proxy that keeps no Host only this is right.
+        # A browser says where a page is from by itself, and behind a proxy that keeps no Host only this is
+        # right.
         return site is not None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
-    # Every browser sends one of the two along with a POST. A program has neither, and no cookie that it was not given.
+    # Every browser sends one of the two along with a POST. A program has neither, and no cookie that it was
+    # not given.
     return site is not None or request.headers.get("authorization", "").lower().startswith("bearer ")

@@ -10,16 +10,16 @@ from typing import Annotated, Final
 from fastapi import Depends, Query
 
 from airflow_provider_caixin.ledger import Ledger, LedgerError
-from airflow_provider_caixin.page.connections import Known, connections
+from airflow_provider_caixin.page.connections import ListedConnection, connections
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.settings.ledgers import EMBEDDED_NAME, open_ledger
 from airflow_provider_caixin.settings.options import default_ledger
 
-# A changed connection is seen after so long.
-KEPT_FOR: Final = 60.0
-# So long nobody waits once more for a ledger that did not answer.
-SILENT_FOR: Final = 3.0
-STATEMENT: Final = 8
+# How long a ledger is kept open: a changed connection is seen after that.
+KEPT_SECONDS: Final = 60.0
+# How long nobody waits once more for a ledger that did not answer.
+SILENT_SECONDS: Final = 3.0
+STATEMENT_SECONDS: Final = 8
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ _guard = threading.Lock()
 
 
 def ledgers() -> dict[str, str]:
-    """Give the ledgers that connections send by, the default one first: id and label."""
+    """List the ledgers that connections send by, the default one first: id and label."""
     default = default_ledger()
     found = {"": default or EMBEDDED_NAME}
     for one in connections():
@@ -46,25 +46,20 @@ def ledgers() -> dict[str, str]:
     return found
 
 
-def is_of(one: Known, ledger_id: str) -> bool:
-    """
-    Tell whether a connection sends by a ledger.
-
-    :param one: the connection.
-    :param ledger_id: the ledger, as the page calls it.
-    """
+def is_of(one: ListedConnection, ledger_id: str) -> bool:
+    """Check whether a connection sends by a ledger, which has the id that the page gives it."""
     return one.settings is not None and one.settings.ledger_conn_id == (ledger_id or default_ledger())
 
 
-def _book(ledger: Annotated[str, Query(max_length=250)] = "") -> OpenLedger:
-    return OpenLedger(ledger)
+def _named(ledger: Annotated[str, Query(max_length=250)] = "") -> NamedLedger:
+    return NamedLedger(ledger)
 
 
-class OpenLedger:
+class NamedLedger:
     """
     A ledger that a request names; opened when it is first needed, in the thread that needs it.
 
-    :param id: as the page calls it; ``""``: the default one.
+    :param id: the id that the page gives it; ``""``: the default one.
     """
 
     def __init__(self, id: str) -> None:  # noqa: A002  # as in the answers
@@ -74,7 +69,8 @@ class OpenLedger:
         """
         Open the ledger.
 
-        :raises Problem: when no connection of the page names it: whoever asks chooses among ledgers, not among databases.
+        :raises Problem: when no connection of the page names it: whoever asks chooses among ledgers, not
+            among databases.
         :raises LedgerError: when it cannot be opened.
         """
         if self.id not in ledgers():
@@ -84,9 +80,9 @@ class OpenLedger:
             entry = _entries.setdefault(conn_id, _Entry())
         with entry.lock:
             now = time.monotonic()
-            if entry.ledger is not None and now - entry.at < KEPT_FOR:
+            if entry.ledger is not None and now - entry.at < KEPT_SECONDS:
                 return entry.ledger
-            if entry.error and now - entry.at < SILENT_FOR:
+            if entry.error and now - entry.at < SILENT_SECONDS:
                 raise LedgerError(entry.error)
             if entry.ledger is not None:
                 # What is being read from it goes on.
@@ -111,14 +107,14 @@ def close() -> None:
         _entries.clear()
 
 
-OpenLedgerDep = Annotated[OpenLedger, Depends(_book)]
+NamedLedgerDep = Annotated[NamedLedger, Depends(_named)]
 
 
 def _open(conn_id: str | None) -> Ledger:
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     try:
-        return open_ledger(conn_id, statement=STATEMENT, make=False)
+        return open_ledger(conn_id, statement=STATEMENT_SECONDS, make=False)
     except AirflowNotFoundException:
         raise LedgerError(
             f"The ledger's connection {conn_id!r} is not defined: add it (postgres or mysql), or correct ledger_conn_id."

@@ -1,4 +1,4 @@
-"""What a person is told when something cannot be shown or done: a sentence and a stable word, never a stack trace."""
+"""What is answered when something cannot be shown or done: a sentence and a stable word, no stack trace."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ class Problem(Exception):
     """
     Why a request was not answered as asked.
 
-    :param status: the HTTP status.
     :param kind: the stable word for programs.
     :param detail: the sentence for people.
     """
@@ -51,16 +50,12 @@ class Problem(Exception):
 
 
 def no_such_campaign() -> Problem:
-    """Say the same of a campaign that is not there and of one that the user may not see."""
+    """Make the same problem for a campaign that is not there and for one that the user may not see."""
     return Problem(404, "not_found", "This ledger has no such campaign, or it is not yours to see.")
 
 
-def tell(app: FastAPI) -> None:
-    """
-    Make an app tell its problems.
-
-    :param app: the page's app.
-    """
+def add_handlers(app: FastAPI) -> None:
+    """Make an app answer problems in the page's shape: a sentence, and a stable word for programs."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
@@ -80,11 +75,11 @@ def _invalid(_request: Request, error: Exception) -> Response:
     """Name the fields and what was expected, and not what was given: it may be a number."""
     if not isinstance(error, RequestValidationError):
         raise error
-    said = {
+    sentences = {
         f"{'.'.join(str(part) for part in one['loc'][1:] if isinstance(part, str)) or 'body'}: {one['msg']}"
         for one in error.errors()
     }
-    return _answer(422, "invalid", "; ".join(sorted(said)) + ".")
+    return _answer(422, "invalid", "; ".join(sorted(sentences)) + ".")
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
 from fastapi import Depends
 
-from airflow_provider_caixin.page.connections import Known
+from airflow_provider_caixin.page.connections import ListedConnection
 from airflow_provider_caixin.page.problems import Problem
 
 Method = Literal["GET", "PUT"]
@@ -38,20 +38,12 @@ class Dags:
     known: AbstractSet[str]
 
     def has(self, dag_id: str | None) -> bool:
-        """
-        Tell whether a campaign of this Dag is among them.
-
-        :param dag_id: the Dag; None: the command line.
-        """
+        """Check whether a campaign of this Dag is among them; None: one of the command line."""
         return self.others if dag_id is None else dag_id in self.ids
 
 
 class Rights:
-    """
-    A user's rights; each is asked for when it is needed, and anew for every request.
-
-    :param user: who is signed in.
-    """
+    """The rights of the signed-in user; each is asked for when it is needed, and anew for every request."""
 
     def __init__(self, user: Any) -> None:
         self._user = user
@@ -79,32 +71,25 @@ class Rights:
             return True
         return bool(self._manager.get_authorized_dag_ids(user=self._user, method="PUT"))
 
-    def of_connection(self, method: Method, one: Known) -> bool:
-        """
-        Tell whether the user may read or edit a connection.
-
-        :param method: ``"GET"`` or ``"PUT"``.
-        :param one: the connection.
-        """
+    def of_connection(self, method: Method, one: ListedConnection) -> bool:
+        """Check whether the user may read (``"GET"``) or edit (``"PUT"``) a connection."""
         details = ConnectionDetails(conn_id=one.id, team_name=one.team)
         return self._manager.is_authorized_connection(method=method, details=details, user=self._user)
 
-    def of_account(self, its: Iterable[Known]) -> bool:
+    def of_account(self, its: Iterable[ListedConnection]) -> bool:
         """
-        Tell whether the user may pause and limit an account.
+        Check whether the user may pause and limit an account.
 
-        :param its: the connections that name it and send by its ledger: another ledger's account of the same name is another.
+        :param its: the connections that name it and send by its ledger: another ledger's account of the same
+            name is another.
         """
         return self.edits_connections or any(self.of_connection("PUT", one) for one in its)
 
     def dags(self, method: Method, ids: AbstractSet[str]) -> Dags:
         """
-        Say which of the Dags that have campaigns the user may see or edit.
+        Return which of the Dags that have campaigns the user may see (``"GET"``) or edit (``"PUT"``).
 
         A campaign of a Dag that Airflow does not know any more is as one of the command line.
-
-        :param method: ``"GET"`` or ``"PUT"``.
-        :param ids: the Dags.
         """
         others = self.reads_connections if method == "GET" else self.edits_connections
         with create_session() as session:
@@ -125,8 +110,7 @@ class Rights:
         """
         Refuse what is not allowed.
 
-        :param allowed: whether it is.
-        :param what: what would be, to complete "You may not".
+        :param what: what was asked for, to complete "You may not".
         :raises Problem: when it is not.
         """
         if not allowed:

@@ -13,10 +13,10 @@ from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.views.campaigns import Summary
 from airflow_provider_caixin.vocabulary import Status
 
-#: A count is as good as new for so many times as long as it took.
-WORTH: Final = 20
-KEPT_FOR: Final = 2.0
-KEPT: Final = 500
+#: A count is good for so many times as long as it took.
+GOOD_FOR_TIMES: Final = 20
+KEPT_SECONDS: Final = 2.0
+MOST_KEPT: Final = 500
 
 
 @dataclass(slots=True)
@@ -46,22 +46,16 @@ _guard = threading.Lock()
 
 
 def tally(ledger: Ledger, campaign: Summary, status: Status) -> Tally:
-    """
-    Count, or give the last count while it is good enough.
-
-    :param ledger: the ledger.
-    :param campaign: the campaign.
-    :param status: where it stands.
-    """
+    """Count, or return the last count while it is good enough."""
     if not campaign.skipped and not campaign.rejected:
         return Tally(as_of=time.time())
-    # Whoever changes outcomes without changing their number is a run, which leaves its last tick here.
+    # Only a run changes outcomes without changing their number, and it leaves its last tick in active_at.
     stamp = (campaign.skipped, campaign.rejected, campaign.active_at, campaign.loaded_at, campaign.purged_at)
     with _guard:
         place = ledger.uuid, campaign.key
         kept = _kept.setdefault(place, _Kept())
         _kept.move_to_end(place)
-        while len(_kept) > KEPT:
+        while len(_kept) > MOST_KEPT:
             _kept.popitem(last=False)
     # Whoever comes while another one counts takes the last count.
     if not kept.lock.acquire(blocking=kept.tally is None) and kept.tally is not None:
@@ -75,13 +69,13 @@ def tally(ledger: Ledger, campaign: Summary, status: Status) -> Tally:
                 skipped, rejected = tallies.outcomes(connection, campaign.key)
             kept.tally, kept.stamp = Tally(skipped, rejected, time.time()), stamp
             ended = time.monotonic()
-            kept.until = ended + max(KEPT_FOR, WORTH * (ended - began))
+            kept.until = ended + max(KEPT_SECONDS, GOOD_FOR_TIMES * (ended - began))
         return kept.tally
     finally:
         kept.lock.release()
 
 
 def forget() -> None:
-    """Count anew."""
+    """Count anew at the next look."""
     with _guard:
         _kept.clear()

@@ -16,12 +16,8 @@ _KINDS: Final = {
 _SIGNATURE: Final = re.compile(r"【[^】]*】")
 
 
-def shown(template: Template) -> dict[str, Any]:
-    """
-    Give a template in the page's shape.
-
-    :param template: what the gateway listed.
-    """
+def shown_template(template: Template) -> dict[str, Any]:
+    """Return a template in the page's shape."""
     url = template.media_url or None
     suffix = PurePosixPath(urlsplit(url).path).suffix.lower() if url else ""
     return {

@@ -1,4 +1,4 @@
-"""Blocking work in threads of its own, for no longer than a person waits."""
+"""The time limit of a route: it blocks in a thread of the page's own, for no longer than a person waits."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from airflow_provider_caixin.page.problems import Kind, Problem, no_such_campaig
 
 log = logging.getLogger(__name__)
 
-SECONDS: Final = 15.0
+LIMIT_SECONDS: Final = 15.0
 # Not those of the api-server: a ledger that hangs must not take Airflow's own routes with it.
-_THREADS: Final = ThreadPoolExecutor(8, thread_name_prefix="caixin-page")
+_POOL: Final = ThreadPoolExecutor(8, thread_name_prefix="caixin-page")
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def bounded(kind: Kind) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any, Any, T]]]:
+def time_limited(kind: Kind) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any, Any, T]]]:
     """
-    Make a route of a function that blocks.
+    Run the function of a route, which blocks, in a thread, and answer in time whatever becomes of it.
 
     :param kind: what it waits for, ``"ledger"`` or ``"gateway"``.
     """
@@ -35,14 +35,14 @@ def bounded(kind: Kind) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any,
     def decorate(work: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
         @wraps(work)
         async def route(*args: P.args, **kwargs: P.kwargs) -> T:
-            call = partial(contextvars.copy_context().run, partial(_told, work), *args, **kwargs)
+            call = partial(contextvars.copy_context().run, partial(_answer, work), *args, **kwargs)
             try:
                 return await asyncio.wait_for(
-                    asyncio.get_running_loop().run_in_executor(_THREADS, call), SECONDS
+                    asyncio.get_running_loop().run_in_executor(_POOL, call), LIMIT_SECONDS
                 )
             except TimeoutError:
                 raise Problem(
-                    504, kind, f"The {kind} did not answer within {SECONDS:g} s: try again later."
+                    504, kind, f"The {kind} did not answer within {LIMIT_SECONDS:g} s: try again later."
                 ) from None
 
         # Resolved here, where the names of the annotations are known.
@@ -52,8 +52,8 @@ def bounded(kind: Kind) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any,
     return decorate
 
 
-def _told(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do the work, and turn whatever goes wrong into a sentence."""
+def _answer(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call the function, and turn whatever goes wrong into a sentence."""
     try:
         return work(*args, **kwargs)
     except Problem:

@@ -22,25 +22,28 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _CHOICES = ("wait", "fail")
-# The trigger ends the wait itself and says what it saw last; Airflow does where no triggerer ran in time.
+# The trigger ends the wait itself and names what it saw last; Airflow does where no triggerer ran in time.
 _GRACE = timedelta(minutes=1)
-_LEAST_INTERVAL = 1.0
+_LEAST_INTERVAL_SECONDS = 1.0
 
 
 class CaixinTemplateSensor(BaseSensorOperator):
     """
     Wait until a template exists and is available.
 
-    Returns the template as a dict (``tpl_id``, ``content``, ``url``, ``available``, ``created_at``). Each poke is one call
-    that is not billed as far as the gateway's document says. A gateway that is busy or out of reach is asked again at the
-    next poke; one that refuses the account, or is not there, fails the task without a retry.
+    Returns the template as a dict (``tpl_id``, ``content``, ``url``, ``available``, ``created_at``). Each
+    poke is one call that is not billed as far as the gateway's document says. A gateway that is busy or out
+    of reach is asked again at the next poke; one that refuses the account, or is not there, fails the task
+    without a retry.
 
     :param tpl_id: template id (templated).
     :param caixin_conn_id: id of an Airflow connection of type ``caixin`` (templated).
-    :param missing: what to do while the account has no such template: ``"wait"`` or ``"fail"`` without a retry.
+    :param missing: what to do while the account has no such template: ``"wait"`` or ``"fail"`` without a
+        retry.
     :param unavailable: the same while it is there and not available (``tpl_state`` 0).
-    :param deferrable: look once, then wait in the triggerer, where sensors of one connection and ``poke_interval`` share
-        their polls (Airflow 3.3); ``mode`` and ``exponential_backoff`` do not count there.
+    :param deferrable: look once, then wait in the triggerer, where sensors of one connection and
+        ``poke_interval`` share their polls (Airflow 3.3); ``mode`` and ``exponential_backoff`` do not count
+        there.
     """
 
     template_fields: Sequence[str] = ("tpl_id", "caixin_conn_id")
@@ -68,26 +71,26 @@ class CaixinTemplateSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002  # Airflow's signature
         """
-        Look at the template once; a deferrable sensor that has to wait defers from here.
+        Check the template once; a deferrable sensor that has to wait defers from here.
 
         :raises AirflowFailException: when waiting cannot help, or is not wanted.
         """
         from airflow_provider_caixin.hooks.caixin import template_id
-        from airflow_provider_caixin.session.template_check import Look
+        from airflow_provider_caixin.session.template_check import TemplateCheck
 
         try:
             tpl_id = template_id(self.tpl_id)
         except ValueError as error:
             raise AirflowFailException(str(error)) from None
-        look = Look.at(self.caixin_conn_id)
-        finding = look.find(tpl_id, self.missing, self.unavailable)
+        check = TemplateCheck.of(self.caixin_conn_id)
+        finding = check.find(tpl_id, self.missing, self.unavailable)
         if finding.hopeless:
             raise AirflowFailException(finding.sentence)
         if finding.template:
             self.log.info("%s", finding.sentence)
             return PokeReturnValue(is_done=True, xcom_value=finding.template.as_dict())
-        if look.error:
-            self.log.warning("The template cannot be looked at for now, asking again: %s", look.error)
+        if check.error:
+            self.log.warning("The template cannot be looked at for now, asking again: %s", check.error)
         else:
             self.log.info("%s; waiting.", finding.sentence)
         if self.deferrable:
@@ -120,7 +123,7 @@ class CaixinTemplateSensor(BaseSensorOperator):
             trigger=CaixinTemplateTrigger(
                 tpl_id,
                 self.caixin_conn_id,
-                max(float(self.poke_interval), _LEAST_INTERVAL),
+                max(float(self.poke_interval), _LEAST_INTERVAL_SECONDS),
                 missing=self.missing,
                 unavailable=self.unavailable,
                 ends_at=datetime.now(UTC) + wait,
@@ -134,15 +137,16 @@ class CaixinWindowSensor(BaseSensorOperator):
     """
     Wait until the send window is open; true at once inside it.
 
-    For what has to happen within the hours of sending and is no :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`,
-    which waits by itself. In reschedule mode it comes back at the opening and not every minute. Deferrable, it starts and
-    ends in the triggerer, without a worker, from Airflow 3.3 on (a task with ``inlets``, ``outlets`` or something to call
+    For what has to happen within the hours of sending and is no
+    :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, which waits by itself. In
+    reschedule mode it comes back at the opening and not every minute. Deferrable, it starts and ends in the
+    triggerer, without a worker, from Airflow 3.3 on (a task with ``inlets``, ``outlets`` or something to call
     around it needs a worker for these).
 
     :param send_window: daily hours in Asia/Shanghai such as ``"09:00-18:00"``; None: any time. Not given: the
         connection's, else the configuration's, else 09:00-18:00, as the operator has it.
-    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where ``send_window`` is not given
-        (templated).
+    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where ``send_window`` is
+        not given (templated).
     :param deferrable: wait in the triggerer; ``mode`` does not count there.
     """
 
@@ -170,7 +174,7 @@ class CaixinWindowSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:  # noqa: ARG002  # Airflow's signature
         """
-        Tell whether the window is open; a deferrable sensor that has to wait defers from here.
+        Check whether the window is open; a deferrable sensor that has to wait defers from here.
 
         :raises AirflowFailException: for a connection that cannot be right.
         """
@@ -188,9 +192,8 @@ class CaixinWindowSensor(BaseSensorOperator):
 
     def resume(self, context: Context, event: object = None) -> Any:
         """
-        Go on after a deferral, and look again: a worker may come late, and after the closing.
+        Go on after a deferral, and check again: a worker may come late, and after the closing.
 
-        :param event: what the trigger fired.
         :raises AirflowFailException: for a connection that cannot be right.
         :raises RuntimeError: where the triggerer did not get the connection.
         """
@@ -214,7 +217,7 @@ class CaixinWindowSensor(BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        """Come back at the opening, or when the time to wait is over; a process that sleeps, at most at each interval."""
+        """Return the seconds to the opening or the end; at most the interval, where the process sleeps."""
         to_opening = max((self._opens_at - datetime.now(UTC)).total_seconds(), 0.0)
         usual = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         # Past the end by a moment: Airflow asks whether it has been exceeded.
@@ -229,7 +232,7 @@ class CaixinWindowSensor(BaseSensorOperator):
         )
 
     def _needs_worker(self) -> bool:
-        """Tell whether Airflow does something around the task that only a worker does."""
+        """Check whether Airflow does something around the task that only a worker does."""
         around = (
             self.inlets,
             self.outlets,

@@ -1,4 +1,4 @@
-"""What is waited for, looked at once: a template that is available, a send window that is open."""
+"""Check once what is waited for: a template that is available, a send window that is open."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 ANY_TIME = SendWindow("00:00-24:00")
 
 
-class Look(NamedTuple):
+class TemplateCheck(NamedTuple):
     """
-    One look at the templates of an account.
+    What the gateway said once about the templates of an account.
 
-    :param templates: what was seen, by id.
-    :param error: why nothing was seen; None: something was.
-    :param is_final: whether the same will be seen until a person acts.
+    :param templates: by id.
+    :param error: why there are none to see; None: there are.
+    :param is_final: whether the error stays until a person acts.
     """
 
     templates: Mapping[int, Template] = {}
@@ -30,12 +30,11 @@ class Look(NamedTuple):
     is_final: bool = False
 
     @classmethod
-    def at(cls, caixin_conn_id: str) -> Look:
+    def of(cls, caixin_conn_id: str) -> TemplateCheck:
         """
-        Ask the gateway of a connection, over a connection that is closed again.
+        Ask the gateway of an Airflow connection, and close the line to it again.
 
-        :param caixin_conn_id: id of an Airflow connection of type ``caixin``.
-        :raises Exception: what Airflow raises where it does not give the connection.
+        :raises Exception: what Airflow raises where the connection cannot be had.
         """
         try:
             with CaixinHook(caixin_conn_id) as hook:
@@ -47,9 +46,8 @@ class Look(NamedTuple):
 
     def find(self, tpl_id: int, missing: str = "wait", unavailable: str = "wait") -> Finding:
         """
-        Judge what was seen.
+        Judge a template that is waited for.
 
-        :param tpl_id: the template that is waited for.
         :param missing: ``"wait"`` or ``"fail"`` while the account has no such template.
         :param unavailable: the same while it is there and not available.
         """
@@ -70,7 +68,7 @@ class Look(NamedTuple):
 
 class Finding(NamedTuple):
     """
-    What a look came to.
+    What a check of a template came to.
 
     :param template: the template, where it is available.
     :param sentence: what was found, for people.
@@ -84,12 +82,12 @@ class Finding(NamedTuple):
 
 def window_of(send_window: SendWindow | str | ArgNotSet | None, caixin_conn_id: str) -> SendWindow:
     """
-    Settle a send window as :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator` does.
+    Return the send window that holds, as for the send operator.
 
-    :param send_window: the argument; not given: the connection's, else the configuration's, else 09:00-18:00.
-    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where the argument is not given.
+    :param send_window: not given: the connection's, which is read only then, else the configuration's, else
+        09:00-18:00.
     :raises ValueError: for a window or a connection that cannot be right.
-    :raises Exception: what Airflow raises where it does not give the connection.
+    :raises Exception: what Airflow raises where the connection cannot be had.
     """
     if isinstance(send_window, ArgNotSet):
         return CaixinHook(caixin_conn_id).settings.send_window or ANY_TIME

@@ -1,1 +1,1 @@
-"""What Airflow says: options of ``[caixin]``, the connection, and which ledger."""
+"""What is set in Airflow: the options of ``[caixin]``, the connection, and which ledger."""

@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DEFAULT_HOST: Final = "v.juhe.cn"
-DEFAULT_TIMEOUT: Final = 10.0
+DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 # A claim is leased for 60 s, which has to be more than three timeouts.
-TIMEOUT_LIMIT: Final = 20.0
+TIMEOUT_LIMIT_SECONDS: Final = 20.0
 NO_RULE: Final = "none"
 # What is hashed with the AppKey for the ledger's memory of it and is hashed nowhere else.
 _FINGERPRINT: Final = b"airflow-provider-caixin account key\0"
@@ -65,20 +65,17 @@ class CaixinConnection:
     fields left empty arrive as null, ``""`` or an empty list and are not given; the text ``none`` in
     ``max_per_day``, ``send_window``, ``frequency_cap`` and ``blocked_regions`` switches a rule off.
 
-    :param conn_id: the connection's id.
-    :param app_key: the AppKey; never shown by ``repr``.
-    :param host: the gateway's host name.
+    :param app_key: never shown by ``repr``.
     :param schema: ``https`` or ``http``.
-    :param port: TCP port; None: the schema's own.
+    :param port: None: the schema's own.
     :param path_suffix: ``""`` or ``".php"``, appended to the gateway's paths.
     :param timeout: seconds in which a call has to be answered.
     :param account: the name that rate and caps are counted by in the ledger.
-    :param messages_per_second: rate of the account, at most 300 (the gateway's document: 300条/s).
-    :param max_per_day: messages of the account in one day of Asia/Shanghai; None: no limit.
-    :param send_window: daily hours of sending; None: any time.
-    :param frequency_cap: messages a person may get; None: no cap.
-    :param blocked_regions: names of cities and provinces that get nothing.
-    :param ledger_conn_id: connection id of the ledger's database; None: the embedded SQLite ledger.
+    :param messages_per_second: at most 300 (the gateway's document: 300条/s).
+    :param max_per_day: in one day of Asia/Shanghai; None: no limit.
+    :param send_window: None: any time.
+    :param frequency_cap: None: no cap.
+    :param ledger_conn_id: None: the embedded SQLite ledger.
     :param origins: where each rule comes from, for the log.
     """
 
@@ -88,7 +85,7 @@ class CaixinConnection:
     schema: str = "https"
     port: int | None = None
     path_suffix: str = ""
-    timeout: float = DEFAULT_TIMEOUT
+    timeout: float = DEFAULT_TIMEOUT_SECONDS
     account: str
     messages_per_second: float
     max_per_day: int | None
@@ -103,7 +100,6 @@ class CaixinConnection:
         """
         Read and check an Airflow connection; its AppKey is hidden from logs from here on.
 
-        :param conn: an Airflow connection.
         :raises ValueError: for a value that cannot be right; names the field and what was expected.
         """
         from airflow.sdk.log import mask_secret
@@ -115,11 +111,16 @@ class CaixinConnection:
                 f"{place} has no AppKey: put the AppKey that Juhe issued for 视频短信 into the field AppKey (password)."
             )
         mask_secret(app_key)
-        extra = _extra_of(conn, place)
+        try:
+            extra = read_extra(conn, '{"timeout": 10}')
+            host, schema, port = _host(conn.host), _schema(conn.schema), _port(conn.port)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        _warn_of_unknown(extra, place)
         origins: dict[str, str] = {}
 
         def setting(name: str, read: Callable[[Any, str], T], *, can_be_off: bool = False) -> T | None:
-            """Take the first that is given of extra, configuration and built-in default."""
+            """Return the first that is given of extra, configuration and built-in default."""
             candidates = [(extra.get(name), f"{place}, extra")]
             if name in CONFIG_OPTIONS:
                 candidates.append((get_option(name), "[caixin] configuration"))
@@ -137,10 +138,6 @@ class CaixinConnection:
                     raise ValueError(f"{origin}: {error}") from None
             return None
 
-        try:
-            host, schema, port = _host(conn.host), _schema(conn.schema), _port(conn.port)
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from None
         return cls(
             conn_id=str(conn.conn_id),
             app_key=app_key,
@@ -148,8 +145,8 @@ class CaixinConnection:
             schema=schema,
             port=port,
             path_suffix=setting("path_suffix", _path_suffix) or "",
-            timeout=setting("timeout", _seconds) or DEFAULT_TIMEOUT,
-            account=setting("account", _name) or _unnamed(app_key),
+            timeout=setting("timeout", _seconds) or DEFAULT_TIMEOUT_SECONDS,
+            account=setting("account", _name) or _name_of_key(app_key),
             messages_per_second=setting("messages_per_second", _rate) or DEFAULT_RATE,
             max_per_day=setting("max_per_day", _count, can_be_off=True),
             send_window=setting("send_window", lambda value, _: SendWindow.parse(value), can_be_off=True),
@@ -161,19 +158,15 @@ class CaixinConnection:
             origins=origins,
         )
 
-    def known_app_key(self) -> KnownAppKey:
-        """Say what the ledger may know of the AppKey, so that it is one account: a digest that is made for nothing else."""
-        from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
+    def account_key(self) -> AccountKey:
+        """Return what the ledger may know of the AppKey: a digest that is made for nothing else."""
+        from airflow_provider_caixin.ledger.rows.names import AccountKey
 
         fingerprint = hashlib.sha256(_FINGERPRINT + self.app_key.encode()).hexdigest()
-        return KnownAppKey(fingerprint, self.conn_id, _unnamed(self.app_key))
+        return AccountKey(fingerprint, self.conn_id, _name_of_key(self.app_key))
 
     def client(self, **options: Any) -> JuheClient:
-        """
-        Make a client of this connection's gateway; nothing is connected yet.
-
-        :param options: further arguments of :class:`~airflow_provider_caixin.juhe.client.JuheClient`.
-        """
+        """Make a client of this connection's gateway; nothing is connected yet."""
         from airflow_provider_caixin.juhe.client import JuheClient
 
         return JuheClient(
@@ -187,8 +180,8 @@ class CaixinConnection:
         )
 
 
-def _unnamed(app_key: str) -> str:
-    """Name an account that was given no name."""
+def _name_of_key(app_key: str) -> str:
+    """Return the name of an account that was given none."""
     return hashlib.sha256(app_key.encode()).hexdigest()[:16]
 
 
@@ -196,9 +189,9 @@ def regions_of(value: object, name: str = "blocked_regions") -> tuple[str, ...]:
     """
     Read names of cities and provinces from a list, or from text with commas between them.
 
-    :param value: what was given.
     :param name: what the error calls it.
-    :raises ValueError: when it is neither, or an empty text; whether a region exists is for the number data to say.
+    :raises ValueError: when it is neither, or an empty text. Whether a region exists is checked with the
+        number data.
     """
     if isinstance(value, str) and not value.strip():
         raise ValueError(
@@ -214,12 +207,22 @@ def regions_of(value: object, name: str = "blocked_regions") -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
-def _extra_of(conn: AirflowConnection, place: str) -> dict[str, Any]:
+def read_extra(conn: AirflowConnection, example: str) -> dict[str, Any]:
+    """
+    Read the extra of a connection, which has to be a JSON object.
+
+    :param example: one such as is expected, for the error.
+    :raises ValueError: when it is another thing.
+    """
     extra = conn.extra_dejson
     text = str(getattr(conn, "extra", None) or "").strip()
-    # Airflow reads a broken extra as an empty one: rules would go missing without a word.
+    # Airflow reads a broken extra as an empty one: rules or a CA would go missing without a word.
     if not isinstance(extra, dict) or (not extra and text not in ("", "null", "{}")):
-        raise ValueError(f'{place}: extra is not a JSON object; expected one such as {{"timeout": 10}}.')
+        raise ValueError(f"extra is not a JSON object; expected one such as {example}.")
+    return extra
+
+
+def _warn_of_unknown(extra: Mapping[str, Any], place: str) -> None:
     for unknown in sorted(set(map(str, extra)) - set(_EXTRA_FIELDS)):
         # Rarely needed, and importing it takes milliseconds.
         from difflib import get_close_matches
@@ -231,7 +234,6 @@ def _extra_of(conn: AirflowConnection, place: str) -> dict[str, Any]:
             unknown,
             f"; did you mean {close[0]!r}?" if close else "",
         )
-    return extra
 
 
 def _is_given(value: object) -> bool:
@@ -252,10 +254,10 @@ def _number(value: object) -> float | None:
 
 def _seconds(value: object, name: str) -> float:
     number = _number(value)
-    if number is None or not 0 < number < TIMEOUT_LIMIT:
+    if number is None or not 0 < number < TIMEOUT_LIMIT_SECONDS:
         raise ValueError(
-            f"{name} {value!r} is not a number of seconds above 0 and below {TIMEOUT_LIMIT:g}; "
-            f"write such a number or leave it empty for {DEFAULT_TIMEOUT:g}."
+            f"{name} {value!r} is not a number of seconds above 0 and below {TIMEOUT_LIMIT_SECONDS:g}; "
+            f"write such a number or leave it empty for {DEFAULT_TIMEOUT_SECONDS:g}."
         )
     return number
 

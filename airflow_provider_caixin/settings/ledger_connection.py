@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_caixin.settings.connection import read_extra
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
@@ -72,8 +74,9 @@ class LedgerConnection:
     """
     Where the ledger's database is and how its driver is to connect.
 
-    :param url: address and user, put together field by field, so that no character of a password has to be quoted right.
-    :param arguments: what the connection's extra says to psycopg (all that libpq knows) or to PyMySQL.
+    :param url: address and user, put together field by field, so that no character of a password has to be
+        quoted right.
+    :param arguments: what the connection's extra holds for psycopg (all that libpq knows) or for PyMySQL.
     """
 
     url: URL
@@ -84,8 +87,8 @@ class LedgerConnection:
         """
         Read and check an Airflow connection.
 
-        :param conn: an Airflow connection of type postgres or mysql.
-        :raises ValueError: for another type, or for a field of the extra that would have no effect or the wrong one; names it.
+        :raises ValueError: for another type, or for a field of the extra that would have no effect or the
+            wrong one; names it.
         :raises ModuleNotFoundError: where psycopg is not installed, which knows what libpq takes.
         """
         from sqlalchemy.engine import URL
@@ -112,12 +115,8 @@ class LedgerConnection:
 
 
 def _known(conn: Any, backend: str) -> dict[str, Any]:
-    """Give the fields of the extra that the driver takes; those that mean nothing here are told."""
-    extra = conn.extra_dejson
-    text = str(getattr(conn, "extra", None) or "").strip()
-    # Airflow reads a broken extra as an empty one: a CA would go missing without a word.
-    if not isinstance(extra, dict) or (not extra and text not in ("", "null", "{}")):
-        raise ValueError('extra is not a JSON object; expected one such as {"sslmode": "verify-full"}.')
+    """Return the fields of the extra that the driver takes; those without a meaning here are logged."""
+    extra = read_extra(conn, '{"sslmode": "verify-full"}')
     given = {str(name): value for name, value in extra.items() if value is not None and value != ""}
     iam = given.pop("iam", False)
     if _is_on("iam", iam):
@@ -175,7 +174,7 @@ def _arguments(backend: str, extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tls(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Put together what the extra says of TLS, whichever of its names it uses."""
+    """Return what the extra holds about TLS, whichever of its names it uses."""
     found: Any = extra.get("ssl", {})
     if isinstance(found, str):
         try:
@@ -194,13 +193,13 @@ def _tls(extra: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"extra field 'ssl_mode' is {mode!r}: expected DISABLED, {', '.join(_MYSQL_TLS_MODES)}."
         )
-    said = {
+    given = {
         **found,
         **{name: extra[other] for other, name in _MYSQL_TLS_NAMES.items() if other in extra},
     }
     # MySQL's own clients, too, heed a CA that is given where TLS is only REQUIRED.
-    heeds_ca = mode == "REQUIRED" and (said.get("ca") or said.get("capath"))
-    tls = {**({} if heeds_ca else _MYSQL_TLS_MODES.get(mode, {})), **said}
+    heeds_ca = mode == "REQUIRED" and (given.get("ca") or given.get("capath"))
+    tls = {**({} if heeds_ca else _MYSQL_TLS_MODES.get(mode, {})), **given}
     for name in ("check_hostname", "verify_mode"):
         if name in tls:
             tls[name] = _is_on(name, tls[name])
@@ -208,7 +207,7 @@ def _tls(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _context(tls: Mapping[str, Any]) -> ssl.SSLContext:
-    """Have a CA that is given sign the server's certificate; PyMySQL checks no host name without one."""
+    """Make the TLS context: a CA that is given has to have signed; without one no host name is checked."""
     ca, folder = tls.get("ca"), tls.get("capath")
     verifies = tls.get("verify_mode", bool(ca or folder or tls.get("check_hostname")))
     try:
@@ -230,7 +229,7 @@ def _context(tls: Mapping[str, Any]) -> ssl.SSLContext:
 
 
 def _is_on(name: str, value: object) -> bool:
-    said = str(value).strip().lower()
-    if said not in (*_YES, *_NO):
+    text = str(value).strip().lower()
+    if text not in (*_YES, *_NO):
         raise ValueError(f"extra field {name!r} is {value!r}: expected true or false.")
-    return said in _YES
+    return text in _YES

@@ -46,14 +46,15 @@ def open_ledger(
     conn_id: str | None, *, executor: str | None = None, statement: int | None = None, make: bool = True
 ) -> Ledger:
     """
-    Open the ledger that connection and configuration name, else the embedded SQLite file in ``AIRFLOW_HOME``.
+    Open the ledger behind a PostgreSQL or MySQL connection.
 
-    :param conn_id: id of a PostgreSQL or MySQL connection; None: the embedded ledger.
+    :param conn_id: None: the embedded SQLite file in ``AIRFLOW_HOME``.
     :param executor: the executor that the task names for itself.
     :param statement: seconds that one statement may take, where the usual ones are too many.
-    :param make: False: whoever only looks on makes no embedded ledger.
+    :param make: make the embedded ledger where there is none.
     :raises LedgerError: when the embedded ledger is asked for where tasks may run on several hosts, or the
-        connection is of another type, its extra has a field that is not known, or its driver is missing; says what to set.
+        connection is of another type, its extra has a field that is not known, or its driver is missing;
+        names what to set.
     """
     from airflow.providers.common.compat.sdk import BaseHook
 
@@ -93,7 +94,7 @@ def open_ledger(
 
 
 def embedded_path() -> Path:
-    """Say where the embedded ledger is."""
+    """Return where the embedded ledger is."""
     from airflow.configuration import get_airflow_home
 
     return Path(get_airflow_home()) / EMBEDDED_NAME
@@ -103,12 +104,12 @@ def _is_missing(path: Path) -> bool:
     try:
         return not path.exists()
     except PermissionError:
-        # Whoever opens it is told whose folder that is.
+        # Opening it fails with the name of the folder's owner.
         return False
 
 
 def _several_hosts(path: Path, executor: str | None) -> str | None:
-    """Say why tasks may run on several hosts; None: they do not, as far as can be told, or are allowed to."""
+    """Return why tasks may run on several hosts; None: they do not, or it is allowed."""
     from airflow.providers.common.compat.sdk import conf
 
     if _is_on("allow_embedded_ledger"):
@@ -133,7 +134,7 @@ def _is_on(option: str) -> bool:
 
 
 def _executors(option: str) -> dict[str, str]:
-    """Read ``[core] executor``: names, classes, ``alias:class`` and, per team, ``team=...`` with ``;`` between."""
+    """Read ``[core] executor``: names, classes, ``alias:class``, and ``team=...`` with ``;`` between."""
     found: dict[str, str] = {}
     for team in option.split(";"):
         for item in team.rpartition("=")[2].split(","):
@@ -144,7 +145,7 @@ def _executors(option: str) -> dict[str, str]:
 
 
 def _file_system(folder: Path) -> str | None:
-    """Name the type of the file system that a folder is on; None where that cannot be told (not Linux)."""
+    """Return the type of the file system that a folder is on; None where that cannot be told (not Linux)."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         target = folder.resolve()

@@ -31,7 +31,7 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "allow_unsafe_ledger": {
         "description": (
             "Use a ledger whose database server forgets commits when it crashes: PostgreSQL with fsync off, MySQL or MariaDB "
-            "with another innodb_flush_log_at_trx_commit than 1. Whoever got a message in its last second gets it again, and it "
+            "with another innodb_flush_log_at_trx_commit than 1. Recipients of its last second get the message again, and it "
             "is billed again."
         ),
         "type": "boolean",
@@ -69,7 +69,7 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     },
     "frequency_cap": {
         "description": (
-            "Messages that one person may get: member_marketing (1 a day), games_health (1 a day and 3 a "
+            "Messages that one recipient may get: member_marketing (1 a day), games_health (1 a day and 3 a "
             "week), JSON with per_day, per_week and rolling, or none."
         ),
         "type": "string",
@@ -91,7 +91,7 @@ _GOES_BEFORE: Final = {
 }
 
 OPTION_MEANINGS: Final = {name: option["description"] for name, option in _OPTIONS.items()}
-"""What each option is, without what goes before it: for the connection's form, which is that."""
+"""What each option means, without what goes before it, for the connection's form."""
 
 CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     name: {
@@ -106,7 +106,7 @@ CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
 
 
 def ui_path() -> str:
-    """Say under which path Airflow's UI is: that of ``[api] base_url``, without a slash at its end."""
+    """Return the path of Airflow's UI: that of ``[api] base_url``, without a slash at its end."""
     from urllib.parse import urlsplit
 
     from airflow.providers.common.compat.sdk import conf
@@ -118,29 +118,26 @@ def get_option(name: str) -> str | None:
     """
     Read one option as text: the deployment's value, else the built-in default.
 
-    :param name: a key of ``CONFIG_OPTIONS``.
-    :raises KeyError: for a name that is not defined there.
+    :raises KeyError: for a name that is not in ``CONFIG_OPTIONS``.
     """
     # Airflow asks every process for the provider's metadata, which is built from this module: it stays light.
     from airflow.providers.common.compat.sdk import conf
 
-    # Said again as fallback, because not every process loads the providers' configuration defaults.
+    # The fallback is needed because not every process loads the providers' configuration defaults.
     default: str | None = CONFIG_OPTIONS[name]["default"]
     value: str | None = conf.get(SECTION, name, fallback=default)
     return value
 
 
 def default_ledger() -> str | None:
-    """Say which connection the ledger is behind where a connection names none; None: the embedded one."""
+    """Return the ledger's connection where a caixin connection names none; None: the embedded ledger."""
     return (get_option("ledger_conn_id") or "").strip() or None
 
 
 def read_flag(name: str, value: object) -> bool:
     """
-    Read a truth value that a template, YAML or a variable may have made a text of; never taken by truthiness.
+    Read the truth value of an argument, which a template, YAML or a variable may have made a text of.
 
-    :param name: the argument.
-    :param value: its value.
     :raises ValueError: when it is neither true nor false.
     """
     text = str(value).strip().lower() if isinstance(value, (bool, int, str)) else ""

@@ -23,7 +23,8 @@ _CONFIGURED_OFF = "none"
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _TICK = timedelta(microseconds=1)
-# Airflow also asks while it parses the Dag, and what it is told then replaces a slot whose run the scheduler is yet to make.
+# Airflow also asks while it parses the Dag, and that answer replaces a slot whose run the scheduler has yet
+# to make.
 _DUE = timedelta(minutes=1)
 
 
@@ -31,17 +32,19 @@ class SendWindowTimetable(Timetable):
     """
     Start a run every so many minutes, or by cron, within the daily hours of sending.
 
-    Airflow's cron schedules start what they missed as soon as they can: a Dag that is un-paused at 22:33 runs its slot of
-    17:30 then. This one goes on at the next slot, tomorrow's first if need be; only with ``catchup=True`` are missed slots made
-    up for; a slot counts as missed when its run is not made within a minute. It says when runs start. That nothing leaves outside the window is for the operator to see to, also because a run
-    that a person triggers starts at any hour.
+    Airflow's cron schedules start what they missed as soon as they can: a Dag that is un-paused at 22:33 runs
+    its slot of 17:30 then. This one goes on at the next slot, tomorrow's first if need be; only with
+    ``catchup=True`` are missed slots made up for; a slot counts as missed when its run is not made within a
+    minute. It decides when runs start. That nothing leaves outside the window is for the operator to see to,
+    also because a run that a person triggers starts at any hour.
 
-    :param every: minutes, or a timedelta of whole minutes, from one slot to the next; a day's first slot is the opening.
-    :param cron: slots as a cron expression of five fields, in Asia/Shanghai; those outside the window do not count. Either
-        this or ``every``.
+    :param every: minutes, or a timedelta of whole minutes, from one slot to the next; a day's first slot is
+        the opening.
+    :param cron: slots as a cron expression of five fields, in Asia/Shanghai; those outside the window do not
+        count. Either this or ``every``.
     :param send_window: daily hours in Asia/Shanghai such as ``"09:00-18:00"``; None: any time. Not given: the
-        configuration's, else 09:00-18:00. A schedule knows no connection: where a connection has a window of its own, write
-        it here, too.
+        configuration's, else 09:00-18:00. A schedule knows no connection: where a connection has a window of
+        its own, write it here, too.
     :raises ValueError: for an argument that cannot be right; names it and what was expected.
     """
 
@@ -63,45 +66,32 @@ class SendWindowTimetable(Timetable):
 
     @property
     def summary(self) -> str:
-        """Say in a few words when runs start, for lists of Dags."""
+        """When runs start, in a few words for lists of Dags."""
         return f"{self._cron or f'every {self._every} min'} in {self._window}"
 
     @property
     def description(self) -> str:  # type: ignore[override]  # Airflow only reads it
-        """Say when runs start."""
+        """When runs start, as a sentence."""
         slots = f'At "{self._cron}"' if self._cron else f"Every {self._every} minutes"
         return f"{slots}, within the send window {self._window} (Asia/Shanghai)"
 
     def serialize(self) -> dict[str, Any]:
-        """Give the arguments as JSON has them, the configuration's window included."""
+        """Return the arguments as JSON has them, the configuration's window included."""
         return {"every": self._every, "cron": self._cron, "send_window": str(self._window)}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Self:
-        """
-        Make it again.
-
-        :param data: what :meth:`serialize` gave.
-        """
+        """Make it again of what :meth:`serialize` returned."""
         return cls(**data)
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
-        """
-        Give the interval of a run that a person triggers, at any hour: the moment.
-
-        :param run_after: the moment.
-        """
+        """Return the interval of a run that a person triggers, at any hour: the moment."""
         return DataInterval.exact(run_after)
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """
-        Give the next slot.
-
-        :param last_automated_data_interval: that of the last scheduled run.
-        :param restriction: the Dag's start, end and catchup.
-        """
+        """Return the next slot; None: there is none."""
         bounds = [restriction.earliest]
         now = pendulum.now("UTC") - _DUE + _TICK
         if last_automated_data_interval is not None:
@@ -117,7 +107,7 @@ class SendWindowTimetable(Timetable):
         return DagRunInfo.exact(slot)
 
     def _slot(self, floor: datetime) -> pendulum.DateTime:
-        """Give the first slot that is not before a moment, in UTC as Airflow stores it."""
+        """Return the first slot that is not before a moment, in UTC as Airflow stores it."""
         moment = in_china(floor)
         slot = self._slot_of_interval(moment, self._every) if self._every else self._slot_of_cron(moment)
         return slot.in_timezone("UTC")

@@ -20,16 +20,16 @@ from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.juhe import Template
-    from airflow_provider_caixin.session.template_check import Look
+    from airflow_provider_caixin.session.template_check import TemplateCheck
 
 T = TypeVar("T")
 
-DEFAULT_POLL_INTERVAL = 60.0
+DEFAULT_POLL_SECONDS = 60.0
 # Polls that began together, when a triggerer started say, drift apart.
-_JITTER = 0.1
+_JITTER_SHARE = 0.1
 # A host's clock may be set while a trigger sleeps.
-_LONGEST_SLEEP = 60.0
-# All looks of a triggerer: a gateway that does not answer keeps these threads, and no other trigger's.
+_LONGEST_SLEEP_SECONDS = 60.0
+# For all polls of a triggerer: a gateway that does not answer holds these threads, and no other trigger's.
 _THREADS = 4
 
 
@@ -37,16 +37,17 @@ class CaixinTemplateTrigger(BaseEventTrigger):
     """
     Fire when a template becomes available.
 
-    For an ``AssetWatcher`` it fires each time the template turns from missing or not available into available, with the
-    template as a dict as its payload, and goes on watching. What was available at the first look is no news. From Airflow 3.3
-    the watched asset's state store keeps what was seen last, so that what happens while no triggerer runs is noticed, and
-    once; before 3.3 each start of a triggerer is a first look. It never fires for an error, which would start a run.
+    For an ``AssetWatcher`` it fires each time the template turns from missing or not available into
+    available, with the template as a dict as its payload, and goes on watching. What was available at the
+    first check is no news. From Airflow 3.3 the watched asset's state store keeps what was seen last, so that
+    what happens while no triggerer runs is noticed, and once; before 3.3 each start of a triggerer is a first
+    check. It never fires for an error, which would start a run.
 
-    With ``ends_at`` it waits for a task: it fires once, as soon as the template is available, when waiting cannot help, or at
-    that moment. The payload has ``status``, ``template`` or ``message``.
+    With ``ends_at`` it waits for a task: it fires once, as soon as the template is available, when waiting
+    cannot help, or at that moment. The payload has ``status``, ``template`` or ``message``.
 
-    Triggers of one connection and interval share their polls where Airflow can (3.3). A poll is one call that is not billed
-    as far as the gateway's document says.
+    Triggers of one connection and interval share their polls where Airflow can (3.3). A poll is one call that
+    is not billed as far as the gateway's document says.
 
     :param tpl_id: template id.
     :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read at every poll.
@@ -61,7 +62,7 @@ class CaixinTemplateTrigger(BaseEventTrigger):
         self,
         tpl_id: int | str,
         caixin_conn_id: str = DEFAULT_CONN_ID,
-        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        poll_interval: float = DEFAULT_POLL_SECONDS,
         *,
         missing: Literal["wait", "fail"] = "wait",
         unavailable: Literal["wait", "fail"] = "wait",
@@ -85,7 +86,7 @@ class CaixinTemplateTrigger(BaseEventTrigger):
             )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Say what it takes to make this trigger again; nothing in it changes while it waits."""
+        """Return what it takes to make this trigger again; nothing in it changes while it waits."""
         waiting = {"missing": self.missing, "unavailable": self.unavailable, "ends_at": self.ends_at}
         return _path(self), {
             "tpl_id": self.tpl_id,
@@ -95,31 +96,27 @@ class CaixinTemplateTrigger(BaseEventTrigger):
         }
 
     def shared_stream_key(self) -> Hashable:
-        """Share polls with all that ask the same gateway as often: one answer lists all templates."""
+        """Return what triggers of one gateway and interval have in common: one answer lists all templates."""
         return "caixin.templates", self.caixin_conn_id, self.poll_interval
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Look, None]:
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[TemplateCheck, None]:
         """
-        Look at the templates again and again.
+        Check the templates again and again.
 
-        An error is a look that saw nothing: raised, it would end every trigger that shares this stream.
+        An error is a check that saw nothing: raised, it would end every trigger that shares this stream.
 
-        :param kwargs: the arguments of one of them.
+        :param kwargs: the arguments of one of these triggers.
         """
         while True:
-            yield await _in_thread(_look, kwargs["caixin_conn_id"])
-            jitter = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # nothing to guess
+            yield await _in_thread(_check_templates, kwargs["caixin_conn_id"])
+            jitter = random.uniform(1 - _JITTER_SHARE, 1 + _JITTER_SHARE)  # noqa: S311  # nothing to guess
             await asyncio.sleep(kwargs["poll_interval"] * jitter)
 
     async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[Look]
+        self, shared_stream: AsyncIterator[TemplateCheck]
     ) -> AsyncGenerator[TriggerEvent, None]:
-        """
-        Turn looks into this trigger's events.
-
-        :param shared_stream: looks, without end.
-        """
+        """Turn checks, which come without end, into this trigger's events."""
         if self.ends_at is not None:
             yield _event(await self._wait(shared_stream, self.ends_at))
             return
@@ -127,21 +124,21 @@ class CaixinTemplateTrigger(BaseEventTrigger):
             yield _event(template.as_dict())
 
     async def run(self) -> AsyncGenerator[TriggerEvent, None]:
-        """Do the same without sharing, as Airflow before 3.3 and ``dags test`` have it."""
-        looks = type(self).open_shared_stream(self.serialize()[1])
-        async with aclosing(looks), aclosing(self.filter_shared_stream(looks)) as events:
+        """Yield the same events without sharing, as Airflow before 3.3 and ``dags test`` have it."""
+        checks = type(self).open_shared_stream(self.serialize()[1])
+        async with aclosing(checks), aclosing(self.filter_shared_stream(checks)) as events:
             async for event in events:
                 yield event
 
-    async def _wait(self, looks: AsyncIterator[Look], ends_at: datetime) -> dict[str, Any]:
-        """Look until there is something to tell the task."""
+    async def _wait(self, checks: AsyncIterator[TemplateCheck], ends_at: datetime) -> dict[str, Any]:
+        """Check until there is something that ends the wait of the task."""
         last = "The gateway was not asked yet"
         failures = _Failures(self)
         try:
             async with asyncio.timeout((ends_at - datetime.now(UTC)).total_seconds()):
-                async for look in looks:
-                    finding = look.find(self.tpl_id, self.missing, self.unavailable)
-                    failures.count(look)
+                async for check in checks:
+                    finding = check.find(self.tpl_id, self.missing, self.unavailable)
+                    failures.count(check)
                     if finding.template:
                         return {"status": "success", "template": finding.template.as_dict()}
                     if finding.hopeless:
@@ -151,21 +148,22 @@ class CaixinTemplateTrigger(BaseEventTrigger):
             pass
         return {"status": "timeout", "message": f"The time to wait is over. At the last look: {last}"}
 
-    async def _became_available(self, looks: AsyncIterator[Look]) -> AsyncGenerator[Template, None]:
-        """Give the template each time that it was not available before."""
+    async def _became_available(self, checks: AsyncIterator[TemplateCheck]) -> AsyncGenerator[Template, None]:
+        """Yield the template each time that it was not available before."""
         failures, memory = _Failures(self), _Memory(self)
         seen: bool | None = None
-        async for look in looks:
-            failures.count(look)
-            if look.error is not None:
+        async for check in checks:
+            failures.count(check)
+            if check.error is not None:
                 continue
-            template = look.find(self.tpl_id).template
+            template = check.find(self.tpl_id).template
             if seen is (template is not None):
                 continue
             try:
-                # Asked also when this trigger knows: another triggerer may have gone on with the same one meanwhile.
+                # Asked also when this trigger knows: another triggerer may have gone on with the same one
+                # meanwhile.
                 before = await memory.recall()
-                # Kept before it is told: a triggerer that dies in between starts no run rather than two.
+                # Kept before the event: a triggerer that dies in between starts no run rather than two.
                 await memory.keep(template is not None)
             except Exception as error:  # noqa: BLE001  # Airflow's API; without it nothing is lost, only later
                 self.log.warning("What was seen last cannot be looked up for now, trying again: %s", error)
@@ -185,12 +183,13 @@ class CaixinWindowTrigger(BaseTrigger):
     """
     Fire when the send window is open, at once where it is.
 
-    The opening is reckoned here and not by who makes the trigger: arguments that Airflow read with the Dag hours ago stay
-    right, and so do those of a triggerer that starts again.
+    The opening is computed here and not by who makes the trigger: arguments that Airflow read with the Dag
+    hours ago stay right, and so do those of a triggerer that starts again.
 
     :param send_window: daily hours in Asia/Shanghai such as ``"09:00-18:00"``; None: any time. Not given: the
         connection's, else the configuration's, else 09:00-18:00.
-    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where ``send_window`` is not given.
+    :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read only where ``send_window`` is
+        not given.
     :param end_from_trigger: end the task as a success from here, without a worker.
     :raises ValueError: for a window that is none.
     """
@@ -210,7 +209,7 @@ class CaixinWindowTrigger(BaseTrigger):
         self.end_from_trigger = end_from_trigger
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Say what it takes to make this trigger again."""
+        """Return what it takes to make this trigger again."""
         given = {} if isinstance(self.send_window, ArgNotSet) else {"send_window": self.send_window}
         return _path(self), {
             **given,
@@ -219,7 +218,7 @@ class CaixinWindowTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncGenerator[TriggerEvent, None]:
-        """Sleep until the window opens; a connection that cannot be used is told to the task."""
+        """Sleep until the window opens; a connection that cannot be used is an event for the task."""
         while True:
             try:
                 window = await _in_thread(_window, self.send_window, self.caixin_conn_id)
@@ -239,18 +238,18 @@ class CaixinWindowTrigger(BaseTrigger):
     async def _sleep_until(self, moment: datetime) -> None:
         self.log.info("The send window opens %s.", moment.astimezone(CHINA).isoformat(" ", "seconds"))
         while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110  # a clock has no event
-            await asyncio.sleep(min(left, _LONGEST_SLEEP))
+            await asyncio.sleep(min(left, _LONGEST_SLEEP_SECONDS))
 
 
 class _Failures:
-    """Looks in a row that saw nothing, told when their number doubles: a night of maintenance is ten lines."""
+    """Checks in a row that saw nothing, logged when their number doubles: a night is ten lines."""
 
     def __init__(self, trigger: CaixinTemplateTrigger) -> None:
         self._log = trigger.log
         self._number = 0
 
-    def count(self, look: Look) -> None:
-        if look.error is None:
+    def count(self, check: TemplateCheck) -> None:
+        if check.error is None:
             self._number = 0
             return
         self._number += 1
@@ -258,12 +257,12 @@ class _Failures:
             self._log.warning(
                 "The templates cannot be looked at for now (%d in a row), asking again: %s",
                 self._number,
-                look.error,
+                check.error,
             )
 
 
 class _Memory:
-    """Whether the template was available when last seen: in the asset's state store, or here where Airflow has none."""
+    """Whether the template was available when last seen, in the asset's state store where there is one."""
 
     def __init__(self, trigger: CaixinTemplateTrigger) -> None:
         self._log = trigger.log
@@ -273,7 +272,7 @@ class _Memory:
         self._seen: bool | None = None
 
     async def recall(self) -> bool | None:
-        """Give what was kept last; None: nothing yet."""
+        """Return what was kept last; None: nothing yet."""
         if self._store is not None:
             try:
                 return cast("bool | None", await self._ask("get", self._key))
@@ -301,13 +300,13 @@ class _Memory:
 
 
 # Imported in the thread, too: the HTTP client behind it would hold up the triggerer's loop.
-def _look(caixin_conn_id: str) -> Look:
-    from airflow_provider_caixin.session.template_check import Look
+def _check_templates(caixin_conn_id: str) -> TemplateCheck:
+    from airflow_provider_caixin.session.template_check import TemplateCheck
 
     try:
-        return Look.at(caixin_conn_id)
+        return TemplateCheck.of(caixin_conn_id)
     except Exception as error:  # noqa: BLE001  # Airflow does not give the connection: it may later
-        return Look(error=f"Connection {caixin_conn_id!r} cannot be read: {error}")
+        return TemplateCheck(error=f"Connection {caixin_conn_id!r} cannot be read: {error}")
 
 
 def _window(send_window: SendWindow | str | ArgNotSet | None, caixin_conn_id: str) -> SendWindow:

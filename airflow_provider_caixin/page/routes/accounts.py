@@ -1,4 +1,4 @@
-"""Accounts: the switch that stops one, and how much it may send in a day."""
+"""Accounts: pause one, and limit how much it may send in a day."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.page import audit
 from airflow_provider_caixin.page.connections import account_of, connections
 from airflow_provider_caixin.page.headers import same_origin
-from airflow_provider_caixin.page.ledgers import OpenLedger, OpenLedgerDep, is_of
+from airflow_provider_caixin.page.ledgers import NamedLedger, NamedLedgerDep, is_of
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.rights import Rights, RightsDep
-from airflow_provider_caixin.page.time_limit import bounded
+from airflow_provider_caixin.page.time_limit import time_limited
 
 router = APIRouter(prefix="/accounts", dependencies=[Depends(same_origin)])
 
@@ -42,33 +42,33 @@ class Limit(_Body):
 
 
 @router.post("/pause")
-@bounded("ledger")
-def pause(rights: RightsDep, book: OpenLedgerDep, word: Pause) -> dict[str, bool]:
+@time_limited("ledger")
+def pause(rights: RightsDep, named: NamedLedgerDep, body: Pause) -> dict[str, bool]:
     """Pause or resume all campaigns of an account."""
-    ledger = _ledger_of(rights, book, word.account)
-    audit.record(rights, "pause_account" if word.paused else "resume_account", account=word.account)
-    accounts.pause_account(ledger, word.account, paused=word.paused)
-    return {"paused": word.paused}
+    ledger = _ledger_of(rights, named, body.account)
+    audit.record(rights, "pause_account" if body.paused else "resume_account", account=body.account)
+    accounts.pause_account(ledger, body.account, paused=body.paused)
+    return {"paused": body.paused}
 
 
 @router.post("/limit")
-@bounded("ledger")
-def limit(rights: RightsDep, book: OpenLedgerDep, word: Limit) -> dict[str, int | None]:
+@time_limited("ledger")
+def limit(rights: RightsDep, named: NamedLedgerDep, body: Limit) -> dict[str, int | None]:
     """Set how many messages an account may send in a day, also for campaigns that run."""
-    ledger = _ledger_of(rights, book, word.account)
-    audit.record(rights, "limit_account", account=word.account, max_per_day=word.max_per_day)
-    accounts.limit_account(ledger, word.account, word.max_per_day)
-    return {"max_per_day": word.max_per_day}
+    ledger = _ledger_of(rights, named, body.account)
+    audit.record(rights, "limit_account", account=body.account, max_per_day=body.max_per_day)
+    accounts.limit_account(ledger, body.account, body.max_per_day)
+    return {"max_per_day": body.max_per_day}
 
 
-def _ledger_of(rights: Rights, book: OpenLedger, name: str) -> Ledger:
+def _ledger_of(rights: Rights, named: NamedLedger, name: str) -> Ledger:
     """Open the ledger for somebody who may change an account of it."""
-    ledger = book.open()
+    ledger = named.open()
     with ledger.reading() as connection:
         its = [
             one
             for one in connections()
-            if one.settings and is_of(one, book.id) and account_of(connection, one.settings) == name
+            if one.settings and is_of(one, named.id) and account_of(connection, one.settings) == name
         ]
     rights.demand(
         rights.of_account(its), "change this account: it takes the permission to edit one of its connections"

@@ -1,4 +1,4 @@
-"""Campaigns: the list, one of them, its doubts, its report, and what a person may do to it."""
+"""Campaigns: the list, one of them, its unknown recipients, its report, and what a person may do to it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from airflow_provider_caixin.juhe.codes import describe
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import controls, unknowns
 from airflow_provider_caixin.ledger.rows import traffic as traffic_rows
+from airflow_provider_caixin.ledger.schema import REASON_LENGTH
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import reports
 from airflow_provider_caixin.ledger.views import unknowns as unknown_views
@@ -25,11 +26,11 @@ from airflow_provider_caixin.ledger.views.campaigns import Summary
 from airflow_provider_caixin.page import audit
 from airflow_provider_caixin.page.campaign_view import CampaignView
 from airflow_provider_caixin.page.headers import same_origin
-from airflow_provider_caixin.page.ledgers import OpenLedger, OpenLedgerDep
+from airflow_provider_caixin.page.ledgers import NamedLedger, NamedLedgerDep
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.rights import Rights, RightsDep
 from airflow_provider_caixin.page.tallies import tally
-from airflow_provider_caixin.page.time_limit import SECONDS, bounded
+from airflow_provider_caixin.page.time_limit import LIMIT_SECONDS, time_limited
 from airflow_provider_caixin.vocabulary import State, Status
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ router = APIRouter(prefix="/campaigns")
 
 _BOM: Final = "\ufeff"
 # Of the time that a person waits, for batch after batch; the rest is for the last one.
-_LOOPING: Final = SECONDS / 2
+_BATCHES_SECONDS: Final = LIMIT_SECONDS / 2
 _CHANGES: Final = [Depends(same_origin)]
 
 Key = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -68,7 +69,7 @@ class Retry(_Body):
 
 
 class Resolution(_Body):
-    """A person's word for what became of recipients in doubt, of some or of all, as of the list that they saw."""
+    """What a person says became of unknown recipients, of some or of all, as of the list that was shown."""
 
     ids: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]], Field(max_length=1000)] | None = None
     all: Literal[True] | None = None
@@ -77,54 +78,54 @@ class Resolution(_Body):
 
 
 @router.get("")
-@bounded("ledger")
+@time_limited("ledger")
 def campaigns(
     rights: RightsDep,
-    book: OpenLedgerDep,
+    named: NamedLedgerDep,
     search: Annotated[str, Query(max_length=500)] = "",
     status: Status | Literal[""] = "",
     before: Before = None,
     most: Most = 50,
 ) -> dict[str, Any]:
-    """Give a page of them, the newest first."""
-    ledger = book.open()
+    """Return a page of them, the newest first."""
+    ledger = named.open()
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
+        view = CampaignView.of(ledger, connection, rights)
         found = campaign_views.campaigns(
             connection,
-            sight.now,
+            view.now,
             search=search.strip() or None,
             status=Status(status) if status else None,
-            dag_ids=sight.seen.ids,
-            without_dag=sight.seen.others,
+            dag_ids=view.seen.ids,
+            without_dag=view.seen.others,
             before=before,
             most=most + 1,
         )
-        shown = sight.shown(connection, found[:most])
+        shown = view.shown(connection, found[:most])
     return {"campaigns": shown, "next": found[most - 1].key if len(found) > most else None}
 
 
 @router.get("/by-id")
-@bounded("ledger")
-def by_id(rights: RightsDep, book: OpenLedgerDep, id: str) -> dict[str, Any]:  # noqa: A002  # as in the address
-    """Give one by its name."""
-    ledger = book.open()
+@time_limited("ledger")
+def by_id(rights: RightsDep, named: NamedLedgerDep, id: str) -> dict[str, Any]:  # noqa: A002  # as in the address
+    """Return one by its id."""
+    ledger = named.open()
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
-        return sight.shown(connection, [sight.find(connection, id)])[0]
+        view = CampaignView.of(ledger, connection, rights)
+        return view.shown(connection, [view.find(connection, id)])[0]
 
 
-@router.get("/{key}")
-@bounded("ledger")
-def campaign(rights: RightsDep, book: OpenLedgerDep, key: Key) -> dict[str, Any]:
-    """Give one with its reasons and its chart."""
-    ledger = book.open()
+@router.get("/{campaign_key}")
+@time_limited("ledger")
+def campaign(rights: RightsDep, named: NamedLedgerDep, campaign_key: Key) -> dict[str, Any]:
+    """Return one with its reasons and its chart."""
+    ledger = named.open()
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
-        one = sight.campaign(connection, key)
-        shown = sight.shown(connection, [one])[0]
-        width, points = usage_views.chart(connection, key, sight.now)
-    counted = tally(ledger, one, one.status(sight.now))
+        view = CampaignView.of(ledger, connection, rights)
+        one = view.campaign(connection, campaign_key)
+        shown = view.shown(connection, [one])[0]
+        width, points = usage_views.chart(connection, campaign_key, view.now)
+    counted = tally(ledger, one, one.status(view.now))
     return {
         **shown,
         "skipped": [{"reason": reason, "count": number} for reason, number in _most_first(counted.skipped)],
@@ -138,21 +139,21 @@ def campaign(rights: RightsDep, book: OpenLedgerDep, key: Key) -> dict[str, Any]
     }
 
 
-@router.get("/{key}/doubts")
-@bounded("ledger")
-def list_doubts(
-    rights: RightsDep, book: OpenLedgerDep, key: Key, after: After = 0, most: Most = 100
+@router.get("/{campaign_key}/unknown")
+@time_limited("ledger")
+def list_unknown(
+    rights: RightsDep, named: NamedLedgerDep, campaign_key: Key, after: After = 0, most: Most = 100
 ) -> dict[str, Any]:
-    """Give a page of a campaign's recipients in doubt."""
-    ledger = book.open()
+    """Return a page of a campaign's unknown recipients."""
+    ledger = named.open()
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
-        sight.campaign(connection, key)
-        now = sight.now
-        found = unknown_views.unknowns(connection, key, now, after=after, most=most + 1)
+        view = CampaignView.of(ledger, connection, rights)
+        view.campaign(connection, campaign_key)
+        now = view.now
+        found = unknown_views.unknowns(connection, campaign_key, now, after=after, most=most + 1)
     return {
         "as_of": now,
-        "doubts": [
+        "recipients": [
             {
                 "id": one.id,
                 "number": mask(one.number),
@@ -167,74 +168,74 @@ def list_doubts(
     }
 
 
-@router.post("/{key}/doubts", dependencies=_CHANGES)
-@bounded("ledger")
-def resolve(rights: RightsDep, book: OpenLedgerDep, key: Key, word: Resolution) -> dict[str, int]:
-    """Take a person's word for what became of them; ``left`` says how many are in doubt still."""
-    if (word.ids is None) == (word.all is None):
+@router.post("/{campaign_key}/unknown", dependencies=_CHANGES)
+@time_limited("ledger")
+def resolve(rights: RightsDep, named: NamedLedgerDep, campaign_key: Key, body: Resolution) -> dict[str, int]:
+    """Record what a person says became of them; ``left``: how many are unknown still."""
+    if (body.ids is None) == (body.all is None):
         raise Problem(422, "invalid", "Expected either ids or all.")
-    with _changing(rights, book, key) as (ledger, one):
-        if word.outcome == "pending" or one.purged_at is not None:
+    with _changing(rights, named, campaign_key) as (ledger, one):
+        if body.outcome == "pending" or one.purged_at is not None:
             _refuse_if_over(one)
-        chosen = "all" if word.ids is None else len(word.ids)
-        audit.record(rights, "resolve_doubts", one, outcome=word.outcome, recipients=chosen)
-        if word.ids is not None:
-            resolved = unknowns.resolve(ledger, key, word.ids, word.outcome, before=word.as_of)
+        chosen = "all" if body.ids is None else len(body.ids)
+        audit.record(rights, "resolve_unknown", one, outcome=body.outcome, recipients=chosen)
+        if body.ids is not None:
+            resolved = unknowns.resolve(ledger, campaign_key, body.ids, body.outcome, before=body.as_of)
         else:
-            resolved = _resolve_all(ledger, key, word.outcome, word.as_of)
+            resolved = _resolve_all(ledger, campaign_key, body.outcome, body.as_of)
         with ledger.reading() as connection:
-            left = campaign_views.campaign(connection, key, ledger.now(connection))
+            left = campaign_views.campaign(connection, campaign_key, ledger.now(connection))
     return {"resolved": resolved, "left": left.unknown if left else 0}
 
 
-@router.post("/{key}/pause", dependencies=_CHANGES)
-@bounded("ledger")
-def pause(rights: RightsDep, book: OpenLedgerDep, key: Key, word: Pause) -> dict[str, Any]:
-    """Pause or resume a campaign; give it as it stands then."""
-    with _changing(rights, book, key, "paused or resumed") as (ledger, one):
-        audit.record(rights, "pause_campaign" if word.paused else "resume_campaign", one)
-        controls.pause_campaign(ledger, one.campaign_id, paused=word.paused)
-        return _as_it_stands(ledger, rights, key)
+@router.post("/{campaign_key}/pause", dependencies=_CHANGES)
+@time_limited("ledger")
+def pause(rights: RightsDep, named: NamedLedgerDep, campaign_key: Key, body: Pause) -> dict[str, Any]:
+    """Pause or resume a campaign; return it as it stands then."""
+    with _changing(rights, named, campaign_key, "paused or resumed") as (ledger, one):
+        audit.record(rights, "pause_campaign" if body.paused else "resume_campaign", one)
+        controls.pause_campaign(ledger, one.campaign_id, paused=body.paused)
+        return _as_it_stands(ledger, rights, campaign_key)
 
 
-@router.post("/{key}/cancel", dependencies=_CHANGES)
-@bounded("ledger")
-def cancel(rights: RightsDep, book: OpenLedgerDep, key: Key, _word: Nothing) -> dict[str, Any]:
-    """Cancel a campaign for good; give it as it stands then."""
-    with _changing(rights, book, key, "cancelled") as (ledger, one):
+@router.post("/{campaign_key}/cancel", dependencies=_CHANGES)
+@time_limited("ledger")
+def cancel(rights: RightsDep, named: NamedLedgerDep, campaign_key: Key, _body: Nothing) -> dict[str, Any]:
+    """Cancel a campaign for good; return it as it stands then."""
+    with _changing(rights, named, campaign_key, "cancelled") as (ledger, one):
         audit.record(rights, "cancel_campaign", one)
-        controls.cancel_campaign(ledger, one.campaign_id, seconds=_LOOPING)
-        return _as_it_stands(ledger, rights, key)
+        controls.cancel_campaign(ledger, one.campaign_id, seconds=_BATCHES_SECONDS)
+        return _as_it_stands(ledger, rights, campaign_key)
 
 
-@router.post("/{key}/retry", dependencies=_CHANGES)
-@bounded("ledger")
-def retry(rights: RightsDep, book: OpenLedgerDep, key: Key, word: Retry) -> dict[str, int]:
-    """Make those pending again whom the gateway rejected with a code."""
-    with _changing(rights, book, key) as (ledger, one):
+@router.post("/{campaign_key}/retry", dependencies=_CHANGES)
+@time_limited("ledger")
+def retry(rights: RightsDep, named: NamedLedgerDep, campaign_key: Key, body: Retry) -> dict[str, int]:
+    """Make the recipients pending again that the gateway rejected with a code."""
+    with _changing(rights, named, campaign_key) as (ledger, one):
         _refuse_if_over(one)
-        audit.record(rights, "retry_rejected", one, code=word.code)
-        return {"retried": controls.retry_rejected(ledger, one.campaign_id, word.code)}
+        audit.record(rights, "retry_rejected", one, code=body.code)
+        return {"retried": controls.retry_rejected(ledger, one.campaign_id, body.code)}
 
 
-@router.get("/{key}/report")
-@bounded("ledger")
+@router.get("/{campaign_key}/report")
+@time_limited("ledger")
 def report(
     rights: RightsDep,
-    book: OpenLedgerDep,
-    key: Key,
+    named: NamedLedgerDep,
+    campaign_key: Key,
     state: State | Literal[""] = "",
-    reason: Annotated[str, Query(max_length=200)] = "",
+    reason: Annotated[str, Query(max_length=REASON_LENGTH)] = "",
 ) -> StreamingResponse:
     """Stream the report, with full numbers."""
-    with _changing(rights, book, key) as (ledger, one):
+    with _changing(rights, named, campaign_key) as (ledger, one):
         audit.record(
             rights, "download_report", one, state=state or None, reason=without_numbers(reason) or None
         )
-        pieces = _pieces(ledger, key, State(state) if state else None, reason or None)
+        pieces = _pieces(ledger, campaign_key, State(state) if state else None, reason or None)
         # Here, so that a ledger that does not answer is a sentence and not a download that breaks off.
         first = next(pieces)
-    name = f"caixin-report-{key}.csv"
+    name = f"caixin-report-{campaign_key}.csv"
     return StreamingResponse(
         _chained(_BOM + first, pieces),
         media_type="text/csv; charset=utf-8",
@@ -244,20 +245,20 @@ def report(
 
 @contextmanager
 def _changing(
-    rights: Rights, book: OpenLedger, key: int, what: str | None = None
+    rights: Rights, named: NamedLedger, campaign_key: int, what: str | None = None
 ) -> Iterator[tuple[Ledger, Summary]]:
     """
-    Give a campaign to somebody who may change it.
+    Open the ledger and a campaign in it for somebody who may change it.
 
     :param what: what cannot be done any more to a campaign that is over.
     """
-    ledger = book.open()
+    ledger = named.open()
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
-        one = sight.campaign(connection, key)
-    rights.demand(sight.may_edit(one), "do this to the campaign: it takes the permission to edit its Dag")
+        view = CampaignView.of(ledger, connection, rights)
+        one = view.campaign(connection, campaign_key)
+    rights.demand(view.may_edit(one), "do this to the campaign: it takes the permission to edit its Dag")
     if what is not None and one.is_over:
-        sentence = f"The campaign is over ({one.status(sight.now)}) and cannot be {what}."
+        sentence = f"The campaign is over ({one.status(view.now)}) and cannot be {what}."
         raise Problem(409, "refused", sentence)
     yield ledger, one
 
@@ -269,15 +270,17 @@ def _refuse_if_over(one: Summary) -> None:
         raise Problem(409, "refused", sentence)
 
 
-def _as_it_stands(ledger: Ledger, rights: Rights, key: int) -> dict[str, Any]:
+def _as_it_stands(ledger: Ledger, rights: Rights, campaign_key: int) -> dict[str, Any]:
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
-        return sight.shown(connection, [sight.campaign(connection, key)])[0]
+        view = CampaignView.of(ledger, connection, rights)
+        return view.shown(connection, [view.campaign(connection, campaign_key)])[0]
 
 
-def _resolve_all(ledger: Ledger, key: int, outcome: Literal["sent", "pending"], as_of: float | None) -> int:
-    """Resolve the doubts that there were at a moment, else are now, as many as there is time for; each once."""
-    until = time.monotonic() + _LOOPING
+def _resolve_all(
+    ledger: Ledger, campaign_key: int, outcome: Literal["sent", "pending"], as_of: float | None
+) -> int:
+    """Resolve what was unknown at a moment, else now, as much as there is time for; each once."""
+    until = time.monotonic() + _BATCHES_SECONDS
     resolved = after = 0
     if as_of is None:
         with ledger.reading() as connection:
@@ -285,18 +288,23 @@ def _resolve_all(ledger: Ledger, key: int, outcome: Literal["sent", "pending"], 
     while time.monotonic() < until:
         with ledger.reading() as connection:
             now = ledger.now(connection)
-            ids = [one.id for one in unknown_views.unknowns(connection, key, now, after=after, before=as_of)]
+            ids = [
+                one.id
+                for one in unknown_views.unknowns(connection, campaign_key, now, after=after, before=as_of)
+            ]
         if not ids:
             break
-        resolved += unknowns.resolve(ledger, key, ids, outcome, before=as_of)
+        resolved += unknowns.resolve(ledger, campaign_key, ids, outcome, before=as_of)
         after = ids[-1]
     return resolved
 
 
-def _pieces(ledger: Ledger, key: int, state: State | None, reason: str | None) -> Iterator[str]:
+def _pieces(ledger: Ledger, campaign_key: int, state: State | None, reason: str | None) -> Iterator[str]:
     with ledger.reading() as connection:
         now = ledger.now(connection)
-        yield from report_pieces(reports.read_report(connection, key, now, state=state, reason=reason))
+        yield from report_pieces(
+            reports.read_report(connection, campaign_key, now, state=state, reason=reason)
+        )
 
 
 def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:

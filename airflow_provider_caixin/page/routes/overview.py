@@ -1,4 +1,4 @@
-"""The overview: accounts, what runs, what is in doubt, what today costs."""
+"""The overview: accounts, what runs, what is unknown, what today costs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from airflow_provider_caixin.ledger.admin.accounts import Account
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import usage as usage_views
 from airflow_provider_caixin.page.campaign_view import CampaignView
-from airflow_provider_caixin.page.connections import Known, account_of, connections
-from airflow_provider_caixin.page.ledgers import OpenLedgerDep, is_of
+from airflow_provider_caixin.page.connections import ListedConnection, account_of, connections
+from airflow_provider_caixin.page.ledgers import NamedLedgerDep, is_of
 from airflow_provider_caixin.page.rights import Rights, RightsDep
-from airflow_provider_caixin.page.time_limit import bounded
+from airflow_provider_caixin.page.time_limit import time_limited
 from airflow_provider_caixin.rules import SendWindow
-from airflow_provider_caixin.vocabulary import Status
+from airflow_provider_caixin.vocabulary import UNFINISHED
 
 router = APIRouter()
 
 MOST: Final = 50
-_AT_WORK: Final = frozenset({Status.RUNNING, Status.LOADING, Status.PAUSED, Status.WAITING})
 
 
 class _Ours(TypedDict):
@@ -35,38 +34,38 @@ class _Ours(TypedDict):
 
 
 @router.get("/overview")
-@bounded("ledger")
-def overview(rights: RightsDep, book: OpenLedgerDep) -> dict[str, Any]:
-    """Give it."""
-    ledger = book.open()
+@time_limited("ledger")
+def overview(rights: RightsDep, named: NamedLedgerDep) -> dict[str, Any]:
+    """Return all of it."""
+    ledger = named.open()
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
-        midnight = sight.now - seconds_of_day(sight.now)
-        ours = _Ours(dag_ids=sight.seen.ids, without_dag=sight.seen.others)
-        at_work = campaign_views.campaigns(connection, sight.now, status=_AT_WORK, most=MOST, **ours)
-        in_doubt = campaign_views.campaigns(connection, sight.now, with_unknown=True, most=MOST, **ours)
-        since = usage_views.unknown_since(connection, [one.key for one in in_doubt], sight.now)
-        today = usage_views.usage(connection, "day", midnight, midnight + DAY_SECONDS, sight.now, **ours)
-        campaigns = sight.shown(connection, at_work)
+        view = CampaignView.of(ledger, connection, rights)
+        midnight = view.now - seconds_of_day(view.now)
+        ours = _Ours(dag_ids=view.seen.ids, without_dag=view.seen.others)
+        at_work = campaign_views.campaigns(connection, view.now, status=UNFINISHED, most=MOST, **ours)
+        unknown = campaign_views.campaigns(connection, view.now, in_doubt=True, most=MOST, **ours)
+        since = usage_views.in_doubt_since(connection, [one.key for one in unknown], view.now)
+        today = usage_views.usage(connection, "day", midnight, midnight + DAY_SECONDS, view.now, **ours)
+        campaigns = view.shown(connection, at_work)
         rates: dict[str, float] = {}
         for one in campaigns:
             if one["rate_now"] is not None:
                 rates[one["account"]] = rates.get(one["account"], 0.0) + one["rate_now"]
-        shown = _accounts(connection, rights, sight, book.id, midnight)
+        shown = _accounts(connection, rights, view, named.id, midnight)
     return {
-        "now": sight.now,
+        "now": view.now,
         "accounts": [{**one, "rate_now": rates.get(one["name"])} for one in shown],
         "campaigns": campaigns,
-        "doubts": [
+        "unknown": [
             {
                 "key": one.key,
                 "campaign_id": one.campaign_id,
                 "tpl_id": one.tpl_id,
                 "unknown": one.unknown,
                 "oldest": since.get(one.key),
-                "may_edit": sight.may_edit(one),
+                "may_edit": view.may_edit(one),
             }
-            for one in in_doubt
+            for one in unknown
         ],
         "today": {
             "billed": sum(day.billed for day in today),
@@ -76,11 +75,11 @@ def overview(rights: RightsDep, book: OpenLedgerDep) -> dict[str, Any]:
 
 
 def _accounts(
-    connection: Connection, rights: Rights, sight: CampaignView, ledger_id: str, midnight: float
+    connection: Connection, rights: Rights, view: CampaignView, ledger_id: str, midnight: float
 ) -> list[dict[str, Any]]:
-    """Give the accounts of the user's campaigns and connections."""
+    """Return the accounts of the user's campaigns and connections."""
     in_ledger = {one.name: one for one in accounts.accounts(connection)}
-    theirs: dict[str, list[Known]] = {}
+    theirs: dict[str, list[ListedConnection]] = {}
     for known in connections():
         if known.settings is not None and is_of(known, ledger_id):
             theirs.setdefault(account_of(connection, known.settings), []).append(known)
@@ -88,7 +87,7 @@ def _accounts(
         name: [known.id for known in some if rights.of_connection("GET", known)]
         for name, some in theirs.items()
     }
-    seen = campaign_views.accounts_of(connection, sight.seen.ids, without_dag=sight.seen.others)
+    seen = campaign_views.accounts_of(connection, view.seen.ids, without_dag=view.seen.others)
     names = seen | {name for name, ids in readable.items() if ids}
     if rights.reads_connections:
         names |= in_ledger.keys()
@@ -105,7 +104,7 @@ def _accounts(
     ]
 
 
-def _account(row: Account | None, known: list[Known], midnight: float) -> dict[str, Any]:
+def _account(row: Account | None, known: list[ListedConnection], midnight: float) -> dict[str, Any]:
     settings = next((one.settings for one in known if one.settings), None)
     limit = row.max_per_day if row else None
     return {
@@ -122,7 +121,7 @@ def _account(row: Account | None, known: list[Known], midnight: float) -> dict[s
 
 
 def _window(window: SendWindow | None) -> dict[str, Any] | None:
-    """Say how a window stands, by this host's clock, as it is kept; None: any time."""
+    """Return how a window stands, by this host's clock, as it is kept; None: any time."""
     if window is None:
         return None
     now = datetime.fromtimestamp(time.time(), tz=UTC)

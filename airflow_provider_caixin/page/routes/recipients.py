@@ -1,4 +1,4 @@
-"""A person: what became of a number in all campaigns, and whether it may get messages at all."""
+"""A recipient: what became of a number in all campaigns, and whether it may get messages at all."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from airflow_provider_caixin.ledger.views.recipients import Entry
 from airflow_provider_caixin.page import audit
 from airflow_provider_caixin.page.campaign_view import CampaignView
 from airflow_provider_caixin.page.headers import same_origin
-from airflow_provider_caixin.page.ledgers import OpenLedgerDep
+from airflow_provider_caixin.page.ledgers import NamedLedgerDep
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.rights import RightsDep
-from airflow_provider_caixin.page.time_limit import bounded
+from airflow_provider_caixin.page.time_limit import time_limited
 
-router = APIRouter(prefix="/person", dependencies=[Depends(same_origin)])
+router = APIRouter(prefix="/recipient", dependencies=[Depends(same_origin)])
 
 Typed = Annotated[str, Field(max_length=100)]
 
@@ -32,32 +32,32 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Person(_Body):
-    """Whom it is about."""
+class Number(_Body):
+    """Which number it is about."""
 
     number: Typed
 
 
 class Suppress(_Body):
-    """Whom to suppress, and why."""
+    """Which number to suppress, and why."""
 
     number: Typed
     reason: Annotated[str, Field(max_length=REASON_LENGTH)] | None = None
 
 
 @router.post("")
-@bounded("ledger")
-def look_up(rights: RightsDep, book: OpenLedgerDep, person: Person) -> dict[str, Any]:
-    """Give a person's history, as far as the user may see it."""
-    rights.demand(rights.edits_a_dag, "look people up: it takes the permission to edit a Dag")
-    number = _number(person.number)
-    audit.record(rights, "look_up_person", number=mask(number))
-    ledger = book.open()
+@time_limited("ledger")
+def look_up(rights: RightsDep, named: NamedLedgerDep, body: Number) -> dict[str, Any]:
+    """Return the history of a number, as far as the user may see it."""
+    rights.demand(rights.edits_a_dag, "look numbers up: it takes the permission to edit a Dag")
+    number = _number(body.number)
+    audit.record(rights, "look_up_number", number=mask(number))
+    ledger = named.open()
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
+        view = CampaignView.of(ledger, connection, rights)
         found = suppressions.find(connection, number)
         history = recipient_views.history(
-            connection, number, sight.now, dag_ids=sight.seen.ids, without_dag=sight.seen.others
+            connection, number, view.now, dag_ids=view.seen.ids, without_dag=view.seen.others
         )
     return {
         "number": number,
@@ -69,29 +69,29 @@ def look_up(rights: RightsDep, book: OpenLedgerDep, person: Person) -> dict[str,
 
 
 @router.post("/suppress")
-@bounded("ledger")
-def suppress(rights: RightsDep, book: OpenLedgerDep, person: Suppress) -> dict[str, Any]:
-    """Put a person on the suppression list."""
-    rights.demand(rights.edits_a_dag, "suppress people: it takes the permission to edit a Dag")
-    number = _number(person.number)
-    ledger = book.open()
+@time_limited("ledger")
+def suppress(rights: RightsDep, named: NamedLedgerDep, body: Suppress) -> dict[str, Any]:
+    """Put a number on the suppression list."""
+    rights.demand(rights.edits_a_dag, "suppress numbers: it takes the permission to edit a Dag")
+    number = _number(body.number)
+    ledger = named.open()
     audit.record(
-        rights, "suppress_person", number=mask(number), reason=without_numbers(person.reason or "") or None
+        rights, "suppress_number", number=mask(number), reason=without_numbers(body.reason or "") or None
     )
-    suppressions.suppress(ledger, [number], (person.reason or "").strip() or None)
+    suppressions.suppress(ledger, [number], (body.reason or "").strip() or None)
     with ledger.reading() as connection:
         found = suppressions.find(connection, number)
     return {"suppressed": {"reason": found.reason, "added_at": found.added_at} if found else None}
 
 
 @router.post("/release")
-@bounded("ledger")
-def release(rights: RightsDep, book: OpenLedgerDep, person: Person) -> dict[str, Any]:
-    """Take a person off the suppression list."""
-    rights.demand(rights.edits_connections, "release people: it takes the permission to edit connections")
-    number = _number(person.number)
-    ledger = book.open()
-    audit.record(rights, "release_person", number=mask(number))
+@time_limited("ledger")
+def release(rights: RightsDep, named: NamedLedgerDep, body: Number) -> dict[str, Any]:
+    """Take a number off the suppression list."""
+    rights.demand(rights.edits_connections, "release numbers: it takes the permission to edit connections")
+    number = _number(body.number)
+    ledger = named.open()
+    audit.record(rights, "release_number", number=mask(number))
     suppressions.release(ledger, [number])
     return {"suppressed": None}
 

@@ -1,4 +1,4 @@
-"""Who is looking, what they may do, and what there is to look at."""
+"""The session: who is looking, what they may do, what there is to look at, and what it is called."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from airflow_provider_caixin import __version__
 from airflow_provider_caixin.page.connections import connections
 from airflow_provider_caixin.page.ledgers import ledgers
 from airflow_provider_caixin.page.rights import RightsDep
-from airflow_provider_caixin.page.time_limit import bounded
+from airflow_provider_caixin.page.time_limit import time_limited
+from airflow_provider_caixin.vocabulary import words
 
 router = APIRouter()
 
 
 @router.get("/session")
-@bounded("ledger")
+@time_limited("ledger")
 def session(rights: RightsDep) -> dict[str, Any]:
-    """Say it."""
+    """Return all of it, and the words of the vocabulary in both languages."""
     return {
         "user": rights.name,
         "version": __version__,
@@ -38,4 +39,5 @@ def session(rights: RightsDep) -> dict[str, Any]:
             for one in connections()
             if rights.of_connection("GET", one)
         ],
+        "vocabulary": {"zh": words("zh"), "en": words("en")},
     }

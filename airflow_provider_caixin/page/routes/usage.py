@@ -13,10 +13,10 @@ from airflow_provider_caixin.china_time import DAY_SECONDS, start_of_day
 from airflow_provider_caixin.ledger.views import usage as usage_views
 from airflow_provider_caixin.ledger.views.usage import Usage
 from airflow_provider_caixin.page.campaign_view import CampaignView
-from airflow_provider_caixin.page.ledgers import OpenLedger, OpenLedgerDep
+from airflow_provider_caixin.page.ledgers import NamedLedger, NamedLedgerDep
 from airflow_provider_caixin.page.problems import Problem
 from airflow_provider_caixin.page.rights import Rights, RightsDep
-from airflow_provider_caixin.page.time_limit import bounded
+from airflow_provider_caixin.page.time_limit import time_limited
 
 router = APIRouter()
 
@@ -28,10 +28,10 @@ Last = Annotated[date, Query(alias="to")]
 
 
 @router.get("/usage")
-@bounded("ledger")
-def usage(rights: RightsDep, book: OpenLedgerDep, by: By, first: First, last: Last) -> dict[str, Any]:
-    """Give it by days of China, both included."""
-    rows = _rows(rights, book, by, first, last)
+@time_limited("ledger")
+def usage(rights: RightsDep, named: NamedLedgerDep, by: By, first: First, last: Last) -> dict[str, Any]:
+    """Return it by days of China, both included."""
+    rows = _rows(rights, named, by, first, last)
     return {
         "rows": [row._asdict() for row in rows],
         "total": {
@@ -42,10 +42,10 @@ def usage(rights: RightsDep, book: OpenLedgerDep, by: By, first: First, last: La
 
 
 @router.get("/usage.csv")
-@bounded("ledger")
-def usage_csv(rights: RightsDep, book: OpenLedgerDep, by: By, first: First, last: Last) -> Response:
-    """Give it as a table."""
-    rows = _rows(rights, book, by, first, last)
+@time_limited("ledger")
+def usage_csv(rights: RightsDep, named: NamedLedgerDep, by: By, first: First, last: Last) -> Response:
+    """Return it as CSV."""
+    rows = _rows(rights, named, by, first, last)
     text = "".join(csv_pieces((by, *Usage._fields[1:]), rows))
     name = f"caixin-usage-{by}-{first}-{last}.csv"
     return Response(
@@ -55,18 +55,18 @@ def usage_csv(rights: RightsDep, book: OpenLedgerDep, by: By, first: First, last
     )
 
 
-def _rows(rights: Rights, book: OpenLedger, by: By, first: date, last: date) -> list[Usage]:
+def _rows(rights: Rights, named: NamedLedger, by: By, first: date, last: date) -> list[Usage]:
     if not 0 <= (last - first).days < MOST_DAYS:
         raise Problem(422, "invalid", f"Expected from and to in their order and at most {MOST_DAYS} days.")
-    ledger = book.open()
+    ledger = named.open()
     with ledger.reading() as connection:
-        sight = CampaignView.of(ledger, connection, rights)
+        view = CampaignView.of(ledger, connection, rights)
         return usage_views.usage(
             connection,
             by,
             start_of_day(first),
             start_of_day(last) + DAY_SECONDS,
-            sight.now,
-            dag_ids=sight.seen.ids,
-            without_dag=sight.seen.others,
+            view.now,
+            dag_ids=view.seen.ids,
+            without_dag=view.seen.others,
         )

@@ -24,7 +24,7 @@ function List({ campaign, changed }) {
   const page = usePage();
   const [past, setPast] = useState([]);
   const [chosen, setChosen] = useState(new Set());
-  const path = `campaigns/${campaign.key}/doubts`;
+  const path = `campaigns/${campaign.key}/unknown`;
   const live = useLive(path, { ledger: page.ledger, most: PAGE, after: past.at(-1) });
   // Asked for anew when their number has changed, and not by time: a list must not move under a person's hand.
   useEffect(() => {
@@ -32,7 +32,7 @@ function List({ campaign, changed }) {
   }, [campaign.counts.unknown]);
   const may = campaign.may_edit;
   if (!live.data) return live.problem ? html`<${Trouble} problem=${live.problem} retry=${live.reload} />` : html`<${Pending} live=${live} />`;
-  const { doubts, next, as_of: asOf } = live.data;
+  const { recipients: doubts, next, as_of: asOf } = live.data;
   const ids = doubts.map(({ id }) => id).filter((id) => chosen.has(id));
   const all = doubts.length > 0 && ids.length === doubts.length;
   const choose = (some, on) => setChosen((last) => {

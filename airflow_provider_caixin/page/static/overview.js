@@ -14,7 +14,7 @@ export function Overview() {
   const page = usePage();
   const live = useLive("overview", { ledger: page.ledger }, (data) => data.campaigns.some(({ status }) => MOVING.has(status)));
   if (!live.data) return html`<h1>${t("part.overview")}</h1><${Pending} live=${live} />`;
-  const { accounts, campaigns, doubts, today, now } = live.data;
+  const { accounts, campaigns, unknown: doubts, today, now } = live.data;
   return html`
     <div class="title"><h1>${t("part.overview")}</h1><${Today} today=${today} /></div>
     <${Stale} live=${live} />

@@ -17,7 +17,7 @@ export function Person() {
   async function look(sought) {
     setBusy(true);
     try {
-      setPerson(await post("person", { number: sought }, { ledger: page.ledger }));
+      setPerson(await post("recipient", { number: sought }, { ledger: page.ledger }));
       setProblem(null);
     } catch (found) {
       setPerson(null);
@@ -62,7 +62,7 @@ function Found({ person, again }) {
       value: t("suppress.usual"), input: { type: "text", maxlength: "200" }, yes: t("suppress"),
     });
     if (reason === null) return;
-    await post("person/suppress", { number, reason: reason.trim() || null }, { ledger: page.ledger });
+    await post("recipient/suppress", { number, reason: reason.trim() || null }, { ledger: page.ledger });
     page.say(t("suppressed.done", { number }));
     await again();
   }
@@ -70,7 +70,7 @@ function Found({ person, again }) {
   async function release() {
     const sure = await page.ask({ title: t("release.title", { number }), text: t("release.text"), yes: t("release"), grave: true });
     if (!sure) return;
-    await post("person/release", { number }, { ledger: page.ledger });
+    await post("recipient/release", { number }, { ledger: page.ledger });
     page.say(t("released.done", { number }));
     await again();
   }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def app() -> Iterator[FastAPI]:
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give each test a home and connections of its own, and nothing of another's in the page's memory."""
+    """Make for each test a home and connections of its own, and nothing of another's in the page's memory."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     for name in [name for name in os.environ if name.startswith(("AIRFLOW__CAIXIN__", "AIRFLOW_CONN_"))]:
         monkeypatch.delenv(name)
@@ -145,7 +146,7 @@ def _running_sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def sandbox(_running_sandbox: SandboxServer, connect: Connect) -> SandboxServer:
-    """Give a sandbox that has seen nothing yet, and the default connection to it."""
+    """Return a sandbox that has seen nothing yet, and the default connection to it."""
     _running_sandbox.reset()
     connect(
         host=_running_sandbox.host,
@@ -162,8 +163,8 @@ def shared_ledger(ledger_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if ledger_url.get_backend_name() == "sqlite":
         ledger_url = ledger_url.set(database=str(tmp_path / "caixin_ledger.db"))
     else:
-        monkeypatch.setenv("AIRFLOW_CONN_BOOK", as_connection(ledger_url))
-        monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "book")
+        monkeypatch.setenv("AIRFLOW_CONN_SHARED", as_connection(ledger_url))
+        monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "shared")
     opened = Ledger(ledger_url)
     yield opened
     opened.close()
@@ -203,7 +204,7 @@ class Told:
 
 @pytest.fixture
 def told(home_ledger: Ledger) -> Told:
-    """Tell the past in the embedded ledger."""
+    """Write the past in the embedded ledger."""
     return Told(home_ledger)
 
 
@@ -219,3 +220,12 @@ def audited() -> Callable[[], list[tuple[str, str, str]]]:
             return [(str(row.event), str(row.owner), str(row.extra)) for row in rows]
 
     return read
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """Listen on a port, take connections and say nothing."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        yield listener.getsockname()[1]

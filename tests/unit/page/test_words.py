@@ -106,7 +106,7 @@ def is_demand(node: ast.AST) -> TypeGuard[ast.Call]:
 
 def sentences() -> Iterator[str]:
     """Give the server's sentences, as far as they stand in its code, with {} for what is filled in."""
-    for path in (*(PACKAGE / "page").rglob("*.py"), PACKAGE / "operators" / "rules.py"):
+    for path in (*(PACKAGE / "page").rglob("*.py"), PACKAGE / "session" / "rules.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem":
                 given = node.args[2]

@@ -111,7 +111,7 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def user(connection: sa.Connection) -> str:
-    """Say who is connected."""
+    """Return who is connected."""
     return str(connection.exec_driver_sql("SELECT CURRENT_USER").scalar_one()).partition("@")[0]
 
 

@@ -216,7 +216,7 @@ def window(**arguments: Any) -> CaixinWindowSensor:
 
 
 def china(hour: int, minute: int = 0, second: int = 0) -> datetime:
-    """Give a moment of a day in China."""
+    """Return a moment of a day in China."""
     return datetime(2025, 5, 6, hour, minute, second, tzinfo=CHINA)
 
 

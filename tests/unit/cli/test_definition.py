@@ -13,7 +13,7 @@ import pytest
 from airflow.cli import cli_parser
 
 from airflow_provider_caixin.cli import get_commands, main
-from airflow_provider_caixin.cli.definition import COMMANDS, STATES, STATUSES, Group
+from airflow_provider_caixin.cli.definition import COMMANDS, Group
 from airflow_provider_caixin.sandbox import server
 from airflow_provider_caixin.vocabulary import State, Status
 
@@ -69,6 +69,7 @@ def test_airflow_loads_little_for_its_other_commands() -> None:
             "airflow_provider_caixin.cli.definition",
             "airflow_provider_caixin.sandbox",
             "airflow_provider_caixin.sandbox.server",
+            "airflow_provider_caixin.vocabulary",
         ]
     )
 
@@ -94,10 +95,19 @@ def _airflow(argv: list[str]) -> None:
     cli_parser.get_parser().parse_args(["caixin", *argv])
 
 
-def test_choices_are_those_of_the_ledger() -> None:
-    """They are said again where no SQLAlchemy is imported."""
-    assert set(STATES) == {state.value for state in State}
-    assert set(STATUSES) == {status.value for status in Status}
+def choices(commands: Any, flag: str) -> Iterator[list[str]]:
+    """List what each option of a name may be."""
+    for one in commands:
+        if isinstance(one, Group):
+            yield from choices(one.commands, flag)
+        else:
+            yield from (option.settings["choices"] for option in one.options if flag in option.flags)
+
+
+def test_choices_are_the_vocabulary() -> None:
+    """Every state and every status can be asked for."""
+    assert list(choices(COMMANDS, "--state")) == [[state.value for state in State]]
+    assert list(choices(COMMANDS, "--status")) == [[status.value for status in Status]]
 
 
 def test_airflow_s_commands_exit_with_the_status(

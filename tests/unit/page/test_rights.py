@@ -6,19 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.api_fastapi.app import get_auth_manager
 
-from airflow_provider_caixin.ledger.admin import accounts
-from airflow_provider_caixin.ledger.rows import account_names
-from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
-
-from .conftest import HIDDEN, HOSTILE, KEY, A, Browser, C, Connect, D, Told
+from .conftest import HIDDEN, HOSTILE, KEY, A, Browser, C, D, Told
 
 pytestmark = pytest.mark.usefixtures("sandbox")
-
 ROLES = ("viewer", "user", "op", "admin")
 PERIOD = "from=2026-01-01&to=2026-12-31"
-
 # What each role gets, in the order of ROLES. The campaign is one of a Dag that all of them may see.
 READS = {
     "/session": (200, 200, 200, 200),
@@ -30,8 +23,8 @@ READS = {
     "/campaigns/{by hand}": (404, 404, 200, 200),
     "/campaigns/{of old}": (404, 404, 200, 200),
     "/campaigns/999999": (404, 404, 404, 404),
-    "/campaigns/{hostile}/doubts": (200, 200, 200, 200),
-    "/campaigns/{by hand}/doubts": (404, 404, 200, 200),
+    "/campaigns/{hostile}/unknown": (200, 200, 200, 200),
+    "/campaigns/{by hand}/unknown": (404, 404, 200, 200),
     "/campaigns/{hostile}/report": (403, 200, 200, 200),
     "/campaigns/{by hand}/report": (404, 404, 200, 200),
     "/connections/caixin_default/templates": (403, 403, 200, 200),
@@ -41,15 +34,15 @@ READS = {
 WRITES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "/campaigns/{hostile}/pause": ({"paused": True}, (403, 200, 200, 200)),
     "/campaigns/{hostile}/retry": ({"code": 236306}, (403, 200, 200, 200)),
-    "/campaigns/{hostile}/doubts": ({"all": True, "outcome": "sent"}, (403, 200, 200, 200)),
+    "/campaigns/{hostile}/unknown": ({"all": True, "outcome": "sent"}, (403, 200, 200, 200)),
     "/campaigns/{hostile}/cancel": ({}, (403, 200, 200, 200)),
     "/campaigns/{by hand}/pause": ({"paused": True}, (404, 404, 200, 200)),
     "/campaigns/{by hand}/cancel": ({}, (404, 404, 200, 200)),
     "/accounts/pause": ({"account": "account", "paused": True}, (403, 403, 200, 200)),
     "/accounts/limit": ({"account": "account", "max_per_day": 5}, (403, 403, 200, 200)),
-    "/person": ({"number": A}, (403, 200, 200, 200)),
-    "/person/suppress": ({"number": A, "reason": "asked"}, (403, 200, 200, 200)),
-    "/person/release": ({"number": A}, (403, 403, 200, 200)),
+    "/recipient": ({"number": A}, (403, 200, 200, 200)),
+    "/recipient/suppress": ({"number": A, "reason": "asked"}, (403, 200, 200, 200)),
+    "/recipient/release": ({"number": A}, (403, 403, 200, 200)),
 }
 KINDS = {401: "unauthenticated", 403: "forbidden", 404: "not_found"}
 
@@ -125,14 +118,14 @@ def test_campaigns_of_a_hidden_dag(browser: Callable[..., Browser], told: Told) 
     assert overview["today"] == {"billed": 1, "possibly": 1}
     assert narrow.get(f"/usage?by=dag&{PERIOD}")["rows"] == [{"name": "dag", "billed": 1, "possibly": 1}]
     assert HIDDEN not in narrow.ask("GET", f"/usage.csv?by=dag&{PERIOD}").text
-    person = narrow.post("/person", {"number": A})
-    assert [one["campaign_id"] for one in person["messages"]] == [HOSTILE]
-    for path in ("", "/doubts", "/report"):
+    found = narrow.post("/recipient", {"number": A})
+    assert [one["campaign_id"] for one in found["messages"]] == [HOSTILE]
+    for path in ("", "/unknown", "/report"):
         narrow.get(f"/campaigns/{key}{path}", 404)
     narrow.get("/campaigns/by-id?id=theirs", 404)
     for path, body in (("pause", {"paused": True}), ("cancel", {}), ("retry", {"code": 1})):
         narrow.post(f"/campaigns/{key}/{path}", body, 404)
-    narrow.post(f"/campaigns/{key}/doubts", {"all": True, "outcome": "sent"}, 404)
+    narrow.post(f"/campaigns/{key}/unknown", {"all": True, "outcome": "sent"}, 404)
     assert "theirs" in str(browser("user").get("/campaigns")), "others see it"
 
 
@@ -143,44 +136,4 @@ def test_full_numbers_stay_on_the_server(browser: Callable[..., Browser], told: 
         answer = admin.ask("GET", _path(path, told))
         shown = any(number in answer.text for number in (A, C, D))
         assert shown is path.endswith("report"), path
-    assert admin.get(f"/campaigns/{told.keys[HOSTILE]}/doubts")["doubts"][0]["number"] == "139****5680"
-
-
-@pytest.mark.usefixtures("told")
-def test_an_account_of_the_same_name_in_another_ledger(
-    browser: Callable[..., Browser], connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Is another account: who may edit one's connection may not change the other."""
-    connect("mine", extra={"account": "account", "ledger_conn_id": "elsewhere"})
-
-    def is_authorized(*, method: str, details: Any = None, **_: Any) -> bool:
-        return method == "GET" or (details is not None and details.conn_id in allowed)
-
-    allowed = {"mine"}
-    monkeypatch.setattr(get_auth_manager(), "is_authorized_connection", is_authorized)
-    somebody = browser("user")
-    for path, body in (("pause", {"paused": True}), ("limit", {"max_per_day": 1})):
-        somebody.post(f"/accounts/{path}", {"account": "account", **body}, 403)
-    accounts = {one["name"]: one["may_edit"] for one in somebody.get("/overview")["accounts"]}
-    assert accounts["account"] is False
-    allowed.add("caixin_default")
-    accounts = {one["name"]: one["may_edit"] for one in somebody.get("/overview")["accounts"]}
-    assert accounts["account"] is True
-    somebody.post("/accounts/pause", {"account": "account", "paused": True})
-
-
-def test_an_account_whose_connection_has_a_new_key(
-    browser: Callable[..., Browser], told: Told, connect: Connect
-) -> None:
-    """Is the one that it had: it is stopped under that name, and no other one is made."""
-    ledger = told.past.ledger
-    old = KnownAppKey("0" * 64, "mine", "account of the old key")
-    with ledger.writing() as connection:
-        account_names.open_account(ledger, connection, old.unnamed, old)
-    connect("mine", password="a-new-key", extra={})
-    admin = browser("admin")
-    shown = {one["name"]: one["connections"] for one in admin.get("/overview")["accounts"]}
-    assert shown == {"account": ["caixin_default"], "account of the old key": ["mine"], "other": []}
-    admin.post("/accounts/pause", {"account": old.unnamed, "paused": True})
-    with ledger.reading() as connection:
-        assert {one.name: one.paused for one in accounts.accounts(connection)}[old.unnamed]
+    assert admin.get(f"/campaigns/{told.keys[HOSTILE]}/unknown")["recipients"][0]["number"] == "139****5680"

@@ -53,7 +53,7 @@ async def next_event(trigger: BaseTrigger) -> Any:
 
 
 def fired(trigger: BaseTrigger) -> Any:
-    """Give the payload of a trigger's first event."""
+    """Return the payload of a trigger's first event."""
     return asyncio.run(next_event(trigger)).payload
 
 
@@ -387,7 +387,7 @@ def test_one_poll_serves_all(sandbox: SandboxServer) -> None:
 
 
 def fleeting(seconds: float) -> tuple[datetime, SendWindow]:
-    """Give a window that opens in so many seconds, by the real clock."""
+    """Return a window that opens in so many seconds, by the real clock."""
     now = datetime.now(CHINA)
     opens = now + timedelta(seconds=seconds + 1)
     if opens.date() != now.date() or f"{opens:%H:%M}" >= "23:58":
@@ -437,7 +437,7 @@ def test_a_connection_that_cannot_be_used(connect: Any) -> None:
 
 def test_a_clock_that_is_set_while_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sleeps are short enough to notice that the opening has come by the clock on the wall."""
-    monkeypatch.setattr("airflow_provider_caixin.triggers.caixin._LONGEST_SLEEP", 0.05)
+    monkeypatch.setattr("airflow_provider_caixin.triggers.caixin._LONGEST_SLEEP_SECONDS", 0.05)
 
     async def wait() -> Any:
         with time_machine.travel(datetime(2025, 5, 6, 23, 0, tzinfo=CHINA)):

@@ -41,7 +41,7 @@ def test_extra_is_read() -> None:
             "send_window": "10:00-17:00",
             "frequency_cap": {"per_day": 1, "per_week": 2},
             "blocked_regions": ["上海"],
-            "account": "books",
+            "account": "shop",
             "ledger_conn_id": "pg",
             "path_suffix": ".php",
         }
@@ -50,7 +50,7 @@ def test_extra_is_read() -> None:
     assert settings.send_window == SendWindow("10:00-17:00")
     assert settings.frequency_cap == FrequencyCap(per_day=1, per_week=2)
     assert settings.blocked_regions == ("上海",)
-    assert (settings.account, settings.ledger_conn_id, settings.path_suffix) == ("books", "pg", ".php")
+    assert (settings.account, settings.ledger_conn_id, settings.path_suffix) == ("shop", "pg", ".php")
 
 
 def test_a_uri_gives_texts() -> None:

@@ -1,4 +1,4 @@
-"""The commands after a sender died and nobody came after it."""
+"""Unknown outcomes: listed and resolved, and what each command says of them after a sender died."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from airflow_provider_caixin.vocabulary import State
 from tests.conftest import as_connection
 from tests.unit.ledger.conftest import LEASE, Past
 
-A, B, C = "13912340001", "13912340002", "13912340003"
+from .conftest import LOST, A, B, C, Run
 
 
-class Answer(NamedTuple):
+class Told(NamedTuple):
     """What a command came to."""
 
     status: int
@@ -44,18 +44,18 @@ class Answer(NamedTuple):
         return Counter(row["state"] for row in csv.DictReader(io.StringIO(self.out)))
 
 
-Run = Callable[..., Answer]
+Ask = Callable[..., Told]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Run a command."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
 
-    def call(*argv: str) -> Answer:
+    def call(*argv: str) -> Told:
         capsys.readouterr()
         status = main(list(argv))
-        return Answer(status, *capsys.readouterr())
+        return Told(status, *capsys.readouterr())
 
     return call
 
@@ -66,8 +66,8 @@ def past(ledger_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     if ledger_url.get_backend_name() == "sqlite":
         ledger_url = ledger_url.set(database=str(tmp_path / "caixin_ledger.db"))
     else:
-        monkeypatch.setenv("AIRFLOW_CONN_BOOK", as_connection(ledger_url))
-        monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "book")
+        monkeypatch.setenv("AIRFLOW_CONN_SHARED", as_connection(ledger_url))
+        monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "shared")
     ledger = Ledger(ledger_url)
     past = Past(ledger)
     past.sent(past.campaign("dead", A, B, C), {A: State.IN_FLIGHT, B: State.SENT}, ago(ledger, 2 * LEASE))
@@ -76,7 +76,7 @@ def past(ledger_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def ago(ledger: Ledger, seconds: float) -> float:
-    """Give a moment by the ledger's clock."""
+    """Return a moment by the ledger's clock."""
     with ledger.reading() as connection:
         return ledger.now(connection) - seconds
 
@@ -106,30 +106,57 @@ SHOWN: dict[tuple[str, ...], tuple[Callable[[Any], Any], Any]] = {
 }
 
 
-def test_each_command_knows_whom_the_dead_one_had_in_the_air(past: Past, run: Run) -> None:
+def test_each_command_knows_what_the_dead_one_had_in_the_air(past: Past, ask: Ask) -> None:
     """As unknown, also when the campaign was cancelled, until a person says what became of them."""
-    seen = {command: look(run(*command).told) for command, (look, _) in SHOWN.items()}
+    seen = {command: look(ask(*command).told) for command, (look, _) in SHOWN.items()}
     assert seen == {command: right for command, (_, right) in SHOWN.items()}
-    assert run("ledger", "check").status == 0
-    assert run("campaign", "cancel", "dead", "-y").status == 0
-    [campaign] = run("campaigns", "--status", "cancelled", *TABLE).told
+    assert ask("ledger", "check").status == 0
+    assert ask("campaign", "cancel", "dead", "-y").status == 0
+    [campaign] = ask("campaigns", "--status", "cancelled", *TABLE).told
     assert (campaign["unknown"], campaign["left"]) == (1, 0)
-    assert run("unknown", "resolve", "dead", "--numbers", A, "--as", "sent", "-y").status == 0
-    assert run("unknown", "list").status == 4
+    assert ask("unknown", "resolve", "dead", "--numbers", A, "--as", "sent", "-y").status == 0
+    assert ask("unknown", "list").status == 4
     assert past.counts(1) == {"sent": 2, "skipped": 1}
-    assert run("ledger", "check").status == 0
+    assert ask("ledger", "check").status == 0
 
 
-def test_who_forgets_is_told_of_them(past: Past, run: Run) -> None:
-    """Their campaign is one with doubts, and their count stays."""
+def test_who_forgets_is_told_of_them(past: Past, ask: Ask) -> None:
+    """Their campaign is one with unknown recipients, and their count stays."""
     old, at = past.campaign("old", A), ago(past.ledger, 9 * DAY_SECONDS)
     past.sent(old, {A: State.IN_FLIGHT}, at)
     with past.ledger.writing() as connection:
         long_ago = sa.update(schema.campaign).where(schema.campaign.c.id == old)
         connection.execute(long_ago.values(created_at=at, loaded_at=at))
-    asked = run("ledger", "purge", "--older-than", "8")
+    asked = ask("ledger", "purge", "--older-than", "8")
     assert asked.status == 5
-    assert "1 of them are in doubt" in asked.err
-    assert run("ledger", "purge", "--older-than", "8", "-y", "--recent").status == 0
-    [shown] = [one for one in run("campaigns", *TABLE).told if one["campaign_id"] == "old"]
+    assert "1 of them are unknown" in asked.err
+    assert ask("ledger", "purge", "--older-than", "8", "-y", "--recent").status == 0
+    [shown] = [one for one in ask("campaigns", *TABLE).told if one["campaign_id"] == "old"]
     assert (shown["status"], shown["unknown"], shown["left"]) == ("purged", 1, 0)
+
+
+def test_unknown_recipients_are_listed_and_resolved(run: Run, sent: str, tmp_path: Path) -> None:
+    """Masked unless it is asked for more; a person's word takes a yes."""
+    [campaign] = run("unknown", "list", "-o", "json").json
+    assert (campaign["campaign_id"], campaign["unknown"]) == (sent, 1)
+    [masked] = run("unknown", "list", sent, "-o", "json").json
+    assert masked["mobile"] == f"{LOST[:3]}****{LOST[7:]}"
+    [full] = run("unknown", "list", sent, "--full", "-o", "json", full=True).json
+    assert full["mobile"] == LOST
+    assert run("unknown", "resolve", sent, "--as", "sent").status == 2
+    assert run("unknown", "resolve", sent, "--as", "sent", "--numbers", A, "-y").status == 4
+    assert run("unknown", "resolve", sent, "--as", "sent", "--all").status == 5
+    told = tmp_path / "told.csv"
+    run("campaign", "report", sent, "--state", "unknown", "--file", str(told))
+    assert run("unknown", "resolve", sent, "--as", "pending", "--file", str(told), "-y").status == 0
+    assert run("campaign", "show", sent, "-o", "json").json["left"] == 1
+    assert run("unknown", "list").status == 4
+
+
+@pytest.mark.parametrize("whom", [["--all"], ["--numbers", LOST]])
+def test_an_unknown_recipient_that_was_billed(run: Run, sent: str, whom: list[str]) -> None:
+    """It counts as billed from then on."""
+    assert run("usage", "-o", "json").json[0]["possibly_billed"] == 1
+    assert run("unknown", "resolve", sent, "--as", "sent", *whom, "-y").status == 0
+    [today] = run("usage", "-o", "json").json
+    assert (today["billed"], today["possibly_billed"]) == (3, 0)

@@ -1,4 +1,4 @@
-"""Where a command works: the connection and the ledger that its options name."""
+"""Look up what the arguments of a command name: its connection, ledger, account, campaign, number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_caixin.cli.terminal import Exit, Refused, say, usage
+from airflow_provider_caixin.cli.terminal import Exit, Refused, note, usage_errors
 from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID, default_ledger
 
 if TYPE_CHECKING:
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_hook(args: argparse.Namespace) -> Iterator[CaixinHook]:
-    """
-    Give the hook of the connection that is named, checked.
-
-    :param args: the command's.
-    """
+    """Open the hook of the connection that is named, and check its settings."""
     from airflow_provider_caixin.hooks.caixin import CaixinHook
 
     with CaixinHook(args.conn_id or DEFAULT_CONN_ID) as hook:
@@ -35,13 +31,12 @@ def open_hook(args: argparse.Namespace) -> Iterator[CaixinHook]:
 
 
 @contextmanager
-def open_book(
+def open_ledger(
     args: argparse.Namespace, settings: CaixinConnection | None = None, *, make: bool = False
 ) -> Iterator[Ledger]:
     """
     Open the ledger that is named, else the connection's, else the configuration's.
 
-    :param args: the command's.
     :param settings: the connection, where it was read already.
     :param make: make the embedded ledger where there is none.
     """
@@ -54,19 +49,15 @@ def open_book(
     new = make and conn_id is None and not embedded_path().exists()
     with closing(_opened(conn_id, make=make)) as ledger:
         if new:
-            say(
-                f"A ledger without campaigns was made: {embedded_path()}. If tasks send elsewhere, it is not theirs and nothing here "
-                "reaches them: see --ledger."
+            note(
+                f"A ledger without campaigns was made: {embedded_path()}. If tasks send elsewhere, it is not theirs and nothing "
+                "here reaches them: see --ledger."
             )
         yield ledger
 
 
 def peek_settings(args: argparse.Namespace) -> CaixinConnection | None:
-    """
-    Read the connection; None: nobody named one, and there is no default one.
-
-    :param args: the command's.
-    """
+    """Read the connection; None: nobody named one, and there is no default one."""
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     from airflow_provider_caixin.hooks.caixin import CaixinHook
@@ -79,11 +70,11 @@ def peek_settings(args: argparse.Namespace) -> CaixinConnection | None:
         return None
 
 
-class Wanted(NamedTuple):
+class NamedAccount(NamedTuple):
     """
     The account that a command is about.
 
-    :param name: its name, as a person or a connection says.
+    :param name: its name, as a person or a connection has it.
     :param key: the connection's AppKey; None: a person named the account.
     """
 
@@ -91,40 +82,34 @@ class Wanted(NamedTuple):
     key: KnownAppKey | None
 
     def name_in(self, ledger: Ledger) -> str:
-        """
-        Say what a ledger calls it: a connection with a new AppKey goes on with its account.
-
-        :param ledger: the ledger.
-        """
-        from airflow_provider_caixin.ledger.rows.account_names import name_in_force
+        """Return what a ledger calls it: a connection with a new AppKey goes on with its account."""
+        from airflow_provider_caixin.ledger.rows.names import name_in_force
 
         with ledger.reading() as connection:
             return name_in_force(connection, self.name, self.key)
 
 
-def account_of(args: argparse.Namespace) -> Wanted:
-    """
-    Say which account is meant.
-
-    :param args: the command's.
-    """
+def account_of(args: argparse.Namespace) -> NamedAccount:
+    """Return the account that is named, else the connection's."""
     if args.account:
-        return Wanted(str(args.account), None)
+        return NamedAccount(str(args.account), None)
     settings = peek_settings(args)
     if settings is None:
         raise Refused(
             f"Which account? There is no connection {DEFAULT_CONN_ID!r}: add --account or --conn-id."
         )
-    return Wanted(settings.account, settings.known_app_key())
+    return NamedAccount(settings.account, settings.account_key())
+
+
+def no_such_account(name: str) -> Refused:
+    """Make the error for an account that the ledger does not know."""
+    return Refused(f"account {name!r}: this ledger has no such account; see account list.")
 
 
 def known_campaign(connection: Connection, campaign_id: str, now: float) -> Summary:
     """
-    Give a campaign.
+    Load a campaign by its id.
 
-    :param connection: any transaction.
-    :param campaign_id: its id.
-    :param now: the ledger's clock.
     :raises NoSuchCampaign: when the ledger has none of this id.
     """
     from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
@@ -135,18 +120,16 @@ def known_campaign(connection: Connection, campaign_id: str, now: float) -> Summ
     return found
 
 
-def number_of(typed: str) -> str:
-    """
-    Read a number that a person typed.
-
-    :param typed: in any usual spelling.
-    """
+def read_number(typed: str) -> str:
+    """Read a number that a person typed, in any usual spelling."""
     from airflow_provider_caixin.audience import normalise
 
     number = normalise(typed)
     if number is None:
+        # One digit too many, and it would still show somebody's number.
+        shown = typed if len(typed) < 7 else f"{typed[:3]}...{typed[-2:]}"
         raise Refused(
-            f"{_cut(typed)!r} is no mobile number of mainland China: expected 11 digits such as 13800138000."
+            f"{shown!r} is no mobile number of mainland China: expected 11 digits such as 13800138000."
         )
     return number
 
@@ -155,10 +138,10 @@ def _opened(conn_id: str | None, *, make: bool) -> Ledger:
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     from airflow_provider_caixin.ledger import LedgerError
-    from airflow_provider_caixin.settings.ledgers import open_ledger
+    from airflow_provider_caixin.settings import ledgers
 
     try:
-        return open_ledger(conn_id, make=make)
+        return ledgers.open_ledger(conn_id, make=make)
     except AirflowNotFoundException:
         raise Refused(
             f"Ledger connection {conn_id!r} is not defined in Airflow: expected the id of a connection of type postgres or mysql "
@@ -169,11 +152,6 @@ def _opened(conn_id: str | None, *, make: bool) -> Ledger:
         raise Refused(str(error), Exit.FAILED if conn_id is None else Exit.USAGE) from None
 
 
-def _cut(typed: str) -> str:
-    # One digit too many, and it would still show somebody's number.
-    return typed if len(typed) < 7 else f"{typed[:3]}...{typed[-2:]}"
-
-
 def _settings(hook: CaixinHook) -> CaixinConnection:
-    with usage():
+    with usage_errors():
         return hook.settings

@@ -45,7 +45,7 @@ def test_a_campaign_and_its_ways_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sent, run again, run as another campaign, dry, with an opt-out list and a report: all of it from the shared ledger."""
+    """Sent, run again, run as another campaign, dry, with a suppress file and a report: all of it from the shared ledger."""
     monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "shared")
     report, opted_out = tmp_path / "report.csv", tmp_path / "out.txt"
     opted_out.write_text(f"{C}\n")

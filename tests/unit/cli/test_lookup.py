@@ -1,30 +1,28 @@
-"""The commands on a ledger that several hosts share."""
+"""The connection and the ledger that a command works on, also one that several hosts share."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.cli import main
-from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.settings.ledgers import embedded_path
 from tests.conftest import as_connection
 
-A, LOST = "13912340001", magic_mobile(99004)
-
-pytestmark = [
-    pytest.mark.usefixtures("to_sandbox"),
-    pytest.mark.parametrize(
-        "ledger_url",
-        [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
-        indirect=True,
-    ),
-]
+from .conftest import LOST, A, Run
 
 
+@pytest.mark.usefixtures("to_sandbox")
+@pytest.mark.parametrize(
+    "ledger_url",
+    [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
+    indirect=True,
+)
 def test_a_shared_ledger(
     ledger_url: URL,
     monkeypatch: pytest.MonkeyPatch,
@@ -53,3 +51,29 @@ def test_a_shared_ledger(
     assert main(["ledger", "check", "--ledger", "shared"]) == 0
     assert run("ledger", "info")["dialect"] == ledger_url.get_backend_name()
     assert len(sandbox.billed()) == 2
+
+
+def test_a_wrong_ledger(run: Run, connect: Callable[..., None]) -> None:
+    """A connection that is none of a ledger, or that there is not, is wrong usage."""
+    connect("web", conn_type="http")
+    answer = run("ledger", "info", "--ledger", "web")
+    assert (answer.status, answer.out) == (2, "")
+    assert "'web' is of type 'http': expected postgres or mysql" in answer.err
+    answer = run("campaigns", "--ledger", "nosuch")
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err.startswith("Ledger connection 'nosuch' is not defined in Airflow: expected")
+
+
+def test_without_a_ledger_or_a_connection(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever only looks on makes no ledger; without a connection the ledger's commands still work."""
+    answer = run("campaigns")
+    assert answer.status == 1
+    assert "There is no ledger yet" in answer.err
+    assert not embedded_path().exists()
+    monkeypatch.delenv("AIRFLOW_CONN_CAIXIN_DEFAULT")
+    made = run("suppress", "add", A)
+    assert made.status == 0
+    assert f"A ledger without campaigns was made: {embedded_path()}" in made.err
+    assert "was made" not in run("suppress", "add", A).err
+    assert run("campaigns").status == 4
+    assert run("account", "pause").status == 2
