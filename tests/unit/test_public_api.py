@@ -38,7 +38,7 @@ from airflow_provider_caixin.audience import Classifier, FileAudience, ListAudie
 from airflow_provider_caixin.campaign import Campaign, Counts
 from airflow_provider_caixin.hooks.caixin import CaixinHook
 from airflow_provider_caixin.juhe import JuheClient, RecipientRejected, Template
-from airflow_provider_caixin.ledger import Ledger, State
+from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
@@ -47,6 +47,7 @@ from airflow_provider_caixin.sensors.caixin import CaixinTemplateSensor, CaixinW
 from airflow_provider_caixin.timetables.caixin import SendWindowTimetable
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
 from airflow_provider_caixin.triggers.caixin import CaixinTemplateTrigger, CaixinWindowTrigger
+from airflow_provider_caixin.vocabulary import State
 
 Asset("approved", watchers=[AssetWatcher(name="approved", trigger=CaixinTemplateTrigger(65535))])
 
