@@ -43,7 +43,7 @@ from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, Origin
 from airflow_provider_caixin.ledger.rows.load import is_known, is_of, skipped_by_load, was_loaded
 from airflow_provider_caixin.ledger.views import reports
-from airflow_provider_caixin.rules import CLOSING_GUARD
+from airflow_provider_caixin.rules import CLOSING_GUARD_SECONDS
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
 log = logging.getLogger(__name__)
@@ -349,7 +349,9 @@ class Campaign:
         if window is not None and not window.all_day:
             now = pendulum.from_timestamp(self._clock(), tz=CHINA)
             if window.contains(now):
-                left = (window.closes_at(now) - now).total_seconds() - self.plan.timeout - CLOSING_GUARD
+                left = (
+                    (window.closes_at(now) - now).total_seconds() - self.plan.timeout - CLOSING_GUARD_SECONDS
+                )
                 late = round(max(0.0, seconds - left) * self.plan.rate)
                 if late:
                     log.warning(

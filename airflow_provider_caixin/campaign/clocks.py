@@ -12,7 +12,7 @@ import pendulum
 
 from airflow_provider_caixin.campaign.errors import ClocksApart
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.rules import OPENING_GUARD
+from airflow_provider_caixin.rules import OPENING_GUARD_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,10 @@ class Clocks:
         after = self._clock()
         self._ahead = now - asked_at
         self.apart = max(0.0, now - after) + min(0.0, now - before)
-        if OPENING_GUARD < abs(self.apart) <= MOST_APART and abs(self.apart - self._told) > OPENING_GUARD:
+        if (
+            OPENING_GUARD_SECONDS < abs(self.apart) <= MOST_APART
+            and abs(self.apart - self._told) > OPENING_GUARD_SECONDS
+        ):
             self._told = self.apart
             log.warning(
                 "The clock of this host (%s) and the ledger's (%s) are %.1f s apart: set both by NTP. A message leaves only where "

@@ -48,7 +48,7 @@ from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.rows.load import visible_ranges
-from airflow_provider_caixin.rules.window import OPENING_GUARD
+from airflow_provider_caixin.rules.window import OPENING_GUARD_SECONDS
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
 log = logging.getLogger(__name__)
@@ -360,7 +360,7 @@ class Dispatcher:
         if china_midnight(host) == china_midnight(ledger):
             return wait
         behind = min(host, ledger)
-        return max(wait, china_midnight(behind) + DAY_SECONDS + OPENING_GUARD - behind)
+        return max(wait, china_midnight(behind) + DAY_SECONDS + OPENING_GUARD_SECONDS - behind)
 
     def _claim(
         self, connection: Connection, account: AccountRow, row: CampaignRow, now: float, read_at: float

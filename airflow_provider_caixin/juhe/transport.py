@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Transport"]
 
-MAX_IDLE: Final = 3.0
+MAX_IDLE_SECONDS: Final = 3.0
 """Seconds a connection may be idle and still be used: web servers close theirs after 5 s or more."""
 
 _HEADERS: Final = {
@@ -281,7 +281,7 @@ class _Link(NamedTuple):
     def is_usable(self) -> bool:
         """Tell whether a request may be written: used lately, not closed, and nothing unasked-for came in."""
         sock = self.conn.sock
-        if sock is None or monotonic() - self.since > MAX_IDLE:
+        if sock is None or monotonic() - self.since > MAX_IDLE_SECONDS:
             return False
         try:
             # urllib3 only asks whether something can be read, but after a TLS 1.3 handshake something always can:

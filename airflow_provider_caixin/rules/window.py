@@ -9,8 +9,8 @@ import pendulum
 
 from airflow_provider_caixin.china_time import DAY_SECONDS, in_china, seconds_of_day
 
-OPENING_GUARD = 2.0
-CLOSING_GUARD = 5.0
+OPENING_GUARD_SECONDS = 2.0
+CLOSING_GUARD_SECONDS = 5.0
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _EXPECTED = 'expected "HH:MM-HH:MM" (or HH:MM:SS) in Asia/Shanghai, such as "09:00-18:00" or "00:00-24:00"'
@@ -105,7 +105,7 @@ class SendWindow:
         :param timeout: seconds that an answer may take.
         """
         into = seconds_of_day(now)
-        first, last = self._opens + OPENING_GUARD, self._closes - CLOSING_GUARD - timeout
+        first, last = self._opens + OPENING_GUARD_SECONDS, self._closes - CLOSING_GUARD_SECONDS - timeout
         if first <= into <= last:
             return 0.0
         return first - into if into < first else first - into + DAY_SECONDS
@@ -116,7 +116,7 @@ class SendWindow:
 
         :param timeout: seconds that an answer may take.
         """
-        return max(0.0, self._closes - self._opens - OPENING_GUARD - CLOSING_GUARD - timeout)
+        return max(0.0, self._closes - self._opens - OPENING_GUARD_SECONDS - CLOSING_GUARD_SECONDS - timeout)
 
     def __str__(self) -> str:
         return f"{_text(self._opens)}-{_text(self._closes)}"
