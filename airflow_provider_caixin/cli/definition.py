@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_caixin.sandbox import server
+from airflow_provider_caixin.sandbox import command
 
 HELP: Final = "Video SMS campaigns (视频短信) through the Juhe Caixin gateway"
 EXIT_CODES: Final = (
@@ -43,7 +43,7 @@ class _SandboxOptions(Option):
     """All options of the sandbox, which knows them itself."""
 
     def add_to_parser(self, parser: argparse.ArgumentParser) -> None:
-        server.add_arguments(parser)
+        command.add_arguments(parser)
 
 
 class Command(NamedTuple):

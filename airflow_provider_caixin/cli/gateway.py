@@ -58,6 +58,6 @@ def sandbox(args: argparse.Namespace) -> int:
 
     :param args: the command's.
     """
-    from airflow_provider_caixin.sandbox import server
+    from airflow_provider_caixin.sandbox import command
 
-    return server.main(args)
+    return command.main(args)

@@ -14,7 +14,7 @@ from airflow.cli import cli_parser
 
 from airflow_provider_caixin.cli import get_commands, main
 from airflow_provider_caixin.cli.definition import COMMANDS, STATES, STATUSES, Group
-from airflow_provider_caixin.sandbox import server
+from airflow_provider_caixin.sandbox import command
 from airflow_provider_caixin.vocabulary import State, Status
 
 
@@ -30,7 +30,7 @@ def targets(commands: Any = COMMANDS, before: tuple[str, ...] = ()) -> Iterator[
 def test_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox gets its options, and its exit status is the command's."""
     seen = []
-    monkeypatch.setattr(server, "run", lambda *where, **_: seen.append(where))
+    monkeypatch.setattr(command, "run", lambda *where, **_: seen.append(where))
     assert main(["sandbox", "--port", "0", "--host", "127.0.0.2"]) == 0
     assert seen == [("127.0.0.2", 0)]
 
@@ -68,7 +68,7 @@ def test_airflow_loads_little_for_its_other_commands() -> None:
             "airflow_provider_caixin.cli",
             "airflow_provider_caixin.cli.definition",
             "airflow_provider_caixin.sandbox",
-            "airflow_provider_caixin.sandbox.server",
+            "airflow_provider_caixin.sandbox.command",
         ]
     )
 

@@ -175,12 +175,12 @@ def test_a_port_in_use_is_refused_with_a_sentence(server: SandboxServer) -> None
 
 def test_options_cost_no_web_framework() -> None:
     """A command line that only lists its commands does not import FastAPI."""
-    code = "import argparse, sys; from airflow_provider_caixin.sandbox import server; "
-    code += "server.add_arguments(argparse.ArgumentParser()); sys.exit('fastapi' in sys.modules or 'uvicorn' in sys.modules)"
+    code = "import argparse, sys; from airflow_provider_caixin.sandbox import command; "
+    code += "command.add_arguments(argparse.ArgumentParser()); sys.exit('fastapi' in sys.modules or 'uvicorn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=False).returncode == 0
 
 
 def test_a_sandbox_imports_no_airflow() -> None:
     """It starts in a fraction of the time that Airflow needs, and runs where Airflow is broken."""
-    code = "import sys; import airflow_provider_caixin.sandbox.process; sys.exit('airflow' in sys.modules)"
+    code = "import sys; import airflow_provider_caixin.sandbox.server; sys.exit('airflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=False).returncode == 0

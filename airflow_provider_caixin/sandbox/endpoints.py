@@ -33,7 +33,7 @@ _GOODBYE = 1.0
 _ENDLESS_CHUNK = b" " * 64 * 1024
 
 
-class Gateway:
+class Endpoints:
     """
     ASGI application: ``/caixinv2/send`` and ``/caixinv2/myTpls``, each also with ``.php``.
 

@@ -37,7 +37,7 @@ _PAGE_HEADERS = (
 )
 
 
-class Guard:
+class OriginCheck:
     """
     ASGI application in front of the sandbox's FastAPI application: refuses what a stranger's page asks for.
 

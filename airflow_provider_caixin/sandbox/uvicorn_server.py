@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 
 from airflow_provider_caixin.sandbox.app import make_app
-from airflow_provider_caixin.sandbox.gateway import Gateway
-from airflow_provider_caixin.sandbox.guard import Guard
+from airflow_provider_caixin.sandbox.endpoints import Endpoints
+from airflow_provider_caixin.sandbox.origin_check import OriginCheck
 from airflow_provider_caixin.sandbox.protocol import ReachableProtocol
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class Server(uvicorn.Server):
+class UvicornServer(uvicorn.Server):
     """
     A uvicorn server of one sandbox.
 
@@ -60,7 +60,7 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
         super().__init__(
             uvicorn.Config(
-                Gateway(sandbox, Guard(make_app(sandbox))),
+                Endpoints(sandbox, OriginCheck(make_app(sandbox))),
                 http=ReachableProtocol,
                 ws="none",
                 lifespan="off",
