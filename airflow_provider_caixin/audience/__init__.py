@@ -9,8 +9,8 @@ from airflow_provider_caixin.audience.segments import Segments
 from airflow_provider_caixin.audience.sources.audience import Audience
 from airflow_provider_caixin.audience.sources.files import FileAudience
 from airflow_provider_caixin.audience.sources.lists import ListAudience, audience_from
-from airflow_provider_caixin.audience.sources.readable import readable
 from airflow_provider_caixin.audience.sources.remnants import numbers_in
+from airflow_provider_caixin.audience.sources.require_numbers import require_numbers
 from airflow_provider_caixin.audience.sources.rows import QueryAudience, digest_of
 
 __all__ = [
@@ -26,6 +26,6 @@ __all__ = [
     "mask",
     "normalise",
     "numbers_in",
-    "readable",
+    "require_numbers",
     "without_numbers",
 ]

@@ -14,7 +14,7 @@ from typing import IO, Final, Literal
 import pendulum
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.audience import Audience, AudienceError, readable
+from airflow_provider_caixin.audience import Audience, AudienceError, require_numbers
 from airflow_provider_caixin.campaign.counts import Counts, Outcome, Progress
 from airflow_provider_caixin.campaign.dispatcher import Dispatcher
 from airflow_provider_caixin.campaign.errors import (
@@ -155,7 +155,7 @@ class Campaign:
         def judged() -> Iterable[tuple[str, str | None]]:
             # Also before: what these rules skip is adopted as it is by a later load when this one is broken off.
             campaign_rows.note_classifier(self._ledger, self._key, classifier.fingerprint)
-            return readable(classifier.classify(audience), audience, warn=True)
+            return require_numbers(classifier.classify(audience), audience, warn=True)
 
         def is_same(loaded: str) -> bool:
             # Also another file of the same task: the path was wrong, and is corrected.

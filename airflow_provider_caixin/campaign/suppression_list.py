@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from airflow_provider_caixin.audience import Audience, AudienceError, numbers_in
 from airflow_provider_caixin.audience.numbers import text_of
-from airflow_provider_caixin.audience.sources.shapes import LEGEND, shape
+from airflow_provider_caixin.audience.sources.patterns import LEGEND, pattern_of
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import suppressions
 
@@ -105,7 +105,7 @@ class _Reading:
             if damaged:
                 self.damaged += 1
                 if len(self.named) < _NAMED:
-                    self.named.append(f"{place} {at}: {shape(text_of(row))!r}")
+                    self.named.append(f"{place} {at}: {pattern_of(text_of(row))!r}")
             elif not numbers:
                 self.others += 1
 

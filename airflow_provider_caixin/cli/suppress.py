@@ -7,7 +7,7 @@ import itertools
 
 from airflow_provider_caixin.audience import FileAudience, Segments, mask
 from airflow_provider_caixin.audience.prefixes import carrier
-from airflow_provider_caixin.audience.sources.shapes import LEGEND
+from airflow_provider_caixin.audience.sources.patterns import LEGEND
 from airflow_provider_caixin.campaign import DamagedRows, check_suppressions, import_suppressions
 from airflow_provider_caixin.campaign.report import csv_pieces
 from airflow_provider_caixin.cli.opening import number_of, open_book

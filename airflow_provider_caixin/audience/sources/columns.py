@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from airflow_provider_caixin.audience.errors import AudienceError
 from airflow_provider_caixin.audience.numbers import without_numbers
-from airflow_provider_caixin.audience.sources.shapes import LEGEND, shape
+from airflow_provider_caixin.audience.sources.patterns import LEGEND, pattern_of
 
 #: The columns looked for when none is named, in this order.
 COLUMNS = ("mobile", "手机号", "手机号码", "手机")
@@ -79,7 +79,7 @@ def missing_column(header: Sequence[str], column: str | None, where: str) -> str
     """
     names = [name for name in header if name.strip()][:20]
     if any(map(_OF_ROWS.search, names)):
-        shown = f"{', '.join(map(shape, names))}; {LEGEND}"
+        shown = f"{', '.join(map(pattern_of, names))}; {LEGEND}"
     else:
         shown = ", ".join(map(_seen, names))
     return f"has no single column {column or '/'.join(COLUMNS)} {where} ({shown})"

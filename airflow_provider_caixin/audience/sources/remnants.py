@@ -6,7 +6,7 @@ import re
 from string import ascii_letters
 
 from airflow_provider_caixin.audience.numbers import compact, normalise, text_of
-from airflow_provider_caixin.audience.sources.shapes import Misfit
+from airflow_provider_caixin.audience.sources.patterns import UnevenRow
 
 # Where one cell holds several numbers.
 _BETWEEN = re.compile(r"[,;/|、，；\r\n]+")
@@ -44,13 +44,13 @@ def numbers_in(row: object) -> tuple[list[str], bool]:
         return [number], False
     # A moment's digits are nobody's, and part what stands around them.
     text = _MOMENT.sub(
-        "@", compact(",".join(row.cells) if isinstance(row, Misfit) else text_of(row), keep=" -'\"")
+        "@", compact(",".join(row.cells) if isinstance(row, UnevenRow) else text_of(row), keep=" -'\"")
     )
     found, damaged = _read(_BETWEEN.split(text))
     if not found and not damaged:
         # What parts numbers may stand within one.
         found, damaged = _read([_WITHIN.sub("", text)])
-    if isinstance(row, Misfit):
+    if isinstance(row, UnevenRow):
         return [], damaged or bool(found)
     return found, damaged
 

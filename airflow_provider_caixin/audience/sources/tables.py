@@ -18,8 +18,8 @@ from airflow_provider_caixin.audience.sources.columns import (
     missing_column,
     named_column,
 )
+from airflow_provider_caixin.audience.sources.patterns import LEGEND, UnevenRow, pattern_of
 from airflow_provider_caixin.audience.sources.remnants import numbers_in
-from airflow_provider_caixin.audience.sources.shapes import LEGEND, Misfit, shape
 
 #: The header is among so many lines that are not blank.
 HEAD: Final = 10
@@ -95,7 +95,7 @@ class CsvTable:
 
     A row gives its cell where that cannot be another column's: it has as many cells as the header, or more that are all empty;
     or fewer, as programs leave out empty cells at the end, with a number in the right place and none in any other, in a table
-    where no other heading speaks of phones and none of the first rows has a number elsewhere. Any other is a :class:`.Misfit`.
+    where no other heading speaks of phones and none of the first rows has a number elsewhere. Any other is a :class:`.UnevenRow`.
     A row that has the column's name at another place is the header of another table, which is refused.
 
     :param lines: its lines, blank ones too.
@@ -264,7 +264,7 @@ class CsvTable:
             if any(map(normalise, _BY_HAND.split(cell))):
                 raise self._error(
                     f"has several cells in line {start + 1} that no comma, semicolon, tab or | separates "
-                    f"({shape(cell)!r}: {LEGEND})",
+                    f"({pattern_of(cell)!r}: {LEGEND})",
                     "export it as CSV, separated by commas",
                 )
 
@@ -360,4 +360,4 @@ def _cell(row: list[str], header: _Header) -> str | None:
         fits = header.only and _numbers(row) == [header.index]
     else:
         fits = texts[-1] < header.width
-    return row[header.index] if fits else Misfit(row, header.width)
+    return row[header.index] if fits else UnevenRow(row, header.width)

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_caixin.audience import AudienceError, Classifier, FileAudience, audience_from, readable
-from airflow_provider_caixin.audience.sources.shapes import Misfit, shape
+from airflow_provider_caixin.audience import (
+    AudienceError,
+    Classifier,
+    FileAudience,
+    audience_from,
+    require_numbers,
+)
+from airflow_provider_caixin.audience.sources.patterns import UnevenRow, pattern_of
 
 A, B = "13912350001", "13912350002"
 
@@ -15,7 +21,7 @@ A, B = "13912350001", "13912350002"
 def read(*rows: object, warn: bool = True) -> list[str]:
     """Classify rows and judge them."""
     audience = audience_from(list(rows))
-    return [row[0] for row in readable(Classifier().classify(audience), audience, warn=warn)]
+    return [row[0] for row in require_numbers(Classifier().classify(audience), audience, warn=warn)]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,9 @@ def test_a_list_of_one_row_that_is_no_number_is_a_warning(caplog: pytest.LogCapt
     """What was given as one number is not: there the task itself is skipped."""
     assert read("hello", warn=False) == ["hello"]
     single = audience_from("hello")
-    assert list(readable(Classifier().classify(single), single, warn=True)) == [("hello", "invalid_number")]
+    assert list(require_numbers(Classifier().classify(single), single, warn=True)) == [
+        ("hello", "invalid_number")
+    ]
     assert not caplog.records
     assert read("hello") == ["hello"]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -64,7 +72,7 @@ def test_a_list_of_one_row_that_is_no_number_is_a_warning(caplog: pytest.LogCapt
 
 def test_numbers_in_rows_of_another_width_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """However few they are; a footer is none of them."""
-    rows = [*[A] * 8, Misfit(["合计", "8"], 4), Misfit(["甲", B], 4), Misfit(["乙", "", B], 4)]
+    rows = [*[A] * 8, UnevenRow(["合计", "8"], 4), UnevenRow(["甲", B], 4), UnevenRow(["乙", "", B], 4)]
     read(*rows, warn=False)
     assert not caplog.records
     read(*rows)
@@ -94,7 +102,7 @@ def test_a_file_whose_rows_are_left_out_says_so(
     """Also where its only row is, so that nothing is sent and nothing fails; the number is not shown."""
     (tmp_path / "a.csv").write_text(text)
     file = FileAudience(tmp_path / "a.csv")
-    list(readable(Classifier().classify(file), file, warn=True))
+    list(require_numbers(Classifier().classify(file), file, warn=True))
     assert len(caplog.messages) == len(said)
     assert all(part in message for part, message in zip(said, caplog.messages, strict=True))
     assert A not in caplog.text
@@ -115,4 +123,4 @@ def test_less_than_half_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_shape_of_a_row_of_another_width_says_its_width() -> None:
     """What is in it stays covered."""
-    assert shape(f"[5 cells under 4 headings] 甲,{A}") == "[5 cells under 4 headings] x,99999999999"
+    assert pattern_of(f"[5 cells under 4 headings] 甲,{A}") == "[5 cells under 4 headings] x,99999999999"

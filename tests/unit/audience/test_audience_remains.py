@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_caixin.audience import numbers_in
-from airflow_provider_caixin.audience.sources.shapes import Misfit
+from airflow_provider_caixin.audience.sources.patterns import UnevenRow
 
 A, B = "13912350001", "13912350002"
 
@@ -50,7 +50,7 @@ def test_every_number_of_a_row_is_read(row: object, numbers: list[str]) -> None:
         "010-12345678/021-87654321", "010-12345678,10086", "tel 010-12345678", "tel+85291234567", "SN20261129", "2026-11-29,3",
         "12,345", "1,234,567", "13/14/15",
         "330106200001011234", "nan", "#N/A", "x@y.cn",
-        Misfit(["合计", "3"], 3), Misfit(["2026-11-29", "", "010-12345678"], 2),
+        UnevenRow(["合计", "3"], 3), UnevenRow(["2026-11-29", "", "010-12345678"], 2),
     ],
     ids=ascii,
 )  # fmt: skip
@@ -67,8 +67,8 @@ def test_what_cannot_be_a_mainland_mobile_is_none(row: object) -> None:
         "139****0001", "*******0001", "1391235000X", "1391235000?", "139xxxx0001", "139O2350001", "l3912350001",
         "12912350001", "23912350001", f"{A}{B}", "1391.235.000", "0139123500",
         "139.1235.0001", "13,912,350,00", "1391,235,000", "139/1235/000", "tel 1391235000", "手机1391235000", "mobile:1391235000", "T139123500",
-        Misfit(["13", "912", "350", "001"], 1), Misfit(["139", "1235", "000"], 1), Misfit(["甲", "1391235000"], 3),
-        Misfit(["甲", "乙", A], 2), Misfit([A], 2), Misfit(["139****0001", "x"], 1),
+        UnevenRow(["13", "912", "350", "001"], 1), UnevenRow(["139", "1235", "000"], 1), UnevenRow(["甲", "1391235000"], 3),
+        UnevenRow(["甲", "乙", A], 2), UnevenRow([A], 2), UnevenRow(["139****0001", "x"], 1),
     ],
     ids=ascii,
 )  # fmt: skip

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from airflow_provider_caixin.audience.errors import AudienceError
 from airflow_provider_caixin.audience.numbers import holds_number
-from airflow_provider_caixin.audience.sources.shapes import LEGEND, is_misfit, shape
+from airflow_provider_caixin.audience.sources.patterns import LEGEND, is_uneven, pattern_of
 
 log = logging.getLogger(__name__)
 
 _SHOWN = 3
 
 
-def readable(
+def require_numbers(
     rows: Iterable[tuple[str, str | None]], source: object, *, warn: bool = False
 ) -> Iterator[tuple[str, str | None]]:
     """
@@ -34,10 +34,10 @@ def readable(
         if row[1] == "invalid_number":
             invalid += 1
             if len(shapes) < _SHOWN:
-                shapes[shape(row[0])] = None
-            if is_misfit(row[0]) and holds_number(row[0]):
+                shapes[pattern_of(row[0])] = None
+            if is_uneven(row[0]) and holds_number(row[0]):
                 shifted += 1
-                first_shifted = first_shifted or shape(row[0])
+                first_shifted = first_shifted or pattern_of(row[0])
         yield row
     shown = f"{', '.join(map(repr, shapes))} ({LEGEND})"
     if invalid == total > 1:

@@ -18,10 +18,10 @@ _BEFORE = 2
 _NOTHING = ("", "nan", "none", "null", "nat", "<na>", "n/a", "#n/a", "true", "false")
 # The E of a number in scientific notation is what tells that digits are lost.
 _MARKS = re.compile(r"(?<=\d)([eE])(?=[+-]?\d)|\d|[^\W\d_]")
-_MISFIT = re.compile(r"\[\d+ cells? under \d+ headings?\] ")
+_UNEVEN = re.compile(r"\[\d+ cells? under \d+ headings?\] ")
 
 
-def shape(text: str) -> str:
+def pattern_of(text: str) -> str:
     """
     Show what a row is made of and no more: ``9.99E+99``, ``xxx``.
 
@@ -30,14 +30,14 @@ def shape(text: str) -> str:
     """
     if text.strip().casefold() in _NOTHING:
         return text.strip()
-    note = _MISFIT.match(text)
+    note = _UNEVEN.match(text)
     start = note.end() if note else 0
     rest = text[start : start + _LONGEST]
     shown = _MARKS.sub(lambda mark: mark[1] or ("9" if mark[0].isdigit() else "x"), rest)
     return text[:start] + shown + ("…" if len(text) > start + _LONGEST else "")
 
 
-class Misfit(str):
+class UnevenRow(str):
     """
     A row of another width than its header, as a text that is never read as a number.
 
@@ -59,7 +59,7 @@ class Misfit(str):
         # Of a long row that part which has the number.
         start = max(held.index(True) - _BEFORE, 0) if True in held else 0
         shown = [
-            cell if holds else shape(cell)[:_SHORT]
+            cell if holds else pattern_of(cell)[:_SHORT]
             for cell, holds in zip(row[start:], held[start:], strict=True)
         ]
         cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
@@ -69,10 +69,10 @@ class Misfit(str):
         return self
 
 
-def is_misfit(text: str) -> bool:
+def is_uneven(text: str) -> bool:
     """
-    Tell whether a text is that of a :class:`Misfit`.
+    Tell whether a text is that of a :class:`UnevenRow`.
 
     :param text: a row's text.
     """
-    return _MISFIT.match(text) is not None
+    return _UNEVEN.match(text) is not None
