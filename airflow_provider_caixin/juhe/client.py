@@ -9,8 +9,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final, NoReturn
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo
 
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.juhe.envelope import Envelope, integer, printable
 from airflow_provider_caixin.juhe.errors import GatewayError, NotReached, OutcomeUnknown, WrongEndpoint
 from airflow_provider_caixin.juhe.template import Template
@@ -18,11 +18,10 @@ from airflow_provider_caixin.juhe.transport import Answer, Transport
 
 __all__ = ["JuheClient"]
 
-_SEND_LIMIT: Final = 64 * 1024
-_TEMPLATES_LIMIT: Final = 4 * 1024 * 1024
-_SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+_SEND_LIMIT_BYTES: Final = 64 * 1024
+_TEMPLATES_LIMIT_BYTES: Final = 4 * 1024 * 1024
 _HOST = re.compile(r"[^\s/?#@\\:\[\]]+|\[[0-9a-fA-F:.]+\]")
-_MOBILE = re.compile(r"(1[3-9][0-9])[0-9]{4}([0-9]{4})")
+_NUMBER = re.compile(r"(1[3-9][0-9])[0-9]{4}([0-9]{4})")
 
 
 class JuheClient:
@@ -31,7 +30,7 @@ class JuheClient:
 
     It never repeats a request, follows no redirect, keeps no cookie and reads no .netrc. Proxies and the CA bundle are
     taken from the environment once, here. Every error of its methods is a
-    :class:`~airflow_provider_caixin.juhe.exceptions.CaixinError`, whose text holds neither AppKey nor number.
+    :class:`~airflow_provider_caixin.juhe.errors.CaixinError`, whose text holds neither AppKey nor number.
 
     :param app_key: the account's AppKey; it travels in the body of a POST only.
     :param host: the gateway's host name or address, without scheme and port.
@@ -99,16 +98,15 @@ class JuheClient:
         self._transport.reserve()
 
     def release(self) -> None:
-        """Give the calling thread's connection back unused; nothing happens if it has none."""
+        """Return the calling thread's connection to the others, unused; do nothing if it has none."""
         self._transport.release()
 
     def send(self, tpl_id: int, mobile: str, *, last_look: Callable[[], bool] | None = None) -> str:
         """
         Send one message: one request, never repeated. It is billed if this returns.
 
-        :param tpl_id: template id.
-        :param mobile: the number, 11 digits.
-        :param last_look: called right before the first byte is written, when the connection stands; False stops it.
+        :param mobile: the recipient's number, 11 digits; the gateway calls it so.
+        :param last_look: called when the connection stands, right before the first byte; False stops it.
         :return: the gateway's sid, an opaque string; empty where it gave none.
         :raises NotPosted: where ``last_look`` said no.
         :raises NotReached: where the gateway was not reached: nothing was billed.
@@ -117,19 +115,19 @@ class JuheClient:
         :raises OutcomeUnknown: where no answer says what became of it: it may be billed.
         """
         body = urlencode({"key": self._app_key, "tplId": tpl_id, "mobile": mobile}).encode()
-        answer = self._transport.post(self._send_path, body, limit=_SEND_LIMIT, last_look=last_look)
+        answer = self._transport.post(self._send_path, body, limit=_SEND_LIMIT_BYTES, last_look=last_look)
         return self._envelope(answer).sid
 
     def templates(self) -> list[Template]:
         """
-        Ask for the account's templates; not billed as far as the document says.
+        Return the account's templates; the call is not billed as far as the document says.
 
         A row without a usable ``tplId`` is left out.
 
         :raises CaixinError: as :meth:`send`; :class:`OutcomeUnknown` here only means that no usable answer came.
         """
         body = urlencode({"key": self._app_key}).encode()
-        answer = self._transport.post(self._templates_path, body, limit=_TEMPLATES_LIMIT)
+        answer = self._transport.post(self._templates_path, body, limit=_TEMPLATES_LIMIT_BYTES)
         rows = self._envelope(answer).result or []
         if not isinstance(rows, list):
             raise OutcomeUnknown(f"{self._origin} answered without a list of templates.")
@@ -171,7 +169,7 @@ class JuheClient:
     def _shown(self, reason: str) -> str:
         """Return a reason fit to be shown; gateways have been seen to echo what they were sent."""
         without_key = reason.replace(self._app_key, "***")
-        return printable(_MOBILE.sub(r"\1****\2", without_key))
+        return printable(_NUMBER.sub(r"\1****\2", without_key))
 
 
 def _target(location: str) -> str:
@@ -190,7 +188,7 @@ def _template(row: object) -> Template | None:
         value if isinstance(value := row.get(name), str) else "" for name in ("content", "url", "created_at")
     )
     try:
-        created_at = datetime.strptime(made.strip(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=_SHANGHAI)
+        created_at = datetime.strptime(made.strip(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA)
     except ValueError:
         created_at = None
     return Template(tpl_id, content, url, available=row.get("tpl_state") in (1, "1"), created_at=created_at)

@@ -1,4 +1,5 @@
-"""What can go wrong with a call to the gateway.
+"""
+What can go wrong with a call to the gateway.
 
 ::
 
@@ -64,7 +65,8 @@ class NotPosted(CaixinError):
 
 
 class GatewayError(CaixinError):
-    """The gateway answered with a code other than 0.
+    """
+    The gateway answered with a code other than 0.
 
     :param code: its ``error_code``.
     :param reason: its ``reason``, printable, without AppKey and full numbers, at most 200 characters.
@@ -87,11 +89,7 @@ class GatewayError(CaixinError):
 
     @staticmethod
     def of(code: int, reason: str) -> GatewayError:
-        """Return the error for an answer, of the class that its code's kind asks for.
-
-        :param code: an ``error_code`` other than 0.
-        :param reason: the gateway's reason, already fit to be shown.
-        """
+        """Return the error for a code other than 0, of its kind's class; the reason is fit to be shown."""
         return _BY_KIND[describe(code).kind](code, reason)
 
 

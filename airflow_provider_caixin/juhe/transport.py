@@ -75,7 +75,7 @@ class Answer(NamedTuple):
 
 class Transport:
     """
-    Connections to one host, shared by many threads; each thread reserves one, posts, and gives it back.
+    Connections to one host, shared by many threads; each thread reserves one, posts, and returns it.
 
     Proxies and CA bundle are read from the environment once, here. Nothing is connected yet.
 
@@ -137,10 +137,10 @@ class Transport:
         self._mine.link = link or self._connect()
 
     def release(self) -> None:
-        """Give the calling thread's connection back unused; nothing happens if it holds none."""
+        """Return the calling thread's connection to the others, unused; do nothing if it holds none."""
         link, self._mine.link = self._mine.link, None
         if link is not None:
-            self._give_back(link)
+            self._put_back(link)
 
     def post(
         self, path: str, body: bytes, *, limit: int, last_look: Callable[[], bool] | None = None
@@ -176,13 +176,13 @@ class Transport:
         # An interim answer, a redirect or an error page may be followed by more, which would then be read as the
         # answer to the next message.
         if answer.status == http.HTTPStatus.OK:
-            self._give_back(_Link(link.conn, monotonic()))
+            self._put_back(_Link(link.conn, monotonic()))
         else:
             link.conn.close()
         return answer
 
     def close(self) -> None:
-        """Close what is idle; connections in use are closed when their threads give them back."""
+        """Close what is idle; connections in use are closed when their threads return them."""
         self._closed = True
         self.release()
         while link := self._take_idle():
@@ -230,7 +230,7 @@ class Transport:
         except IndexError:
             return None
 
-    def _give_back(self, link: _Link) -> None:
+    def _put_back(self, link: _Link) -> None:
         if self._closed or len(self._idle) >= self._keep:
             link.conn.close()
         else:
@@ -265,7 +265,7 @@ class Transport:
         elif tunnel:
             why = f"the proxy refused the tunnel with HTTP {tunnel[1]}"
         elif type(error.__context__).__module__ == "socks":
-            # urllib3 raises its own error for PySocks' and names no cause; its text has the proxy's address and no password.
+            # urllib3 raises its own error for that of PySocks and names no cause; its text has no password.
             why = str(error.__context__)
         else:
             why = (cause.strerror if isinstance(cause, OSError) else None) or type(cause).__name__
@@ -279,7 +279,7 @@ class _Link(NamedTuple):
     since: float
 
     def is_usable(self) -> bool:
-        """Tell whether a request may be written: used lately, not closed, and nothing unasked-for came in."""
+        """Return whether a request may be written: used lately, not closed, and nothing unasked-for came in."""
         sock = self.conn.sock
         if sock is None or monotonic() - self.since > MAX_IDLE_SECONDS:
             return False
@@ -324,12 +324,12 @@ class _Adapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> Any:
-        """Say which host and which TLS context the pool's connections are for."""
+        """Return which host and which TLS context the pool's connections are for."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
         return host, {"ssl_context": self._tls} if host["scheme"] == "https" else {}
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Have a proxy that speaks TLS itself checked by the same CA bundle."""
+        """Return the pools behind a proxy; one that speaks TLS itself is checked by the same CA bundle."""
         if proxy.lower().startswith("https:"):
             # Both: before 2.8 urllib3 takes the second one where the proxy forwards.
             options |= {"proxy_ssl_context": self._tls, "ssl_context": self._tls}
@@ -337,8 +337,8 @@ class _Adapter(HTTPAdapter):
             return super().proxy_manager_for(proxy, **options)
         except requests.exceptions.InvalidSchema:
             raise WrongEndpoint(
-                'The environment\'s proxy speaks SOCKS, for which a module is missing here: pip install "requests[socks]" where '
-                "the tasks run, or take the proxy out of HTTP_PROXY, HTTPS_PROXY and ALL_PROXY."
+                "The environment's proxy speaks SOCKS, for which a module is missing here: pip install "
+                '"requests[socks]" where the tasks run, or take the proxy out of HTTP_PROXY, HTTPS_PROXY and ALL_PROXY.'
             ) from None
 
 
@@ -392,6 +392,6 @@ class _TimedFile(io.RawIOBase):
 
 
 def _tls_reason(error: Exception) -> str:
-    """Say what OpenSSL objects to, without its file names and line numbers."""
+    """Return what OpenSSL objects to, without its file names and line numbers."""
     parts = (getattr(error, "reason", None), getattr(error, "verify_message", None))
     return ": ".join(str(part) for part in parts if part) or type(error).__name__
