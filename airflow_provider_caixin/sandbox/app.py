@@ -43,9 +43,8 @@ def make_app(sandbox: Sandbox) -> FastAPI:
     """
     Return the application behind the gateway's endpoints.
 
-    The documentation pages are closed: they would load script from another host. ``/_sandbox/openapi.json`` has the routes.
-
-    :param sandbox: what the routes show and change.
+    The documentation pages are closed: they would load script from another host. ``/_sandbox/openapi.json`` has
+    the routes.
     """
     app = FastAPI(title="caixin sandbox", openapi_url="/_sandbox/openapi.json", docs_url=None, redoc_url=None)
     app.mount("/media", StaticFiles(directory=MEDIA), name="media")

@@ -1,7 +1,8 @@
 """
-The sandbox as a program: its options, and running it.
+The sandbox as a command: its options, and running it.
 
-FastAPI and uvicorn are imported when it runs and not before, so that a command line that merely lists its commands stays quick.
+FastAPI and uvicorn are imported when it runs and not before, so that a command line that merely lists its
+commands stays quick.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8088
-DEFAULT_KEEP_ALIVE = 5.0
+DEFAULT_KEEP_ALIVE_SECONDS = 5.0
 
 
 def run(
@@ -28,7 +29,7 @@ def run(
     *,
     settings: Settings | None = None,
     record: Path | None = None,
-    keep_alive: float = DEFAULT_KEEP_ALIVE,
+    keep_alive: float = DEFAULT_KEEP_ALIVE_SECONDS,
     available_after: float | None = None,
     port_file: Path | None = None,
 ) -> None:
@@ -46,11 +47,11 @@ def run(
     :raises ValueError: when ``record`` is not a record.
     """
     from airflow_provider_caixin.sandbox.sandbox import Sandbox
-    from airflow_provider_caixin.sandbox.uvicorn_server import UvicornServer, address, listen
+    from airflow_provider_caixin.sandbox.uvicorn_server import UvicornServer, listen, url_of
 
     sandbox = Sandbox(record, available_after=available_after, settings=settings)
     with listen(host, port) as listener:
-        url = address(listener)
+        url = url_of(*listener.getsockname()[:2])
 
         def announce() -> None:
             if port_file is not None:
@@ -111,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-alive",
         type=float,
-        default=DEFAULT_KEEP_ALIVE,
+        default=DEFAULT_KEEP_ALIVE_SECONDS,
         metavar="SECONDS",
         help="close idle connections after so long (%(default)s)",
     )

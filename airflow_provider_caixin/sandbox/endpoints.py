@@ -2,14 +2,20 @@
 The gateway's two endpoints as a bare ASGI application in front of another one.
 
 They are not routes of the FastAPI application because a campaign's benchmark shares the machine with its sandbox: routing,
-middleware and form parsing there cost several times what the judgement costs. Whatever is not one of the four paths goes on to
-the application behind.
+middleware and form parsing there cost several times what the judgement costs. Whatever is not one of the four
+paths goes on to the application behind.
+
+ASGI has no word for "reset this connection", which is what a gateway that loses answers has to do: each request
+finds the transport of its connection in ``scope["state"]``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import socket
+import struct
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -18,7 +24,6 @@ from starlette.requests import ClientDisconnect
 
 from airflow_provider_caixin.sandbox.envelope import page
 from airflow_provider_caixin.sandbox.magic import ENDLESS_BYTES, Delivery, Fault
-from airflow_provider_caixin.sandbox.protocol import TRANSPORT, reset
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,18 +33,19 @@ if TYPE_CHECKING:
 _JSON = "application/json;charset=utf-8"
 _HTML = "text/html;charset=utf-8"
 _FORM = b"application/x-www-form-urlencoded"
-_LONGEST_BODY = 64 * 1024
-_GOODBYE = 1.0
+_LONGEST_BODY_BYTES = 64 * 1024
+_GOODBYE_SECONDS = 1.0
 _ENDLESS_CHUNK = b" " * 64 * 1024
+
+TRANSPORT = "caixin_sandbox_transport"
+"""Key of ``scope["state"]`` under which a request finds its connection's transport."""
 
 
 class Endpoints:
     """
     ASGI application: ``/caixinv2/send`` and ``/caixinv2/myTpls``, each also with ``.php``.
 
-    It needs the connection's transport in the scope (``protocol.ReachableProtocol``).
-
-    :param sandbox: what judges the calls.
+    :param sandbox: what decides about the calls.
     :param app: what gets every other request.
     """
 
@@ -73,8 +79,8 @@ class Endpoints:
             await endpoint(scope, body, receive, send)
         except asyncio.CancelledError:
             # uvicorn, which is going down, would log this as an error of the application and answer 500
-            reset(scope["state"][TRANSPORT])
-            await _until_gone(receive, _GOODBYE)
+            _reset(scope["state"][TRANSPORT])
+            await _until_gone(receive, _GOODBYE_SECONDS)
 
     async def _send(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         url = _fields(scope["query_string"])
@@ -123,10 +129,10 @@ class Endpoints:
                     transport.close()
                 return True
             case Delivery.RESET:
-                reset(transport)
+                _reset(transport)
             case Delivery.STALL:
                 await _until_gone(receive, self._sandbox.settings.stall_seconds)
-                reset(transport)
+                _reset(transport)
             case Delivery.CUT:
                 await _start(send, fault.status, fault.content_type, len(body))
                 await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
@@ -148,7 +154,7 @@ class Endpoints:
                     await send({"type": "http.response.body", "body": _ENDLESS_CHUNK, "more_body": True})
                 transport.close()
         # uvicorn takes an application that returns before its answer is complete for broken, unless the connection is gone
-        await _until_gone(receive, _GOODBYE)
+        await _until_gone(receive, _GOODBYE_SECONDS)
         return False
 
 
@@ -160,14 +166,14 @@ async def _read(receive: Receive) -> bytes | None:
     """
     body = b""
     more = True
-    while more and len(body) <= _LONGEST_BODY:
+    while more and len(body) <= _LONGEST_BODY_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
         body += chunk
         more = message.get("more_body", False)
-    return body if len(body) <= _LONGEST_BODY else None
+    return body if len(body) <= _LONGEST_BODY_BYTES else None
 
 
 def _fields(encoded: bytes) -> dict[str, str]:
@@ -198,6 +204,15 @@ async def _start(send: Send, status: int, content_type: str, length: int) -> Non
 async def _answer(send: Send, body: bytes, *, status: int = 200, content_type: str = _JSON) -> None:
     await _start(send, status, content_type, len(body))
     await send({"type": "http.response.body", "body": body})
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close a connection so that the other side sees ECONNRESET: nothing that is still buffered is sent."""
+    listed = transport.get_extra_info("socket")
+    if listed is not None and not transport.is_closing():
+        with socket.socket(fileno=os.dup(listed.fileno())) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 async def _until_gone(receive: Receive, seconds: float) -> bool:

@@ -1,9 +1,10 @@
 """
 What stands between the sandbox's pages and the other pages that a developer's browser has open.
 
-The sandbox has no users, so whatever reaches it may use it. A browser is the exception: it carries requests for pages of strangers.
-Those must not change settings (a POST from another site), read what was sent (a name of theirs that resolves to this machine), or show the
-inbox in a frame. Programs send none of the headers that tell, and are not concerned.
+The sandbox has no users, so whatever reaches it may use it. A browser is the exception: it carries requests for
+pages of strangers. Those must not change settings (a POST from another site), read what was sent (a name of theirs
+that resolves to this machine), or show the inbox in a frame. Programs send none of the headers that tell, and are
+not concerned.
 """
 
 from __future__ import annotations

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BILLED, _LOST = 1, 2
-_LONGEST_TEXT = 64
+_LONGEST_TEXT = 64  # characters
 _DUPLICATES_SHOWN = 100
-_SEARCHED_AT_ONCE = 50_000
-_CHUNK = 16_384
+_SEARCHED_ROWS = 50_000
+_CHUNK_ROWS = 16_384
 _NO_CODE = -1
 _CANONICAL = re.compile("0|[1-9][0-9]{0,17}")
 
@@ -210,7 +210,7 @@ class Record:
         """
         found: list[dict[str, Any]] = []
         end = len(self) if before is None else min(before, len(self))
-        stop = max(0, end - _SEARCHED_AT_ONCE)
+        stop = max(0, end - _SEARCHED_ROWS)
         for position in range(end - 1, stop - 1, -1):
             if search in self._mobile_text(position):
                 found.append(self._with_bills(position))
@@ -231,8 +231,8 @@ class Record:
         mobile = mobile[:_LONGEST_TEXT]
         number = _number(mobile) or 0
         # a chunk without the number costs one comparison a row in C, and other threads get their turn between two
-        for end in range(len(self), after + 1, -_CHUNK):
-            start = max(after + 1, end - _CHUNK)
+        for end in range(len(self), after + 1, -_CHUNK_ROWS):
+            start = max(after + 1, end - _CHUNK_ROWS)
             chunk = self._mobile[start:end]
             if number not in chunk:
                 continue

@@ -1,4 +1,4 @@
-"""The gateway's judgement: what becomes of a call. No network here; ``gateway`` carries the answers."""
+"""What the sandbox makes of a call. No network here: ``endpoints`` carries the answers."""
 
 from __future__ import annotations
 

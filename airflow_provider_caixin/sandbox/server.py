@@ -1,4 +1,4 @@
-"""A sandbox for tests, demos and benchmarks: started, asked, set and stopped from Python."""
+"""SandboxServer: a sandbox that is started, asked, set and stopped from Python."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from airflow_provider_caixin.sandbox.command import DEFAULT_HOST, DEFAULT_KEEP_ALIVE
+from airflow_provider_caixin.sandbox.command import DEFAULT_HOST, DEFAULT_KEEP_ALIVE_SECONDS
 from airflow_provider_caixin.sandbox.sandbox import Sandbox
 from airflow_provider_caixin.sandbox.settings import Settings
-from airflow_provider_caixin.sandbox.uvicorn_server import UvicornServer, listen
+from airflow_provider_caixin.sandbox.uvicorn_server import UvicornServer, listen, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class SandboxServer:
         process: bool = False,
         host: str = DEFAULT_HOST,
         port: int = 0,
-        keep_alive: float = DEFAULT_KEEP_ALIVE,
+        keep_alive: float = DEFAULT_KEEP_ALIVE_SECONDS,
         record: Path | None = None,
         available_after: float | None = None,
         **settings: Any,
@@ -73,7 +73,7 @@ class SandboxServer:
     @property
     def url(self) -> str:
         """Address without a slash at the end, ``http://127.0.0.1:34567`` for instance."""
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        return url_of(self.host, self.port)
 
     @property
     def pid(self) -> int:
@@ -136,9 +136,8 @@ class SandboxServer:
 
     def configure(self, **settings: Any) -> dict[str, Any]:
         """
-        Change settings, and return all of them.
+        Change fields of ``Settings``, and return all of them.
 
-        :param settings: fields of ``Settings``.
         :raises ValueError: for a field or a value that does not exist; says which.
         """
         found: dict[str, Any] = self._ask("POST", "/_sandbox/settings", settings)
@@ -148,10 +147,8 @@ class SandboxServer:
         self, tpl_id: int, *, available: bool = False, available_in: float | None = None
     ) -> None:
         """
-        Make a template available or unavailable.
+        Make one of the built-in templates available or unavailable.
 
-        :param tpl_id: one of the built-in templates.
-        :param available: whether it is available now.
         :param available_in: seconds after which it becomes available.
         :raises ValueError: for another template.
         """

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox.magic import is_magic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CHINA = timezone(timedelta(hours=8))
 _WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 _Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -69,9 +69,8 @@ class Settings(BaseModel):
 
     def changed(self, changes: Mapping[str, Any]) -> Settings:
         """
-        Return settings with some fields changed.
+        Return settings with some fields changed, whose values are as JSON has them.
 
-        :param changes: field names and values, as JSON has them.
         :raises ValueError: for a field or value that does not exist; names each and what was expected.
         """
         try:
@@ -109,7 +108,7 @@ class Settings(BaseModel):
         if self.window is None:
             return True
         opens, closes = _hours(self.window)
-        return opens <= datetime.fromtimestamp(at, UTC).astimezone(_CHINA).time() < closes
+        return opens <= datetime.fromtimestamp(at, CHINA).time() < closes
 
 
 def _hours(text: str) -> tuple[time, time]:

@@ -1,18 +1,19 @@
-"""The listening socket, and the uvicorn server behind it."""
+"""The uvicorn server of a sandbox: its socket, its HTTP protocol and its applications."""
 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_caixin.sandbox.app import make_app
-from airflow_provider_caixin.sandbox.endpoints import Endpoints
+from airflow_provider_caixin.sandbox.endpoints import TRANSPORT, Endpoints
 from airflow_provider_caixin.sandbox.origin_check import OriginCheck
-from airflow_provider_caixin.sandbox.protocol import ReachableProtocol
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from airflow_provider_caixin.sandbox.sandbox import Sandbox
@@ -41,10 +42,24 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address(listener: socket.socket) -> str:
-    """Return the URL that a listening socket is reached under."""
-    host, port = listener.getsockname()[:2]
+def url_of(host: str, port: int) -> str:
+    """Return the URL of an address, without a slash at the end."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class TransportInScope(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """
+    The HTTP protocol that uvicorn would choose, with its transport in every request's scope.
+
+    uvicorn copies a connection's application state into ``scope["state"]`` of each of its requests.
+    """
+
+    app_state: dict[str, Any]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Keep the transport where the requests of this connection find it."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, TRANSPORT: transport}
 
 
 class UvicornServer(uvicorn.Server):
@@ -61,7 +76,7 @@ class UvicornServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 Endpoints(sandbox, OriginCheck(make_app(sandbox))),
-                http=ReachableProtocol,
+                http=TransportInScope,
                 ws="none",
                 lifespan="off",
                 log_level="warning",

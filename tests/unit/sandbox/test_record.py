@@ -97,7 +97,7 @@ def test_the_newest_are_found_by_a_part_of_their_number() -> None:
 
 def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call looks at so many sends and no more, and says where to go on."""
-    monkeypatch.setattr("airflow_provider_caixin.sandbox.record._SEARCHED_AT_ONCE", 2)
+    monkeypatch.setattr("airflow_provider_caixin.sandbox.record._SEARCHED_ROWS", 2)
     record = Record()
     _fill(record)
     assert record.newest(search="３") == ([], 2)
@@ -107,7 +107,7 @@ def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_sends_to_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are its own and no longer number's, over every chunk, newest first, and as many as asked for."""
-    monkeypatch.setattr("airflow_provider_caixin.sandbox.record._CHUNK", 2)
+    monkeypatch.setattr("airflow_provider_caixin.sandbox.record._CHUNK_ROWS", 2)
     record = Record()
     _fill(record)
     record.add(1.9, 12.5, "a", "65535", "0", code=236306, billed=False)
