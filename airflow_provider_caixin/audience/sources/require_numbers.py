@@ -1,4 +1,4 @@
-"""Whether an audience could be read at all: one of which nothing can is another file, column or table."""
+"""An audience without a single number is refused: it is another file, column or table than was meant."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from collections.abc import Iterable, Iterator
 from airflow_provider_caixin.audience.errors import AudienceError
 from airflow_provider_caixin.audience.numbers import holds_number
 from airflow_provider_caixin.audience.sources.patterns import LEGEND, is_uneven, pattern_of
+from airflow_provider_caixin.vocabulary import SkipReason
 
 log = logging.getLogger(__name__)
 
-_SHOWN = 3
+_PATTERNS_SHOWN = 3
 
 
 def require_numbers(
-    rows: Iterable[tuple[str, str | None]], source: object, *, warn: bool = False
-) -> Iterator[tuple[str, str | None]]:
+    rows: Iterable[tuple[str, SkipReason | None]], source: object, *, warn: bool = False
+) -> Iterator[tuple[str, SkipReason | None]]:
     """
-    Pass an audience's rows on, and at its end judge what could be read of it.
+    Yield an audience's rows, and at its end refuse it if there was no number among them.
 
-    :param rows: as :meth:`.Classifier.classify` gives them.
+    :param rows: as :meth:`.Classifier.classify` yields them.
     :param source: the audience; its text names it in messages.
-    :param warn: log a WARNING when more than half of the rows are no numbers, or the only one of a list is none, and one when
-        rows of another width than their header hold numbers.
+    :param warn: log a WARNING when more than half of the rows are no numbers, or the only one of a list is none, and
+        one when rows of another width than their header hold numbers.
     :raises AudienceError: behind the last row, when there are two or more and not one of them is a number.
     """
     total = invalid = shifted = 0
-    shapes: dict[str, None] = {}
+    patterns: dict[str, None] = {}
     first_shifted = ""
     for row in rows:
         total += 1
-        if row[1] == "invalid_number":
+        if row[1] == SkipReason.INVALID_NUMBER:
             invalid += 1
-            if len(shapes) < _SHOWN:
-                shapes[pattern_of(row[0])] = None
+            if len(patterns) < _PATTERNS_SHOWN:
+                patterns[pattern_of(row[0])] = None
             if is_uneven(row[0]) and holds_number(row[0]):
                 shifted += 1
                 first_shifted = first_shifted or pattern_of(row[0])
         yield row
-    shown = f"{', '.join(map(repr, shapes))} ({LEGEND})"
+    shown = f"{', '.join(map(repr, patterns))} ({LEGEND})"
     if invalid == total > 1:
         raise AudienceError(
             f"{source}: none of the {total} rows is a mobile number; the first look like {shown}. "

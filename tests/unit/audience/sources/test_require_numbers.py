@@ -13,9 +13,8 @@ from airflow_provider_caixin.audience import (
     audience_from,
     require_numbers,
 )
-from airflow_provider_caixin.audience.sources.patterns import UnevenRow, pattern_of
-
-A, B = "13912350001", "13912350002"
+from airflow_provider_caixin.audience.sources.patterns import UnevenRow
+from tests.unit.audience.sources.stored import A, B
 
 
 def read(*rows: object, warn: bool = True) -> list[str]:
@@ -119,8 +118,3 @@ def test_less_than_half_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
         "mobiles: 3 of 5 rows are no mobile numbers, such as '9.9', '99.99', '99.9' (9 stands for a digit, x for a letter)."
     ]
     assert caplog.records[0].levelname == "WARNING"
-
-
-def test_the_shape_of_a_row_of_another_width_says_its_width() -> None:
-    """What is in it stays covered."""
-    assert pattern_of(f"[5 cells under 4 headings] 甲,{A}") == "[5 cells under 4 headings] x,99999999999"

@@ -1,11 +1,15 @@
-"""What is left of numbers in rows that are none: of whoever opted out, a damaged number must not be passed over."""
+"""
+All numbers of a row, and whether a part of it may be a damaged one.
+
+Of a list of suppressed numbers, a damaged one must not be passed over without a word.
+"""
 
 from __future__ import annotations
 
 import re
 from string import ascii_letters
 
-from airflow_provider_caixin.audience.numbers import compact, normalise, text_of
+from airflow_provider_caixin.audience.numbers import LENGTH, compact, normalise, text_of
 from airflow_provider_caixin.audience.sources.patterns import UnevenRow
 
 # Where one cell holds several numbers.
@@ -17,27 +21,23 @@ _SCIENTIFIC = re.compile(r"\d(?:\.\d+)?[eE]\+?\d")
 _MOMENT = re.compile(
     r"(?<![\d-])(?:19|20)\d\d[-./年]\d{1,2}[-./月]\d{1,2}日?(?!\d)|(?<!\d)\d{1,2}:\d\d(?::\d\d)?(?!\d)"
 )
-# What stands for digits that were covered: also an x, but for the E of scientific notation any letter may be a slip.
+# What stands for digits that were covered, besides the letter x.
 _COVERS = "*?#•×＊"
 _WORD = re.compile(rf"[+0-9A-Za-z{re.escape(_COVERS)}]+")
 
 # Fewer digits are a count, a service's short number, a year.
-_FEW = 7
-_LENGTH = 11
+_FEWEST_DIGITS = 7
 _ABROAD = re.compile(r"(?:\+|00)(?!86)\d{7,}|(?:852|853|886)\d{8,9}")
 _LANDLINE = re.compile(r"0(?!1[3-9])\d{6,}|[48]00\d{7}")
 
 
 def numbers_in(row: object) -> tuple[list[str], bool]:
     """
-    Read all numbers of a row, and tell whether there may be more.
+    Return all numbers of a row, and whether a part of it may be a damaged one.
 
-    Landlines, numbers of other countries, dates, counts and words are surely no mobile numbers. A row may hold a damaged one where
-    digits are missing, covered, too many or in scientific notation, and a row of another width than its header where it
-    holds any: whose they are is not known.
-
-    :param row: the row.
-    :return: the numbers, and whether a part of the row may be a damaged one. In doubt it is.
+    Landlines, numbers of other countries, dates, counts and words are surely no mobile numbers. A number may be
+    damaged where digits are missing, covered, too many or in scientific notation; so may all of a row of another
+    width than its header, because whose they are is not known.
     """
     number = normalise(row)
     if number:
@@ -79,18 +79,18 @@ def _is_damaged(word: str) -> bool:
         return False
     word = re.sub(r"^(?:\+|00)?86(?=.{7})", "", word)
     digits, covered = sum(map(str.isdigit, word)), sum(map((_COVERS + "xX").count, word))
-    if covered and digits >= 2 and digits + covered >= _FEW:
+    if covered and digits >= 2 and digits + covered >= _FEWEST_DIGITS:
         return True
-    if digits < _FEW or _LANDLINE.fullmatch(word):
+    if digits < _FEWEST_DIGITS or _LANDLINE.fullmatch(word):
         return False
     if not word.isdigit():
         # A letter in the place of a digit.
-        return word[0] in "1lI" and len(word) <= _LENGTH + 2
+        return word[0] in "1lI" and len(word) <= LENGTH + 2
     return (
         re.match(r"0?1[3-9]", word) is not None
-        or digits == _LENGTH
-        or (digits > _LENGTH and word[0] == "1")
+        or digits == LENGTH
+        or (digits > LENGTH and word[0] == "1")
         # The first digit is lost; no area code without its 0 is left out by that.
-        or (digits == _LENGTH - 1 and word[0] in "3456789")
-        or digits >= 2 * _LENGTH - 1
+        or (digits == LENGTH - 1 and word[0] in "3456789")
+        or digits >= 2 * LENGTH - 1
     )

@@ -1,4 +1,4 @@
-"""What an audience is to the rest of the provider."""
+"""What an audience and its file are, to whoever reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Audience(Protocol):
         """A short text that is the same for the same audience and holds no number in clear."""
 
     def __iter__(self) -> Iterator[object]:
-        """Stream the rows as they are, good and bad."""
+        """Yield the rows as they are, good and bad."""
 
 
 class Openable(Protocol):
@@ -28,4 +28,4 @@ class Openable(Protocol):
         """Open the file; the result is a context manager with ``read(size)``."""
 
     def stat(self) -> Any:
-        """Tell size and time of change, as attributes ``st_size`` and ``st_mtime``, or as a mapping."""
+        """Return size and time of change, as attributes ``st_size`` and ``st_mtime``, or as a mapping."""

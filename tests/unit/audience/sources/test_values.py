@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -22,8 +23,7 @@ from airflow_provider_caixin.audience import (
     digest_of,
     normalise,
 )
-
-A, B = "13912350001", "13912350002"
+from tests.unit.audience.sources.stored import A, B, C
 
 
 class Column:
@@ -213,3 +213,110 @@ def test_bytes_are_known_by_what_they_spell() -> None:
         for value in (A, A.encode(), bytearray(A.encode()), memoryview(A.encode()))
     }
     assert len(prints) == 1
+
+
+@pytest.mark.parametrize(
+    "value", [A, f" {A}\n", f"{A},", "+86 139-1235-0001", 13912350001, 13912350001.0], ids=ascii
+)
+def test_one_number_is_single(value: object) -> None:
+    """A number as text, int or float is an audience of one that knows it was one."""
+    audience = audience_from(value)
+    assert audience.single
+    assert [normalise(row) for row in audience] == [A]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [A, B, C],
+        (A, B, C),
+        {A: 1, B: 2, C: 3}.keys(),
+        f"{A}\n{B}\r\n\r\n{C}\n",
+        f"{A}, {B},{C}",
+        f"{A};{B}，{C}",
+        f"{A}；{B}、{C}",
+        json.dumps([A, B, C]),
+        repr([A, B, C]),
+        repr((A, B, C)),
+        f"[{A}, {B}, {C}]",
+    ],
+    ids=ascii,
+)
+def test_lists_of_all_kinds_are_lists(value: object) -> None:
+    """Lists, views, separated text, and what Jinja makes of a list."""
+    audience = audience_from(value)
+    assert not audience.single
+    assert [normalise(row) for row in audience] == [A, B, C]
+    assert [normalise(row) for row in audience] == [A, B, C]
+
+
+def test_a_list_of_one_is_not_single() -> None:
+    """Only a lone number is single, not a list that happens to hold one."""
+    assert not audience_from([A]).single
+    assert not audience_from(f"['{A}']").single
+
+
+@pytest.mark.parametrize("value", [[], (), "[]", iter(())], ids=["list", "tuple", "text", "iterator"])
+def test_an_empty_list_is_nobody(value: object) -> None:
+    """An upstream task may well find nobody."""
+    assert list(audience_from(value)) == []
+
+
+def test_what_can_be_read_once_is_kept() -> None:
+    """A generator gives its rows each time."""
+    audience = audience_from(number for number in (A, B))
+    assert list(audience) == list(audience) == [A, B]
+
+
+def test_a_lazy_sequence_is_fetched_once() -> None:
+    """Airflow's lazy XCom sequence asks its server for every item, so no item is asked for twice."""
+    fetched = []
+
+    class Lazy(Sequence[str]):
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: Any) -> Any:
+            value = (A, B)[index]
+            fetched.append(value)
+            return value
+
+    audience = audience_from(Lazy())
+    assert list(audience) == list(audience) == [A, B]
+    assert fetched == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (None, "nothing.*upstream task"),
+        ("None", "text None.*upstream task"),
+        ("", "empty text"),
+        (" \n,;", "empty text"),
+        ({"mobiles": [A]}, "dict.*pass the list inside"),
+        ('{"mobiles": []}', "dict.*pass the list inside"),
+        ([A, [B]], r"item 1 is a list.*expand\(\)"),
+        ([(A,)], "item 0 is a tuple.*flat list"),
+        ([{"mobile": A}], "item 0 is a dict.*number column"),
+        (f"[['{A}']]", "item 0 is a list"),
+        (f"['{A}", "begins like a list"),
+        ("[" * 100_000, "begins like a list"),
+        (True, "bool"),
+        (object(), "object"),
+    ],
+    ids=range(14),
+)
+def test_what_is_no_audience_is_refused(value: object, sentence: str) -> None:
+    """The sentence says what came, what was expected and what to do, and shows no number."""
+    with pytest.raises(AudienceError, match=f"^mobiles: .*{sentence}") as caught:
+        audience_from(value)
+    assert A not in str(caught.value)
+
+
+def test_the_fingerprint_of_a_list_is_of_its_values() -> None:
+    """Same values, same fingerprint; other values, or cut otherwise, another; no number in it."""
+    assert ListAudience([A, B]).fingerprint == ListAudience((A, B)).fingerprint
+    texts = {ListAudience(values).fingerprint for values in ([A, B], [A], [], [A + B], [f"{A},{B}"], [B, A])}
+    assert len(texts) == 6
+    assert not any(A in text for text in texts)
+    assert ListAudience(["\ud800", 10**5000, None]).fingerprint
