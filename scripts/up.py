@@ -1,8 +1,8 @@
 """
 ``make up``: Airflow with the example Dags, the sandbox and a ready connection, on 127.0.0.1, until Ctrl-C.
 
-It runs what ``airflow standalone`` runs, process by process: standalone's scheduler and triggerer each serve logs on all
-interfaces and on fixed ports, and its output is four programs' at once.
+It runs what ``airflow standalone`` runs, process by process: standalone's scheduler and triggerer each serve
+logs on all interfaces and on fixed ports, and its output is four programs' at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who a campaign goes to: numbers, segments, the classifier, and the sources that audiences are streamed from."""
+"""Who a campaign goes to: numbers, segments, the classifier, and the sources of audiences."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def normalise(raw: object) -> str | None:
     that spreadsheets append and the ``="..."`` by which they keep a text. A number that has lost digits
     (``1.38E+10``) is never expanded.
 
-    :param raw: a text, also as bytes, or a number (int, float, Decimal); anything else is not a mobile number.
+    :param raw: a text, also as bytes, or a number (int, float, Decimal); anything else holds none.
     """
     if isinstance(raw, str):
         if type(raw) is str and len(raw) == LENGTH and raw.isascii() and raw.isdigit() and "13" <= raw < "2":

@@ -28,8 +28,8 @@ class JuheClient:
     """
     A client of the gateway that many threads may share.
 
-    It never repeats a request, follows no redirect, keeps no cookie and reads no .netrc. Proxies and the CA bundle are
-    taken from the environment once, here. Every error of its methods is a
+    It never repeats a request, follows no redirect, keeps no cookie and reads no .netrc. Proxies and the CA
+    bundle are taken from the environment once, here. Every error of its methods is a
     :class:`~airflow_provider_caixin.juhe.errors.CaixinError`, whose text holds neither AppKey nor number.
 
     :param app_key: the account's AppKey; it travels in the body of a POST only.
@@ -37,9 +37,9 @@ class JuheClient:
     :param schema: ``https``, or ``http``, with which AppKey and numbers travel in clear.
     :param port: None: the schema's own.
     :param path_suffix: empty or ``.php``: the document has both forms of each address.
-    :param timeout: seconds for connecting, and again for the whole exchange from first byte out to last byte in.
-    :param pool_size: idle connections that are kept; as many as there are threads, so that none is closed in vain.
-    :raises ValueError: where an argument is not what is expected; the text names it (and never shows the AppKey).
+    :param timeout: seconds for connecting, and again from the first byte out to the last byte in.
+    :param pool_size: idle connections that are kept: one for each thread, so that none is closed in vain.
+    :raises ValueError: where an argument is not what is expected; the text names it, and shows no AppKey.
     :raises WrongEndpoint: where the environment names a proxy or a CA bundle that cannot be used.
     """
 
@@ -89,8 +89,8 @@ class JuheClient:
         """
         Reserve a connection that stands for the calling thread: all connecting happens here.
 
-        The thread's next call uses it. One that has been idle for over 3 s by then, or that the gateway has closed, is
-        replaced.
+        The thread's next call uses it. One that has been idle for over 3 s by then, or that the gateway has
+        closed, is replaced.
 
         :raises NotReached: where the gateway cannot be reached.
         :raises WrongEndpoint: where TLS fails.
@@ -124,7 +124,7 @@ class JuheClient:
 
         A row without a usable ``tplId`` is left out.
 
-        :raises CaixinError: as :meth:`send`; :class:`OutcomeUnknown` here only means that no usable answer came.
+        :raises CaixinError: as :meth:`send`; :class:`OutcomeUnknown` here means that no usable answer came.
         """
         body = urlencode({"key": self._app_key}).encode()
         answer = self._transport.post(self._templates_path, body, limit=_TEMPLATES_LIMIT_BYTES)
@@ -134,7 +134,7 @@ class JuheClient:
         return [template for template in map(_template, rows) if template]
 
     def close(self) -> None:
-        """Close the connections; one in use is closed after its answer. The client cannot be used any more."""
+        """Close the connections, one in use after its answer; the client cannot be used any more."""
         self._transport.close()
 
     def _envelope(self, answer: Answer) -> Envelope:

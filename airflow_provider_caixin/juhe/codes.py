@@ -209,7 +209,7 @@ def describe(code: int) -> Code:
     """
     Return what is known about a code.
 
-    One that the document does not list becomes an entry of kind ``REJECTED``: by the document only 0 is billed.
+    One that the document does not list is of kind ``REJECTED``: by the document only 0 is billed.
     """
     return CODES.get(code) or Code(
         code, None, "文档未列出的错误码", "a code that the gateway's document does not list", Kind.REJECTED,

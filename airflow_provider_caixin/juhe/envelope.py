@@ -1,8 +1,8 @@
 """
 The gateway's envelope: the JSON object with an ``error_code`` that decides what an answer means.
 
-The document declares ``error_code`` an int and ``result`` an object. Juhe's products were also seen to send digit
-strings, ``null``, ``[]`` and strings, so all of these are read.
+The document declares ``error_code`` an int and ``result`` an object. Juhe's products were also seen to send
+digit strings, ``null``, ``[]`` and strings, so all of these are read.
 """
 
 from __future__ import annotations

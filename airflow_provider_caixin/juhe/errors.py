@@ -4,17 +4,17 @@ What can go wrong with a call to the gateway.
 ::
 
     CaixinError
-    ├── GatewayError                the gateway answered with a code other than 0 (by its document: not billed)
-    │   ├── RecipientRejected       this message was refused: 236306, 236308, 236309, codes not in the document
+    ├── GatewayError                the gateway answered a code other than 0 (by its document: not billed)
+    │   ├── RecipientRejected       this message was refused: 236306, 236308, 236309, unlisted codes
     │   ├── ChannelBusy             not now: 236300, 236305
     │   ├── RateLimited             too many requests from this IP address: 10011
     │   ├── QuotaExceeded           the allowance is used up: 10012
     │   ├── Maintenance             closed for a while: 10020
     │   ├── OutcomeUnknownCode      10014; also an OutcomeUnknown
     │   └── AccountRefused          nothing can pass before a person acts: all other listed codes
-    ├── OutcomeUnknown              the request went out and no answer says what became of it: it may be billed
+    ├── OutcomeUnknown              the request went out, no answer says what became of it: may be billed
     ├── NotReached                  it never reached the gateway: refused, DNS, connect timeout, HTTP 429
-    ├── WrongEndpoint               the connection is wrong: 3xx, 401, 403, 404, other 4xx, TLS certificate or protocol
+    ├── WrongEndpoint               the connection is wrong: 3xx, 401, 403, 404, other 4xx, TLS
     └── NotPosted                   the caller's last look said no: nothing was written
 
 No text here holds the AppKey, a full mobile number, a raw body, or a URL with its query.

@@ -27,7 +27,7 @@ class Template:
     :param tpl_id: the gateway's ``tplId``.
     :param content: the 【signature】 and the text; the gateway's document calls both together the signature.
     :param url: where the video or picture lies.
-    :param available: whether it can be sent (``tpl_state`` 1); a withdrawn template stays listed, unavailable.
+    :param available: whether it can be sent (``tpl_state`` 1); a withdrawn template stays listed.
     :param created_at: when it was made, in Asia/Shanghai; None where the gateway gave no readable time.
     """
 

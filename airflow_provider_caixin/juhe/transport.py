@@ -1,10 +1,10 @@
 """
 One POST over a connection that already stands.
 
-Whether a message may have been billed hangs on one border: before the first byte nothing can have happened, after it
-anything can. ``requests`` hides that border (it connects inside ``send``, reuses connections of any age and counts
-its timeout per read), so only what it is good at is taken from it: proxies, their credentials and the CA bundle
-from the environment, and urllib3's pool as the maker of connections. The exchange itself is here:
+Whether a message may have been billed hangs on one border: before the first byte nothing can have happened,
+after it anything can. ``requests`` hides that border (it connects inside ``send``, reuses connections of any
+age and counts its timeout per read), so only what it is good at is taken from it: proxies, their credentials
+and the CA bundle from the environment, and urllib3's pool as the maker of connections. The exchange is here:
 
 - :meth:`Transport.reserve` connects (TCP, proxy tunnel, TLS). What fails there was never sent.
 - :meth:`Transport.post` writes and reads. What fails there may have been received.
@@ -81,7 +81,7 @@ class Transport:
 
     :param schema: ``http`` or ``https``.
     :param netloc: ``host`` or ``host:port`` as in a URL.
-    :param timeout: seconds for connecting, and again for the whole exchange from first byte out to last byte in.
+    :param timeout: seconds for connecting, and again from the first byte out to the last byte in.
     :param keep: how many idle connections are kept.
     :raises ValueError: where the host cannot stand in a URL.
     :raises WrongEndpoint: where the environment names a proxy or a CA bundle that cannot be used.
@@ -173,8 +173,8 @@ class Transport:
             raise
         if len(answer.body) > limit:
             self._unknown(link, f"answered with more than {limit // 1024} KiB")
-        # An interim answer, a redirect or an error page may be followed by more, which would then be read as the
-        # answer to the next message.
+        # An interim answer, a redirect or an error page may be followed by more, which would then be read as
+        # the answer to the next message.
         if answer.status == http.HTTPStatus.OK:
             self._put_back(_Link(link.conn, monotonic()))
         else:
@@ -279,13 +279,13 @@ class _Link(NamedTuple):
     since: float
 
     def is_usable(self) -> bool:
-        """Return whether a request may be written: used lately, not closed, and nothing unasked-for came in."""
+        """Return whether a request may be written: used lately, open, and nothing unasked-for came in."""
         sock = self.conn.sock
         if sock is None or monotonic() - self.since > MAX_IDLE_SECONDS:
             return False
         try:
-            # urllib3 only asks whether something can be read, but after a TLS 1.3 handshake something always can:
-            # session tickets, which this reads.
+            # urllib3 only asks whether something can be read, but after a TLS 1.3 handshake something always
+            # can: session tickets, which this reads.
             sock.settimeout(0)
             sock.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -343,7 +343,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _answer_within(seconds: float) -> type[http.client.HTTPResponse]:
-    """Return http.client's response, reading under one deadline that starts now: status line, headers and body."""
+    """Return http.client's response, which reads all of an answer under one deadline that starts now."""
     return cast(
         "type[http.client.HTTPResponse]", functools.partial(_TimedResponse, deadline=monotonic() + seconds)
     )
@@ -357,7 +357,8 @@ class _TimedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         if "," in self.msg.get("Content-Length", ""):
-            # urllib3 refuses it too, but only after http.client has let go of the socket, which then stays open.
+            # urllib3 refuses it too, but only after http.client has let go of the socket, which then stays
+            # open.
             raise http.client.HTTPException("more than one Content-Length")
         # urllib3 logs header lines that it cannot read, and a gateway may put anything there.
         self.msg.defects.clear()

@@ -99,7 +99,7 @@ class SendWindow:
         return first - into if into < first else first - into + DAY_SECONDS
 
     def usable_seconds(self, timeout: float) -> float:
-        """Return how many seconds of a day are left for sending, where an answer may take ``timeout`` seconds."""
+        """Return how many seconds of a day are left for sending; an answer may take ``timeout`` seconds."""
         guards = OPENING_GUARD_SECONDS + CLOSING_GUARD_SECONDS + timeout
         return max(0.0, self._closes - self._opens - guards)
 

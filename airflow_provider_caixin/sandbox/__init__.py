@@ -1,8 +1,8 @@
 """
-A gateway of our own that behaves as the real one's document says: for trying things without a bill, and for tests.
+A gateway of our own that behaves as the real one's document says, and bills nobody.
 
-``SandboxServer`` runs one from Python, ``command.main`` from a command line. The names are imported when they are asked for: the
-command line needs the options of ``command`` without FastAPI behind them.
+``SandboxServer`` runs one from Python, ``command.main`` from a command line. The names are imported when they
+are asked for: the command line needs the options of ``command`` without FastAPI behind them.
 """
 
 from __future__ import annotations

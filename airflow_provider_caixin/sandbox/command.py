@@ -34,7 +34,7 @@ def run(
     port_file: Path | None = None,
 ) -> None:
     """
-    Serve a sandbox until SIGINT or SIGTERM, after two lines on stdout that have its address and that of its inbox.
+    Serve a sandbox until SIGINT or SIGTERM; two lines on stdout have its address and that of its inbox.
 
     :param host: address to listen on.
     :param port: port to listen on; 0 takes a free one.

@@ -1,12 +1,12 @@
 """
 The gateway's two endpoints as a bare ASGI application in front of another one.
 
-They are not routes of the FastAPI application because a campaign's benchmark shares the machine with its sandbox: routing,
-middleware and form parsing there cost several times what the judgement costs. Whatever is not one of the four
-paths goes on to the application behind.
+They are not routes of the FastAPI application because a campaign's benchmark shares the machine with its
+sandbox: routing, middleware and form parsing there cost several times what the judgement costs. Whatever is
+not one of the four paths goes on to the application behind.
 
-ASGI has no word for "reset this connection", which is what a gateway that loses answers has to do: each request
-finds the transport of its connection in ``scope["state"]``.
+ASGI has no word for "reset this connection", which is what a gateway that loses answers has to do: each
+request finds the transport of its connection in ``scope["state"]``.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class Endpoints:
                 verdict.record.lose(verdict.position)
 
     async def _my_tpls(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        # The document knows this endpoint by POST only: a GET finds no form, so no key, and is answered 10001.
+        # The document knows this endpoint by POST only: a GET finds no form, so no key, and is answered
+        # 10001.
         answer, fault = self._sandbox.listed(_form(scope, body).get("key", ""), _base_url(scope))
         await self._wait()
         await self._deliver(fault, answer, scope["state"][TRANSPORT], receive, send)
@@ -153,7 +154,8 @@ class Endpoints:
                         break
                     await send({"type": "http.response.body", "body": _ENDLESS_CHUNK, "more_body": True})
                 transport.close()
-        # uvicorn takes an application that returns before its answer is complete for broken, unless the connection is gone
+        # uvicorn takes an application that returns before its answer is complete for broken, unless the
+        # connection is gone
         await _until_gone(receive, _GOODBYE_SECONDS)
         return False
 
@@ -162,7 +164,8 @@ async def _read(receive: Receive) -> bytes | None:
     """
     Return the request's body, None where it is longer than any call of the document.
 
-    :raises ClientDisconnect: when the caller is gone before it is whole; half a request is none, and bills nobody.
+    :raises ClientDisconnect: when the caller is gone before it is whole; half a request is none, and bills
+        nobody.
     """
     body = b""
     more = True
@@ -181,7 +184,7 @@ def _fields(encoded: bytes) -> dict[str, str]:
 
 
 def _form(scope: Scope, body: bytes) -> dict[str, str]:
-    """Return the fields of a form; other kinds of bodies have none, as the document demands this Content-Type."""
+    """Return the fields of a form; the document demands its Content-Type, so other bodies have none."""
     for name, value in scope["headers"]:
         if name == b"content-type":
             return _fields(body) if value.partition(b";")[0].strip().lower() == _FORM else {}
@@ -216,7 +219,7 @@ def _reset(transport: asyncio.Transport) -> None:
 
 
 async def _until_gone(receive: Receive, seconds: float) -> bool:
-    """Wait until the connection is closed, by whichever side, and return whether that came within these seconds."""
+    """Wait until the connection is closed, by whichever side, and return whether it was in time."""
     try:
         async with asyncio.timeout(seconds):
             while (await receive())["type"] != "http.disconnect":

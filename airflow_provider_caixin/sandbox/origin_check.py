@@ -1,10 +1,10 @@
 """
 What stands between the sandbox's pages and the other pages that a developer's browser has open.
 
-The sandbox has no users, so whatever reaches it may use it. A browser is the exception: it carries requests for
-pages of strangers. Those must not change settings (a POST from another site), read what was sent (a name of theirs
-that resolves to this machine), or show the inbox in a frame. Programs send none of the headers that tell, and are
-not concerned.
+The sandbox has no users, so whatever reaches it may use it. A browser is the exception: it carries requests
+for pages of strangers. Those must not change settings (a POST from another site), read what was sent (a name
+of theirs that resolves to this machine), or show the inbox in a frame. Programs send none of the headers that
+tell, and are not concerned.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _is_local(host: str) -> bool:
-    """Return whether a Host header names an address, or has a name that nobody else can own: no dot, or a reserved ending."""
+    """Return whether a Host header has an address, or a name without a dot or with a reserved ending."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

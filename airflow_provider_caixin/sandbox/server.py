@@ -32,9 +32,10 @@ class SandboxServer:
     """
     A running sandbox on a port of its own; use it in a ``with`` block.
 
-    In a thread (the default) it starts at once and shares the caller's interpreter: right for tests of behaviour. As a
-    process of its own it can be killed and measured: right for benchmarks and faults. After ``stop`` or ``kill`` it can be
-    started again, on the same port; a thread's record outlives that, a process's does with ``record``.
+    In a thread (the default) it starts at once and shares the caller's interpreter: right for tests of
+    behaviour. As a process of its own it can be killed and measured: right for benchmarks and faults. After
+    ``stop`` or ``kill`` it can be started again, on the same port; a thread's record outlives that, a
+    process's does with ``record``.
 
     :param process: run it as a process of its own.
     :param host: address to listen on.
@@ -192,7 +193,8 @@ class SandboxServer:
         root = str(Path(__file__).parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-        # a session of its own: Ctrl-C on the terminal is for whoever started it, who may still need it to wind up
+        # a session of its own: Ctrl-C on the terminal is for whoever started it, who may still need it to
+        # wind up
         self._process = subprocess.Popen(  # noqa: S603 - this package's own program
             command, stdout=subprocess.PIPE, env=environment, text=True, start_new_session=True
         )

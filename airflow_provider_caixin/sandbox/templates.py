@@ -97,7 +97,8 @@ class Templates:
     """
     The templates of one sandbox.
 
-    :param available_after: seconds from now after which ``AWAITING_REVIEW`` becomes available; None: only on request.
+    :param available_after: seconds from now after which ``AWAITING_REVIEW`` becomes available; None: only on
+        request.
     """
 
     def __init__(self, available_after: float | None = None) -> None:

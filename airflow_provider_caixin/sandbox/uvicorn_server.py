@@ -28,7 +28,8 @@ def listen(host: str, port: int) -> socket.socket:
     :raises OSError: when the address cannot be had; says which.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named, and without it every answer waits for a delayed ACK
+    # asyncio sets TCP_NODELAY only where the protocol is named, and without it every answer waits for a
+    # delayed ACK
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

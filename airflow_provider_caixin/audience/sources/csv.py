@@ -25,15 +25,16 @@ class CsvRows:
     """
     The rows of a table with a header, or of one column.
 
-    The header is the first row within the first ten lines that has the column's name once and no number; above it
-    may stand titles and ``sep=``, and no number. Without a known name the table is read only if it has one column
-    throughout, or if its first row names one alone and, as far as the first lines go, this has the numbers.
+    The header is the first row within the first ten lines that has the column's name once and no number;
+    above it may stand titles and ``sep=``, and no number. Without a known name the table is read only if it
+    has one column throughout, or if its first row names one alone and, as far as the first lines go, this has
+    the numbers.
 
-    A row gives its cell where that cannot be another column's: it has as many cells as the header, or more that are
-    all empty; or fewer, as programs leave out empty cells at the end, with a number in the right place and none in
-    any other, in a table where no other heading speaks of phones and none of the first rows has a number elsewhere.
-    Any other is an :class:`.UnevenRow`. A row that has the column's name at another place is the header of another
-    table, which is refused.
+    A row gives its cell where that cannot be another column's: it has as many cells as the header, or more
+    that are all empty; or fewer, as programs leave out empty cells at the end, with a number in the right
+    place and none in any other, in a table where no other heading speaks of phones and none of the first rows
+    has a number elsewhere. Any other is an :class:`.UnevenRow`. A row that has the column's name at another
+    place is the header of another table, which is refused.
 
     :param lines: its lines, blank ones too.
     :param column: the name of the column, or None.

@@ -99,7 +99,7 @@ class HeaderSearch:
         return self._one_column(head, records) if records else None
 
     def _is_title(self, cells: list[str], rest: list[str], separators: str) -> bool:
-        """Return whether what has a column's name, and nothing beside it, stands over a table that has more."""
+        """Return whether a row of nothing but a column's name stands over a table that has more."""
         if len(filled_at(cells)) > 1:
             return False
         for place, (_, _, ways) in enumerate(_records(rest, separators)):
@@ -128,7 +128,7 @@ class HeaderSearch:
             )
 
     def _one_column(self, head: list[str], records: list[_Record]) -> Header:
-        """Return the header of a table of one column without a known name, proven as far as its first lines go."""
+        """Return the header of a table of one column, proven as far as the first lines go."""
         separators = records[-1][1]
         ways = [(start, *way) for start, _, read in records for way in read]
         start, _, widest, _ = max(ways, key=lambda way: len(filled_at(way[2])))
@@ -238,7 +238,7 @@ def _only_named(records: list[_Record]) -> Header | None:
 
 
 def holds_phone(cells: Sequence[str]) -> bool:
-    """Return whether a cell holds the number of a phone, also a damaged one or a landline's: no heading does."""
+    """Return whether a cell holds a phone's number, also a damaged one or a landline's: no heading does."""
     return any(_LANDLINE.search(cell) or numbers_in(cell) != ([], False) for cell in cells)
 
 

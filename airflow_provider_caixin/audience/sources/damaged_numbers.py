@@ -35,9 +35,9 @@ def numbers_in(row: object) -> tuple[list[str], bool]:
     """
     Return all numbers of a row, and whether a part of it may be a damaged one.
 
-    Landlines, numbers of other countries, dates, counts and words are surely no mobile numbers. A number may be
-    damaged where digits are missing, covered, too many or in scientific notation; so may all of a row of another
-    width than its header, because whose they are is not known.
+    Landlines, numbers of other countries, dates, counts and words are surely no mobile numbers. A number may
+    be damaged where digits are missing, covered, too many or in scientific notation; so may all of a row of
+    another width than its header, because whose they are is not known.
     """
     number = normalise(row)
     if number:

@@ -65,8 +65,8 @@ class _Contents(pickle.Pickler):
     """
     What an object holds: a text of its own, such as a table's, may leave out most of it.
 
-    A set's items are taken in the order of what they are and not in that of their hashes, which differ between
-    processes.
+    A set's items are taken in the order of what they are and not in that of their hashes, which differ
+    between processes.
     """
 
     def __init__(self) -> None:

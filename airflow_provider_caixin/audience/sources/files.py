@@ -54,18 +54,19 @@ class FileAudience:
     """
     A .txt (one number a line) or .csv (with a header) file, also compressed as .gz, read as a stream.
 
-    Text is UTF-16, told by its mark or its zeros, or UTF-8 with or without BOM, else GB18030, settled line by line:
-    a file may turn out to be GB18030 anywhere, and no line of one encoding breaks another. A .csv is separated by
-    comma, semicolon, tab or ``|``, or as its ``sep=`` line says; how its header is found, and which of its rows are
-    read, see :class:`.CsvRows`. Blank lines are no rows, in both kinds of file. An empty file is an audience of
-    nobody. A .csv of one column whose first line holds seven digits or more has no header.
+    Text is UTF-16, told by its mark or its zeros, or UTF-8 with or without BOM, else GB18030, settled line by
+    line: a file may turn out to be GB18030 anywhere, and no line of one encoding breaks another. A .csv is
+    separated by comma, semicolon, tab or ``|``, or as its ``sep=`` line says; how its header is found, and
+    which of its rows are read, see :class:`.CsvRows`. Blank lines are no rows, in both kinds of file. An
+    empty file is an audience of nobody. A .csv of one column whose first line holds seven digits or more has
+    no header.
 
     :param path: the file.
-    :param column: the name of the .csv column, without regard to case; None: ``mobile``, else 手机号, 手机号码,
-        手机, else the only column.
+    :param column: the name of the .csv column, without regard to case; None: ``mobile``, else 手机号,
+        手机号码, 手机, else the only column.
     :param argument: what the file was given as, for messages.
-    :raises AudienceError: the file's name has none of these endings, or the column is no name; what is in the file
-        is looked at when iterating.
+    :raises AudienceError: the file's name has none of these endings, or the column is no name; what is in the
+        file is looked at when iterating.
     """
 
     def __init__(self, path: Openable, column: str | None = None, *, argument: str = "audience_file") -> None:

@@ -22,7 +22,7 @@ _UNEVEN = re.compile(r"\[\d+ cells? under \d+ headings?\] ")
 
 
 def pattern_of(text: str) -> str:
-    """Return a row's text, cut short, with 9 for every digit and x for every letter: ``9.99E+99``, ``xxx``."""
+    """Return a text, cut short, with 9 for every digit and x for every letter: ``9.99E+99``, ``xxx``."""
     if text.strip().casefold() in _NOTHING:
         return text.strip()
     note = _UNEVEN.match(text)
@@ -36,8 +36,8 @@ class UnevenRow(str):
     """
     A row of another width than its header, as a text that is never read as a number.
 
-    The text keeps the cells that hold a mobile number, so that the report says who was left out, and of the others
-    their patterns: they are other columns' and may say anything of a recipient.
+    The text keeps the cells that hold a mobile number, so that the report says who was left out, and of the
+    others their patterns: they are other columns' and may say anything of a recipient.
 
     :param row: its cells.
     :param width: how many headings there are.

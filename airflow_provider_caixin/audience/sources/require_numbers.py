@@ -23,8 +23,8 @@ def require_numbers(
 
     :param rows: as :meth:`.Classifier.classify` yields them.
     :param source: the audience; its text names it in messages.
-    :param warn: log a WARNING when more than half of the rows are no numbers, or the only one of a list is none, and
-        one when rows of another width than their header hold numbers.
+    :param warn: log a WARNING when more than half of the rows are no numbers, or the only one of a list is
+        none, and one when rows of another width than their header hold numbers.
     :raises AudienceError: behind the last row, when there are two or more and not one of them is a number.
     """
     total = invalid = shifted = 0

@@ -26,8 +26,9 @@ class QueryAudience:
     """
     The rows of a query, of which no more than some thousand are in memory at a time.
 
-    The column is found as in a .csv: by its name, which may be left out where it is ``mobile``, 手机号, 手机号码 or
-    手机, or the only one. NULL is a row that is no number; a result without rows is an audience of nobody.
+    The column is found as in a .csv: by its name, which may be left out where it is ``mobile``, 手机号,
+    手机号码 or 手机, or the only one. NULL is a row that is no number; a result without rows is an audience
+    of nobody.
 
     :param execute: opens a cursor on which the query has run; called only when the rows are asked for.
     :param column: the name of the column, without regard to case; None: see above.
@@ -46,7 +47,7 @@ class QueryAudience:
         self._identity = [*identity, self._column]
 
     def __str__(self) -> str:
-        """Name the source as messages do."""
+        """Return the source's name as messages have it."""
         return "sql"
 
     @property

@@ -1,8 +1,8 @@
 """
 An audience that a Dag gives as a value: one number, a list, a column, or what an upstream task returned.
 
-What is plain is read, and what only looks like a list is refused with the way out. Nothing of pandas, polars, Arrow
-or numpy is imported: their kinds are told by what they have.
+What is plain is read, and what only looks like a list is refused with the way out. Nothing of pandas, polars,
+Arrow or numpy is imported: their kinds are told by what they have.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ListAudience:
         self.fingerprint: str = digest.hexdigest()
 
     def __str__(self) -> str:
-        """Name the argument, and no number, as messages do."""
+        """Return the argument's name as messages have it; no number is in it."""
         return self._argument
 
     def __iter__(self) -> Iterator[object]:
@@ -80,7 +80,7 @@ def audience_from(value: object, *, argument: str = "mobiles") -> ListAudience:
 
     :param value: text, number or iterable; an empty list is an audience of nobody.
     :param argument: what the value was given as, for messages.
-    :raises AudienceError: it is nothing, a mapping, a table, a file, nested, or of a type that holds no numbers.
+    :raises AudienceError: it is nothing, a mapping, a table, a file, nested, or of another type.
     """
     if isinstance(value, BYTES):
         value = text_of(value)

@@ -25,7 +25,7 @@ MOBILES = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
 
 @pytest.fixture(scope="module")
 def default() -> Classifier:
-    """Give the classifier of the design's default rules."""
+    """Return the classifier of the design's default rules."""
     return Classifier(blocked_regions=("北京", "沈阳"))
 
 

@@ -34,7 +34,7 @@ SMALL = phone_dat([(1390000, BEIJING), (1390001, BEIJING), (1390003, BEIJING), (
 
 @pytest.fixture
 def build_segments() -> ModuleType:
-    """Give the generator script as a module."""
+    """Return the generator script as a module."""
     path = Path(__file__).parents[3] / "scripts/build_segments.py"
     spec = importlib.util.spec_from_file_location("build_segments", path)
     assert spec is not None

@@ -51,7 +51,7 @@ class _Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
-    """Give the transport a clock that can be put forward."""
+    """Return a clock of the transport's that can be put forward."""
     clock = _Clock()
     monkeypatch.setattr(transport, "monotonic", clock)
     return clock

@@ -42,7 +42,7 @@ def secure(
 
 @pytest.fixture
 def client(secure: Gateway, connect: Callable[..., JuheClient]) -> JuheClient:
-    """Make a client of that gateway."""
+    """Return a client of that gateway."""
     return connect(secure.port, schema="https")
 
 

@@ -13,7 +13,7 @@ A, B = "13912340001", "13912340002"
 
 
 def query(sql: str, column: str | None = None, opened: list[str] | None = None) -> QueryAudience:
-    """Make an audience of a query on an empty SQLite database."""
+    """Return the audience of a query on an empty SQLite database."""
 
     @contextmanager
     def execute() -> Iterator[Any]:

@@ -48,7 +48,7 @@ class Scalar:
         self.value = value
 
     def as_py(self) -> object:
-        """Give the plain value."""
+        """Return the plain value."""
         return self.value
 
 
@@ -59,7 +59,7 @@ class ArrowColumn(Column):
         return map(Scalar, self.values)
 
     def to_pylist(self) -> list[object]:
-        """Give the plain values."""
+        """Return the plain values."""
         return list(self.values)
 
 
