@@ -13,13 +13,36 @@ from airflow_provider_caixin.sandbox.app import STATIC
 if TYPE_CHECKING:
     from tests.unit.sandbox.conftest import Caller
 
-
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 WORDS = (STATIC / "words.js").read_text(encoding="utf-8")
 
 
 def _asked(caller: Caller, path: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(caller.ask("GET", path)[2])
     return found
+
+
+def test_the_page_loads_nothing_from_elsewhere(caller: Caller) -> None:
+    """Page and files are there with their types, may not be framed or guessed, and bring no script but their own."""
+    status, headers, body = caller.ask("GET", "/")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for name in re.findall(r'(?:src|href)="([^"#]+)"', body.decode()):
+        assert caller.ask("GET", f"/{name}")[0] == 200
+    policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert {policy[f"{kind}-src"] for kind in ("script", "style", "img", "media", "connect")} == {"'self'"}
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "javascript" in caller.ask("GET", "/static/inbox.js")[1]["content-type"]
+    assert caller.ask("GET", "/static/../app.py")[0] == 404
+
+
+def test_media_may_be_shown_by_other_pages(caller: Caller) -> None:
+    """A page that lists templates shows them, wherever it is from; the type still is what it says."""
+    headers = caller.ask("GET", "/media/hills.jpeg", headers={"host": "gateway.example"})[1]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "cross-origin-resource-policy" not in headers
 
 
 def test_the_inbox_gives_the_newest_first(caller: Caller) -> None:
