@@ -179,7 +179,7 @@ def main(folder: Path = ROOT / ".cluster", *dags: Path, port: int = 8080) -> int
                         f"Sandbox:     {sandbox.url}/, the inbox of a gateway that bills nobody\n"
                         f"  record     {shown(folder / RECORD)}\n"
                         "Connection:  caixin_default, to the sandbox, with an all-day send window and no frequency cap,\n"
-                        "             so that the Dags send at any hour and to the same people again\n"
+                        "             so that the Dags send at any hour and to the same recipients again\n"
                         f"Dags:        {', '.join(MANUAL)}: trigger them; caixin_mapped runs on both workers. The others are paused.\n"
                         "\n"
                         f"Ready after {duration(began)}. Ctrl-C ends it.",

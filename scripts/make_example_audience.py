@@ -74,7 +74,7 @@ def main() -> None:
     with TARGET.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["会员编号", "手机号"])
-        writer.writerows([f"M{number:05}", mobile] for number, mobile in enumerate(rows, 1))
+        writer.writerows([f"M{member:05}", number] for member, number in enumerate(rows, 1))
 
 
 def _numbers(count: int, make: Callable[[], str]) -> Iterator[str]:

@@ -385,7 +385,7 @@ def unwind_when_told() -> None:
 
 
 def shown(path: Path) -> str:
-    """Return a path for people: from the current folder where it is below it."""
+    """Return a path to be shown: from the current folder where it is below it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 

@@ -14,8 +14,8 @@ BYTES = (bytes, bytearray, memoryview)
 # Longer than any number dressed in separators; what is longer is some other text.
 _LONGEST_TEXT = 64
 
-# What people and programs put around and between digits, and what copies along unseen (zero-width characters,
-# the direction marks of address books). Line ends are not here: between digits they part two cut numbers.
+# What writers and programs put around and between digits, and what copies along unseen (zero-width characters,
+# the direction marks of contact lists). Line ends are not here: between digits they part two cut numbers.
 _SEPARATORS = (
     "\t \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
     "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
@@ -28,7 +28,7 @@ _SEPARATORS = (
 _FULL_WIDTH = {chr(ord(char) + 0xFEE0): char for char in "0123456789+.="}
 _CLEAN = str.maketrans({**_FULL_WIDTH, **dict.fromkeys(_SEPARATORS)})
 
-# Wider than what is read as a number: what people put between digits when they write to people.
+# Wider than what is read as a number: what stands between digits in a text that is meant to be read.
 _DIGITS = re.compile(rf"\d(?:[\s{re.escape(_SEPARATORS)}.,/_·]*\d){{10,}}")
 
 # The sign is what Excel's ="13800138000" keeps of itself without its quotes.
@@ -69,7 +69,7 @@ def holds_number(text: str) -> bool:
 
 def compact(text: str, keep: str = "") -> str:
     """
-    Return a text with plain digits, and without what people and programs put around and between them.
+    Return a text with plain digits, and without what is put around and between them.
 
     :param keep: characters that stay.
     """
@@ -77,7 +77,7 @@ def compact(text: str, keep: str = "") -> str:
 
 
 def text_of(raw: object) -> str:
-    """Return the text of a row for people: that of bytes is what they spell, that of None is empty."""
+    """Return the text of a row for a message: that of bytes is what they spell, that of None is empty."""
     if isinstance(raw, BYTES):
         return bytes(raw).decode(errors="replace")
     return "" if raw is None else written(raw)
@@ -99,5 +99,5 @@ def mask(number: str) -> str:
 
 
 def without_numbers(text: str) -> str:
-    """Return a text that people or programs wrote, with ``***`` for whatever may be a mobile number."""
+    """Return a text of any origin, with ``***`` for whatever may be a mobile number."""
     return _DIGITS.sub("***", text)

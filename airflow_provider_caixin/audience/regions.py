@@ -1,4 +1,4 @@
-"""Names of cities and provinces as people write them, found in the segment data."""
+"""Names of cities and provinces as they are commonly written, found in the segment data."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class Segments:
         return self.regions[code - 1] if code else None
 
     def place(self, number: str) -> str | None:
-        """Return where a number was issued, for people: 广东 深圳, or a municipality's name once."""
+        """Return where a number was issued, to be shown: 广东 深圳, or a municipality's name once."""
         region = self.region(number)
         return " ".join(dict.fromkeys(region)) if region else None
 

@@ -101,11 +101,11 @@ class JuheClient:
         """Return the calling thread's connection to the others, unused; do nothing if it has none."""
         self._transport.release()
 
-    def send(self, tpl_id: int, mobile: str, *, last_look: Callable[[], bool] | None = None) -> str:
+    def send(self, tpl_id: int, number: str, *, last_look: Callable[[], bool] | None = None) -> str:
         """
         Send one message: one request, never repeated. It is billed if this returns.
 
-        :param mobile: the recipient's number, 11 digits; the gateway calls it so.
+        :param number: the recipient's, 11 digits.
         :param last_look: called when the connection stands, right before the first byte; False stops it.
         :return: the gateway's sid, an opaque string; empty where it gave none.
         :raises NotPosted: where ``last_look`` said no.
@@ -114,7 +114,7 @@ class JuheClient:
         :raises GatewayError: where the gateway answered with another code than 0.
         :raises OutcomeUnknown: where no answer says what became of it: it may be billed.
         """
-        body = urlencode({"key": self._app_key, "tplId": tpl_id, "mobile": mobile}).encode()
+        body = urlencode({"key": self._app_key, "tplId": tpl_id, "mobile": number}).encode()
         answer = self._transport.post(self._send_path, body, limit=_SEND_LIMIT_BYTES, last_look=last_look)
         return self._envelope(answer).sid
 

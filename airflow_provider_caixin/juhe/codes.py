@@ -33,9 +33,9 @@ class Kind(StrEnum):
     MAINTENANCE = "maintenance"
     """The interface is closed for a while."""
     UNKNOWN = "unknown"
-    """The message may have been sent and billed; only the gateway's people can tell."""
+    """The message may have been sent and billed; only customer service can tell."""
     FATAL = "fatal"
-    """No message can pass before a person has changed something."""
+    """No message can pass before someone has changed something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Code:
     :param en: the same in English.
     :param kind: what it means for a campaign.
     :param cause: why the gateway says so, as far as the document and practice tell.
-    :param remedy: what a person does about it.
+    :param remedy: what to do about it.
     """
 
     code: int

@@ -11,7 +11,7 @@ What can go wrong with a call to the gateway.
     │   ├── QuotaExceeded           the allowance is used up: 10012
     │   ├── Maintenance             closed for a while: 10020
     │   ├── OutcomeUnknownCode      10014; also an OutcomeUnknown
-    │   └── AccountRefused          nothing can pass before a person acts: all other listed codes
+    │   └── AccountRefused          nothing can pass before someone acts: all other listed codes
     ├── OutcomeUnknown              the request went out, no answer says what became of it: may be billed
     ├── NotReached                  it never reached the gateway: refused, DNS, connect timeout, HTTP 429
     ├── WrongEndpoint               the connection is wrong: 3xx, 401, 403, 404, other 4xx, TLS
@@ -118,7 +118,7 @@ class OutcomeUnknownCode(GatewayError, OutcomeUnknown):
 
 
 class AccountRefused(GatewayError):
-    """No message can pass before a person has changed something; the entry's remedy says what."""
+    """No message can pass before someone has changed something; the entry's remedy says what."""
 
 
 _BY_KIND: Mapping[Kind, type[GatewayError]] = {

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 __all__ = ["Template"]
 
 _SIGNATURE = re.compile(r"【([^】]*)】")
-# In words (拒收请回复R, 退订回T, 回TD退订), or as the bare code that people know (回T, 回复TD).
+# In words (拒收请回复R, 退订回T, 回TD退订), or as the bare code that is well known (回T, 回复TD).
 _OPT_OUT = re.compile(
     r"退订|拒收|退阅|拒绝接收|不再接收|取消(订阅|接收)|回复?\s*[\"'“‘「]?\s*(TD|[TRNQ])(?![A-Z0-9])",
     re.IGNORECASE,

@@ -85,7 +85,7 @@ class Fault:
 
     :param name: short name, as ``/_sandbox/requests`` shows it.
     :param billed: whether the message is accepted and billed first.
-    :param what: one sentence for people.
+    :param what: one sentence to be shown.
     :param delivery: how the answer travels.
     :param status: HTTP status.
     :param content_type: the answer's Content-Type.

@@ -15,7 +15,7 @@ COLUMNS = ("mobile", "手机号", "手机号码", "手机")
 
 # No heading holds so many.
 MANY_DIGITS = 7
-# What stands between digits that people write for people.
+# What stands between digits that are meant to be read.
 _OF_ROWS = re.compile(rf"\d(?:[\W_]*\d){{{MANY_DIGITS - 1}}}")
 
 
@@ -85,7 +85,7 @@ def missing_column(header: Sequence[str], column: str | None, where: str) -> str
 
 
 def _plain(name: str) -> str:
-    """Return what of a heading people see and mean."""
+    """Return what of a heading is seen and meant."""
     seen = [char for char in unicodedata.normalize("NFKC", name) if unicodedata.category(char) != "Cf"]
     return "".join("".join(seen).split()).removeprefix("=").strip("*\"'").casefold()
 

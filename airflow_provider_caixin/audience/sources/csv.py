@@ -125,13 +125,13 @@ def _cell(row: list[str], header: Header) -> str | None:
     """Return what a row of another width has for a number; None: it is a blank line."""
     if not row or (len(row) == 1 and row[0] and not row[0].strip(BLANK)):
         return None
-    places = filled_at(row)
-    if not places:
+    filled = filled_at(row)
+    if not filled:
         return ""
     if header.alone:
-        fits = places == [header.index]
+        fits = filled == [header.index]
     elif len(row) < header.width:
         fits = header.only and numbers_at(row) == [header.index]
     else:
-        fits = places[-1] < header.width
+        fits = filled[-1] < header.width
     return row[header.index] if fits else UnevenRow(row, header.width)

@@ -27,7 +27,7 @@ BLANK: Final = " \t\r\n\x0b\x0c"
 _SEPARATORS: Final = ",;\t|"
 # The line by which Excel is told how the others are separated.
 _HINT = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t|]*', re.IGNORECASE)
-# What people separate cells with that no program does, or that stands in cells as often as between them.
+# What separates cells in tables made by hand, and stands in cells as often as between them.
 _BY_HAND = re.compile(r"[\s，；、｜:：^~/]+")
 # Headings that speak of phones.
 _OF_PHONES = re.compile("手[机機]|[电電][话話]|联系方式|mobile|phone|(?<!ho)tel|(?<!can)cell", re.IGNORECASE)
@@ -141,13 +141,13 @@ class HeaderSearch:
             raise self.error(missing_column(widest, self.column, where), self._remedy)
         delimiter = max(separators, key="".join(head).count)
         rows = [(start, cells) for start, way, cells, _ in ways if way == delimiter]
-        places = {place for _, cells in rows for place in filled_at(cells)}
-        if len(places) != 1:
+        filled = {place for _, cells in rows for place in filled_at(cells)}
+        if len(filled) != 1:
             raise self.error(
                 f"has its cells in different columns and no header {'/'.join(COLUMNS)} in its first lines",
                 self._remedy,
             )
-        index = places.pop()
+        index = filled.pop()
         start, first = rows[0]
         is_row = sum(map(str.isdigit, first[index])) >= MANY_DIGITS
         self._refuse_by_hand([(line, cells[index]) for line, cells in rows[not is_row :] if filled_at(cells)])

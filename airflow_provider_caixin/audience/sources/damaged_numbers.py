@@ -14,7 +14,7 @@ from airflow_provider_caixin.audience.sources.patterns import UnevenRow
 
 # Where one cell holds several numbers.
 _BETWEEN = re.compile(r"[,;/|、，；\r\n]+")
-# What stands within one, when it is written for people.
+# What stands within one that is meant to be read.
 _WITHIN = re.compile(r"[,;:/\\|、，；：.·_~^\r\n]+")
 _NUMBER = re.compile(r"(?<!\d)(?:(?:\+|00)?86[ -]?|0)?(1[3-9]\d{9})(?!\d)")
 _SCIENTIFIC = re.compile(r"\d(?:\.\d+)?[eE]\+?\d")
@@ -65,11 +65,11 @@ def _read(pieces: list[str]) -> tuple[list[str], bool]:
             damaged = True
         else:
             found += _NUMBER.findall(piece)
-            damaged = damaged or any(map(_may_be_mobile, _NUMBER.sub("\n", piece).split("\n")))
+            damaged = damaged or any(map(_may_be_damaged, _NUMBER.sub("\n", piece).split("\n")))
     return found, damaged
 
 
-def _may_be_mobile(part: str) -> bool:
+def _may_be_damaged(part: str) -> bool:
     words = _WORD.findall(compact(part).translate(dict.fromkeys(map(ord, "._·"))))
     return any(_is_damaged(word) or _is_damaged(word.lstrip(ascii_letters)) for word in words)
 

@@ -20,7 +20,7 @@ PREFIXES = {
     "173 174 175 176 177 179 180 181 185 186 189 190 191 192 193 194 196 199",
 }
 KINDS = [(kind, prefix) for kind, prefixes in PREFIXES.items() for prefix in prefixes.split()]
-MOBILES = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
+NUMBERS = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_carriers_pass_as_allowed(others: bool, virtuals: bool, expected: dict[s
 
 
 @pytest.mark.parametrize(
-    ("mobile", "reason"),
+    ("number", "reason"),
     [
         ("13901000000", "blocked_region"),
         ("13904000000", "blocked_region"),
@@ -62,28 +62,28 @@ def test_carriers_pass_as_allowed(others: bool, virtuals: bool, expected: dict[s
     ],
 )
 def test_the_carrier_is_looked_at_before_the_region(
-    default: Classifier, mobile: str, reason: str | None
+    default: Classifier, number: str, reason: str | None
 ) -> None:
     """北京 and 沈阳 are blocked, 抚顺 with the same area code is not; other carriers there stay other carriers."""
-    assert default.reason(mobile) == reason
+    assert default.reason(number) == reason
 
 
 def test_regions_hold_for_every_carrier_that_is_let_pass() -> None:
     """A number in 北京 is blocked whoever issued it."""
     lenient = Classifier(blocked_regions=["北京市"], allow_other_carriers=True, allow_virtual_operators=True)
     assert [
-        lenient.reason(mobile) for mobile in ("13901000000", "13001000000", "17051000000", "17001000000")
+        lenient.reason(number) for number in ("13901000000", "13001000000", "17051000000", "17001000000")
     ] == ["blocked_region"] * 4
 
 
 @settings(deadline=None)
-@given(MOBILES)
-def test_the_table_agrees_with_the_segments(mobile: str) -> None:
+@given(NUMBERS)
+def test_the_table_agrees_with_the_segments(number: str) -> None:
     """With all carriers allowed a number is blocked just when its region is, and unknown when it has none."""
     classifier = _LENIENT
-    region = Segments.builtin().region(mobile)
-    assert classifier.reason(mobile) == ("blocked_region" if region and region[0] == "辽宁" else None)
-    assert classifier.is_unknown(mobile) == (region is None)
+    region = Segments.builtin().region(number)
+    assert classifier.reason(number) == ("blocked_region" if region and region[0] == "辽宁" else None)
+    assert classifier.is_unknown(number) == (region is None)
 
 
 _LENIENT = Classifier(blocked_regions=["辽宁省"], allow_other_carriers=True, allow_virtual_operators=True)
@@ -135,7 +135,7 @@ def test_rows_of_any_kind_are_classified(default: Classifier) -> None:
 @settings(deadline=None)
 @given(
     st.lists(
-        st.text(max_size=20) | MOBILES | st.integers() | st.floats() | st.none() | st.binary(max_size=20)
+        st.text(max_size=20) | NUMBERS | st.integers() | st.floats() | st.none() | st.binary(max_size=20)
     )
 )
 def test_every_row_comes_out_once_and_in_order(rows: list[object]) -> None:

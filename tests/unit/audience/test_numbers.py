@@ -13,7 +13,7 @@ from airflow_provider_caixin.audience import mask, normalise, without_numbers
 if TYPE_CHECKING:
     from random import Random
 
-MOBILES = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
+NUMBERS = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
 # Digits in many scripts, prefixes, points, exponents and separators: what could be misread, close together.
 CONFUSABLE = st.text(
     st.sampled_from("=0123456789013845678613800138001380130０１３８²③٣৩ +＋-.．eE\t'\"\ufeff\u200b()"),
@@ -112,38 +112,38 @@ def test_what_is_not_one_whole_number_is_refused(raw: object) -> None:
 @given(CONFUSABLE | st.text(max_size=24))
 def test_no_other_number_than_the_written_one_comes_out(raw: str) -> None:
     """The result's digits are the text's, less a leading 86 or 0086 and a trailing .0, and nothing else."""
-    mobile = normalise(raw)
-    if mobile is not None:
-        assert mobile.isascii()
-        assert mobile.isdigit()
-        assert len(mobile) == 11
+    number = normalise(raw)
+    if number is not None:
+        assert number.isascii()
+        assert number.isdigit()
+        assert len(number) == 11
         written = [char for char in unicodedata.normalize("NFKC", raw) if char.isdigit() or char == "."]
         text = "".join(written)
-        assert text.removesuffix(".0") in (mobile, f"86{mobile}", f"0086{mobile}")
+        assert text.removesuffix(".0") in (number, f"86{number}", f"0086{number}")
 
 
 @settings(deadline=None)
 @given(
-    MOBILES,
+    NUMBERS,
     st.sampled_from(["", "+86", "0086", "86"]),
     st.lists(st.sampled_from(" -\t\u200b'\u2013"), max_size=20),
     st.randoms(),
 )
 def test_separators_anywhere_do_not_change_a_number(
-    mobile: str, code: str, separators: list[str], random: Random
+    number: str, code: str, separators: list[str], random: Random
 ) -> None:
     """A number comes back whole however it is grouped."""
-    text = list(code + mobile)
+    text = list(code + number)
     for separator in separators:
         text.insert(random.randrange(len(text) + 1), separator)
-    assert normalise("".join(text)) == mobile
+    assert normalise("".join(text)) == number
 
 
 @settings(deadline=None)
-@given(MOBILES)
-def test_normalise_is_settled_after_one_pass(mobile: str) -> None:
+@given(NUMBERS)
+def test_normalise_is_settled_after_one_pass(number: str) -> None:
     """Normalised numbers stay as they are, as text, int and float."""
-    assert normalise(mobile) == normalise(int(mobile)) == normalise(float(mobile)) == mobile
+    assert normalise(number) == normalise(int(number)) == normalise(float(number)) == number
 
 
 def test_a_subclass_of_str_gives_a_plain_text() -> None:
@@ -156,7 +156,7 @@ def test_a_subclass_of_str_gives_a_plain_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mobile", "shown"),
+    ("number", "shown"),
     [
         ("13800138000", "138****8000"),
         ("1380013800", "***"),
@@ -166,9 +166,9 @@ def test_a_subclass_of_str_gives_a_plain_text() -> None:
         ("", "***"),
     ],
 )
-def test_mask_shows_three_and_four_digits_of_a_number_only(mobile: str, shown: str) -> None:
+def test_mask_shows_three_and_four_digits_of_a_number_only(number: str, shown: str) -> None:
     """Anything that is not an 11-digit number is hidden whole."""
-    assert mask(mobile) == shown
+    assert mask(number) == shown
 
 
 @pytest.mark.parametrize(

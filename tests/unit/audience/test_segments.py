@@ -45,7 +45,7 @@ def build_segments() -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("mobile", "region"),
+    ("number", "region"),
     [
         ("13800100000", ("北京", "北京")),
         ("13901000000", ("北京", "北京")),
@@ -56,9 +56,9 @@ def build_segments() -> ModuleType:
         ("19999999999", None),
     ],
 )
-def test_the_builtin_table_knows_where_numbers_are_from(mobile: str, region: tuple[str, str] | None) -> None:
+def test_the_builtin_table_knows_where_numbers_are_from(number: str, region: tuple[str, str] | None) -> None:
     """Numbers of known cities are found, 抚顺 is not taken for 沈阳 with which it shares 024, gaps are None."""
-    assert Segments.builtin().region(mobile) == region
+    assert Segments.builtin().region(number) == region
 
 
 def test_the_builtin_table_is_whole() -> None:
@@ -101,7 +101,7 @@ def test_a_phone_dat_is_read(tmp_path: Path) -> None:
     assert segments.cities == {"北京", "沈阳"}
 
 
-def test_segments_outside_the_mobile_range_are_left_out(tmp_path: Path) -> None:
+def test_segments_outside_the_range_of_numbers_are_left_out(tmp_path: Path) -> None:
     """A fixed line or another plan's segment in a newer file does no harm."""
     path = tmp_path / "phone.dat"
     path.write_bytes(phone_dat([(1234567, BEIJING), (1390004, SHENYANG), (2000000, BEIJING)]))

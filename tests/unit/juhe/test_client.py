@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
     from tests.unit.juhe.conftest import Gateway
 
-MOBILE = "13800138000"
+NUMBER = "13800138000"
 PAGE = b"<html><head><title>Bad Gateway</title></head></html>"
 
 
 def _raised(client: JuheClient) -> CaixinError:
     with pytest.raises(CaixinError) as caught:
-        client.send(65535, MOBILE)
+        client.send(65535, NUMBER)
     return caught.value
 
 
 def test_a_message_is_one_form(client: JuheClient, gateway: Gateway) -> None:
     """A send is one POST with key, tplId and mobile in the body and the key nowhere else."""
-    assert client.send(65535, MOBILE) == "5dadab2bc3b5bfb435608c6b5"
+    assert client.send(65535, NUMBER) == "5dadab2bc3b5bfb435608c6b5"
     (request,) = gateway.requests
     head, _, body = request.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
@@ -54,7 +54,7 @@ def test_a_message_is_one_form(client: JuheClient, gateway: Gateway) -> None:
     assert headers["content-type"] == "application/x-www-form-urlencoded"
     assert headers["accept-encoding"] == "identity"
     assert not {"cookie", "authorization"} & set(headers)
-    assert parse_qsl(body.decode()) == [("key", gateway.KEY), ("tplId", "65535"), ("mobile", MOBILE)]
+    assert parse_qsl(body.decode()) == [("key", gateway.KEY), ("tplId", "65535"), ("mobile", NUMBER)]
 
 
 def test_special_characters_are_encoded(gateway: Gateway) -> None:
@@ -70,7 +70,7 @@ def test_the_path_may_have_a_suffix(gateway: Gateway, connect: Callable[..., Juh
     """Both of the document's forms of each address can be asked."""
     client = connect(gateway.port, path_suffix=".php")
     gateway.script += [gateway.accepted(), gateway.answer(gateway.envelope(result=[]))]
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     client.templates()
     paths = [request.split(b" ")[1] for request in gateway.requests]
     assert paths == [b"/caixinv2/send.php", b"/caixinv2/myTpls.php"]
@@ -90,7 +90,7 @@ def test_an_envelope_decides_whatever_came_with_it(
         gateway.answer(gateway.envelope(result={"sid": "a1"}), status, header),
         gateway.answer(gateway.envelope(236306, reason="手机号错误"), status, header),
     ]
-    assert client.send(1, MOBILE) == "a1"
+    assert client.send(1, NUMBER) == "a1"
     error = _raised(client)
     assert isinstance(error, RecipientRejected)
     assert (error.code, error.entry.kind) == (236306, Kind.RECIPIENT)
@@ -195,8 +195,8 @@ def test_a_redirect_is_told_without_its_body(client: JuheClient, gateway: Gatewa
 def test_a_cookie_is_not_kept(client: JuheClient, gateway: Gateway) -> None:
     """What a gateway sets as a cookie does not come back to it."""
     gateway.script.append(gateway.answer(gateway.envelope(), "200 OK", "Set-Cookie: a=b; Path=/"))
-    client.send(1, MOBILE)
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
+    client.send(1, NUMBER)
     assert b"a=b" not in gateway.requests[1]
 
 
@@ -207,7 +207,7 @@ def test_a_netrc_is_not_read(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert b"authorization" not in gateway.requests[0].lower()
 
 
@@ -215,7 +215,7 @@ def test_a_compressed_envelope_is_read(client: JuheClient, gateway: Gateway) -> 
     """A proxy that compresses what nobody asked it to compress does not make the outcome unknown."""
     body = gzip.compress(gateway.envelope(result={"sid": "zipped"}))
     gateway.script.append(gateway.answer(body, "200 OK", "Content-Encoding: gzip"))
-    assert client.send(1, MOBILE) == "zipped"
+    assert client.send(1, NUMBER) == "zipped"
 
 
 def test_what_claims_to_be_compressed_is_unknown(client: JuheClient, gateway: Gateway) -> None:
@@ -232,7 +232,7 @@ def test_a_chunked_envelope_is_read(client: JuheClient, gateway: Gateway) -> Non
     )
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     gateway.script.append(head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (one, two, b"")))
-    assert client.send(1, MOBILE) == "chunked"
+    assert client.send(1, NUMBER) == "chunked"
 
 
 @pytest.mark.parametrize(
@@ -248,8 +248,8 @@ def test_an_answer_that_ends_with_the_connection_is_read(
         gateway.hang_up(sock)
 
     gateway.script.append(behave)
-    assert client.send(1, MOBILE) == "last"
-    client.send(1, MOBILE)
+    assert client.send(1, NUMBER) == "last"
+    client.send(1, NUMBER)
     assert len(gateway.connections) == 2
 
 
@@ -359,7 +359,7 @@ def test_a_list_of_templates_has_a_limit(client: JuheClient, gateway: Gateway) -
 
 def test_a_reason_is_made_fit_to_be_shown(client: JuheClient, gateway: Gateway) -> None:
     """Key and numbers that a reason echoes are masked, line breaks taken out, and it is cut at 200 characters."""
-    reason = f"号码{MOBILE}与8613912345678\n无效 {gateway.KEY}\x00 " + "长" * 300
+    reason = f"号码{NUMBER}与8613912345678\n无效 {gateway.KEY}\x00 " + "长" * 300
     gateway.script.append(gateway.answer(gateway.envelope(236309, reason=reason)))
     error = _raised(client)
     assert isinstance(error, GatewayError)
@@ -392,7 +392,7 @@ def test_nothing_that_is_echoed_is_shown(
     """No error text, log at DEBUG, repr or debugging output holds the key or the number, whatever the gateway echoes."""
     monkeypatch.setattr("http.client.HTTPConnection.debuglevel", 1)
     caplog.set_level("DEBUG")
-    secrets = f"{gateway.KEY}-{MOBILE}"
+    secrets = f"{gateway.KEY}-{NUMBER}"
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(answer.replace(b"%b", secrets.encode()))
@@ -412,7 +412,7 @@ def test_nothing_that_is_echoed_is_shown(
     ]
     for text in seen:
         assert gateway.KEY not in text
-        assert MOBILE not in text
+        assert NUMBER not in text
     assert error.__suppress_context__ or error.__context__ is None
 
 

@@ -64,7 +64,7 @@ def test_every_code_says_what_to_do(code: int) -> None:
 
 
 def test_the_forbidden_address_names_the_whitelist() -> None:
-    """10008 tells the person at the keyboard about the whitelist."""
+    """10008 tells the user at the keyboard about the whitelist."""
     assert "This host's IP must be added to the whitelist in the Juhe console" in CODES[10008].remedy
 
 

@@ -54,7 +54,7 @@ def test_one_class_catches_all(kind: type[Exception]) -> None:
 
 
 def test_the_text_holds_code_meaning_reason_and_remedy() -> None:
-    """The sentence has all that a person needs, in both languages."""
+    """The sentence has all that a user needs, in both languages."""
     text = str(GatewayError.of(236303, "模板已撤回"))
     for part in ("236303", "模板无效", "template is not valid", "模板已撤回", CODES[236303].remedy):
         assert part in text

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from tests.unit.juhe.conftest import Gateway
 
-MOBILE = "13800138000"
+NUMBER = "13800138000"
 
 
 def _raised(client: JuheClient) -> CaixinError:
     with pytest.raises(CaixinError) as caught:
-        client.send(65535, MOBILE)
+        client.send(65535, NUMBER)
     return caught.value
 
 
@@ -104,8 +104,8 @@ def test_a_connect_timeout_is_not_reached(
 def test_a_last_look_that_says_no_writes_nothing(client: JuheClient, gateway: Gateway) -> None:
     """The gateway sees a connection and not one byte; the connection serves the next message."""
     with pytest.raises(NotPosted):
-        client.send(1, MOBILE, last_look=lambda: False)
-    assert client.send(1, MOBILE, last_look=lambda: True) == "5dadab2bc3b5bfb435608c6b5"
+        client.send(1, NUMBER, last_look=lambda: False)
+    assert client.send(1, NUMBER, last_look=lambda: True) == "5dadab2bc3b5bfb435608c6b5"
     assert len(gateway.requests) == 1
     assert gateway.connections == [gateway.requests[0]]
 
@@ -113,8 +113,8 @@ def test_a_last_look_that_says_no_writes_nothing(client: JuheClient, gateway: Ga
 def test_a_refused_message_keeps_no_connection(client: JuheClient, gateway: Gateway) -> None:
     """A thread whose message was refused does not hold a connection that another could use."""
     with pytest.raises(NotPosted):
-        client.send(1, MOBILE, last_look=lambda: False)
-    thread = threading.Thread(target=client.send, args=(1, MOBILE))
+        client.send(1, NUMBER, last_look=lambda: False)
+    thread = threading.Thread(target=client.send, args=(1, NUMBER))
     thread.start()
     thread.join()
     assert len(gateway.connections) == 1
@@ -123,7 +123,7 @@ def test_a_refused_message_keeps_no_connection(client: JuheClient, gateway: Gate
 def test_a_refused_message_leaves_no_trace(client: JuheClient, gateway: Gateway) -> None:
     """With nothing else to send, the gateway has read no byte when the connection ends."""
     with pytest.raises(NotPosted):
-        client.send(1, MOBILE, last_look=lambda: False)
+        client.send(1, NUMBER, last_look=lambda: False)
     assert _connections(gateway) == 1
     client.close()
     gateway.close()
@@ -138,7 +138,7 @@ def test_the_last_look_is_taken_on_a_connection_that_stands(client: JuheClient, 
         seen.append((_connections(gateway), len(gateway.requests)))
         return True
 
-    client.send(1, MOBILE, last_look=look)
+    client.send(1, NUMBER, last_look=look)
     assert seen == [(1, 0)]
 
 
@@ -149,7 +149,7 @@ def test_an_error_of_the_last_look_passes(client: JuheClient, gateway: Gateway) 
         raise LookupError
 
     with pytest.raises(LookupError):
-        client.send(1, MOBILE, last_look=fail)
+        client.send(1, NUMBER, last_look=fail)
     assert gateway.requests == []
 
 
@@ -159,7 +159,7 @@ def test_an_error_of_the_last_look_passes(client: JuheClient, gateway: Gateway) 
 def test_a_connection_serves_many_messages(client: JuheClient, gateway: Gateway) -> None:
     """Messages one after the other share a connection."""
     for _ in range(5):
-        client.send(1, MOBILE)
+        client.send(1, NUMBER)
     assert len(gateway.requests) == 5
     assert len(gateway.connections) == 1
 
@@ -169,7 +169,7 @@ def test_a_warm_connection_is_the_one_that_is_used(client: JuheClient, gateway: 
     client.warm()
     assert _connections(gateway) == 1
     client.warm()
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(gateway.connections) == 1
 
 
@@ -177,7 +177,7 @@ def test_a_warm_connection_belongs_to_its_thread(client: JuheClient, gateway: Ga
     """What one thread has reserved no other thread gets, until it is released."""
 
     def elsewhere() -> None:
-        thread = threading.Thread(target=client.send, args=(1, MOBILE))
+        thread = threading.Thread(target=client.send, args=(1, NUMBER))
         thread.start()
         thread.join()
 
@@ -198,11 +198,11 @@ def test_an_idle_connection_is_not_used_after_3_seconds(
     client: JuheClient, gateway: Gateway, clock: _Clock, idle: float, connections: int, reserved: bool
 ) -> None:
     """A connection that the gateway may be about to close is replaced, also one that a thread has reserved."""
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     if reserved:
         client.warm()
     clock.ahead = idle
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(gateway.requests) == 2
     assert len(gateway.connections) == connections
 
@@ -223,12 +223,12 @@ def test_a_closed_idle_connection_costs_nothing(
         gone.set()
 
     gateway.script.append(behave)
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     if reserved:
         client.warm()
     may_go.set()
     assert gone.wait(20)
-    assert client.send(1, MOBILE) == "5dadab2bc3b5bfb435608c6b5"
+    assert client.send(1, NUMBER) == "5dadab2bc3b5bfb435608c6b5"
     assert len(gateway.connections) == 2
 
 
@@ -236,8 +236,8 @@ def test_what_comes_unasked_for_is_nobodys_answer(client: JuheClient, gateway: G
     """An answer that arrives twice is not taken for the answer to the next message."""
     gateway.script.append(gateway.accepted("first") + gateway.accepted("stray"))
     gateway.script.append(gateway.accepted("second"))
-    assert client.send(1, MOBILE) == "first"
-    assert client.send(1, MOBILE) == "second"
+    assert client.send(1, NUMBER) == "first"
+    assert client.send(1, NUMBER) == "second"
 
 
 @pytest.mark.parametrize("status", ["103 Early Hints", "302 Found", "404 Not Found", "502 Bad Gateway"])
@@ -247,14 +247,14 @@ def test_a_connection_is_not_used_after_a_strange_answer(
     """What may follow an interim answer or an error page cannot become the answer to the next message."""
     gateway.script.append(gateway.answer(b"", status))
     assert isinstance(_raised(client), CaixinError)
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(gateway.connections) == 2
 
 
 def test_an_announced_wait_is_skipped(client: JuheClient, gateway: Gateway) -> None:
     """100 Continue is not the answer."""
     gateway.script.append(b"HTTP/1.1 100 Continue\r\n\r\n" + gateway.accepted("after"))
-    assert client.send(1, MOBILE) == "after"
+    assert client.send(1, NUMBER) == "after"
 
 
 def test_no_more_connections_are_kept_than_asked(
@@ -263,12 +263,12 @@ def test_no_more_connections_are_kept_than_asked(
     """With a pool of one, of two connections that were in use at once one is closed."""
     client = connect(gateway.port, pool_size=1)
     client.warm()
-    thread = threading.Thread(target=client.send, args=(1, MOBILE))
+    thread = threading.Thread(target=client.send, args=(1, NUMBER))
     thread.start()
     thread.join()
     client.release()
     client.warm()
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(client._transport._idle) == 1
     assert len(gateway.connections) == 2
 
@@ -293,11 +293,11 @@ def test_many_threads_share_a_client(client: JuheClient, gateway: Gateway) -> No
 
 def test_a_closed_client_says_so(client: JuheClient, gateway: Gateway) -> None:
     """After closing nothing is connected any more, and an error of the hierarchy says why."""
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     client.close()
     client.close()
     with pytest.raises(NotReached, match="closed"):
-        client.send(1, MOBILE)
+        client.send(1, NUMBER)
     assert len(gateway.connections) == 1
 
 
@@ -312,7 +312,7 @@ def test_a_connection_in_use_survives_closing(client: JuheClient, gateway: Gatew
 
     gateway.script.append(behave)
     results: list[str] = []
-    thread = threading.Thread(target=lambda: results.append(client.send(1, MOBILE)))
+    thread = threading.Thread(target=lambda: results.append(client.send(1, NUMBER)))
     thread.start()
     assert arrived.wait(20)
     client.close()
@@ -412,7 +412,7 @@ def test_slow_bytes_within_the_deadline_are_read(client: JuheClient, gateway: Ga
     """An answer in single bytes is an answer."""
     answer = gateway.accepted("slow")
     gateway.script.append(gateway.drip(answer, len(answer) - 20, 0.001))
-    assert client.send(1, MOBILE) == "slow"
+    assert client.send(1, NUMBER) == "slow"
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "close", "gzip"])
@@ -436,7 +436,7 @@ def test_a_huge_answer_is_unknown(client: JuheClient, gateway: Gateway, framing:
     error = _raised(client)
     assert type(error) is OutcomeUnknown
     assert "64 KiB" in str(error)
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(gateway.connections) == 2
 
 
@@ -455,7 +455,7 @@ def test_an_answer_of_just_64_kib_is_read(client: JuheClient, gateway: Gateway) 
     """The limit itself is allowed."""
     body = gateway.envelope()
     gateway.script.append(gateway.answer(body + b" " * (65536 - len(body))))
-    assert client.send(1, MOBILE) == ""
+    assert client.send(1, NUMBER) == ""
 
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
@@ -470,7 +470,7 @@ def test_what_is_no_network_error_passes(
     client.warm()
     monkeypatch.setattr("urllib3.connection.HTTPConnection.getresponse", fail)
     with pytest.raises(error):
-        client.send(1, MOBILE)
+        client.send(1, NUMBER)
     monkeypatch.undo()
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(gateway.connections) == 2

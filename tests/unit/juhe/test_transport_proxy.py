@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from tests.unit.juhe.conftest import Behaviour, Certificates, Gateway
 
-MOBILE = "13800138000"
+NUMBER = "13800138000"
 CREDENTIALS = "me:proxysecret"
 AUTHORIZATION = b"Proxy-Authorization: Basic " + base64.b64encode(CREDENTIALS.encode())
 
 
 def _raised(client: JuheClient) -> CaixinError:
     with pytest.raises(CaixinError) as caught:
-        client.send(65535, MOBILE)
+        client.send(65535, NUMBER)
     assert "proxysecret" not in str(caught.value)
     return caught.value
 
@@ -53,8 +53,8 @@ def test_plain_http_goes_through_the_proxy(
     """A proxy gets the whole address and its credentials, and connections to it are kept."""
     monkeypatch.setenv("http_proxy", f"http://{CREDENTIALS}@127.0.0.1:{gateway.port}")
     client = connect(8088, host="gateway.test")
-    client.send(1, MOBILE)
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
+    client.send(1, NUMBER)
     head = gateway.requests[0].split(b"\r\n")
     assert head[0] == b"POST http://gateway.test:8088/caixinv2/send HTTP/1.1"
     assert b"Host: gateway.test:8088" in head
@@ -78,15 +78,15 @@ def test_tls_goes_through_a_tunnel(
     assert proxy.requests[0].startswith(b"CONNECT gateway.test:443 HTTP/1.")
     assert AUTHORIZATION in proxy.requests[0].split(b"\r\n")
     assert gateway.requests == []
-    client.send(1, MOBILE)
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
+    client.send(1, NUMBER)
     assert len(proxy.requests) == 1
     assert gateway.requests[0].startswith(b"POST /caixinv2/send HTTP/1.1\r\n")
     assert b"Proxy-Authorization" not in gateway.requests[0]
     # A tunnel whose connection ended is opened anew.
     gateway.script.append(gateway.hang_up)
     assert type(_raised(client)) is OutcomeUnknown
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(proxy.requests) == 2
 
 
@@ -100,7 +100,7 @@ def test_a_proxy_that_speaks_tls_is_checked(
     gateway, proxy = serve(), serve(tls=certificates.server())
     monkeypatch.setenv("all_proxy", f"https://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.ca))
-    assert connect(80, host="gateway.test").send(1, MOBILE)
+    assert connect(80, host="gateway.test").send(1, NUMBER)
     assert proxy.requests[0].startswith(b"POST http://gateway.test")
     # Plain HTTP at the tunnel's end: TLS within TLS fails there, so the tunnel stood.
     proxy.script.append(_tunnel(gateway.port))
@@ -170,7 +170,7 @@ def test_the_environment_is_read_once(
     """A proxy that appears in the environment later is not used by a client that is there."""
     client = connect(gateway.port)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert client.send(1, MOBILE)
+    assert client.send(1, NUMBER)
 
 
 def test_hosts_without_a_proxy_are_called_directly(
@@ -179,7 +179,7 @@ def test_hosts_without_a_proxy_are_called_directly(
     """NO_PROXY holds."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert connect(gateway.port).send(1, MOBILE)
+    assert connect(gateway.port).send(1, NUMBER)
 
 
 @pytest.mark.parametrize("proxy", [f"http://{CREDENTIALS}@", "socks9://me:proxysecret@x", "http://[x"])

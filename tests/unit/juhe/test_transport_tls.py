@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from tests.unit.juhe.conftest import Certificates, Gateway
 
-MOBILE = "13800138000"
+NUMBER = "13800138000"
 
 
 def _raised(client: JuheClient) -> CaixinError:
     with pytest.raises(CaixinError) as caught:
-        client.send(65535, MOBILE)
+        client.send(65535, NUMBER)
     return caught.value
 
 
@@ -49,7 +49,7 @@ def client(secure: Gateway, connect: Callable[..., JuheClient]) -> JuheClient:
 def test_messages_share_a_connection(client: JuheClient, secure: Gateway) -> None:
     """Over TLS too messages arrive whole and one connection serves many."""
     for _ in range(3):
-        assert client.send(65535, MOBILE) == "5dadab2bc3b5bfb435608c6b5"
+        assert client.send(65535, NUMBER) == "5dadab2bc3b5bfb435608c6b5"
     assert len(secure.connections) == 1
     assert secure.requests[0].startswith(b"POST /caixinv2/send HTTP/1.1\r\n")
 
@@ -67,14 +67,14 @@ def test_session_tickets_do_not_look_like_a_closed_connection(client: JuheClient
         raw.settimeout(20)
         assert raw.recv(1, socket.MSG_PEEK)
     client.warm()
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(secure.connections) == 1
 
 
 def test_a_last_look_that_says_no_writes_nothing(client: JuheClient, secure: Gateway) -> None:
     """The handshake is done by then, and no byte of a request follows it."""
     with pytest.raises(NotPosted):
-        client.send(1, MOBILE, last_look=lambda: False)
+        client.send(1, NUMBER, last_look=lambda: False)
     client.close()
     secure.close()
     assert secure.connections == [b""]
@@ -91,11 +91,11 @@ def test_a_closed_idle_connection_costs_nothing(client: JuheClient, secure: Gate
         gone.set()
 
     secure.script.append(behave)
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     client.warm()
     may_go.set()
     assert gone.wait(20)
-    client.send(1, MOBILE)
+    client.send(1, NUMBER)
     assert len(secure.connections) == 2
 
 
@@ -130,7 +130,7 @@ def test_an_answer_that_ends_with_the_connection_is_read(client: JuheClient, sec
         secure.hang_up(sock)
 
     secure.script.append(behave)
-    assert client.send(1, MOBILE) == "last"
+    assert client.send(1, NUMBER) == "last"
 
 
 @pytest.mark.parametrize("ending", ["hang_up", "reset"])
@@ -163,7 +163,7 @@ def test_a_certificate_of_another_host_is_the_wrong_endpoint(
     """A certificate must be for the host that is called."""
     address = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", secure.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: address)
-    assert connect(secure.port, schema="https", host="gateway.test").send(1, MOBILE)
+    assert connect(secure.port, schema="https", host="gateway.test").send(1, NUMBER)
     error = _raised(connect(secure.port, schema="https", host="other.test"))
     _tells_about_http(error)
     assert "other.test" in str(error)
@@ -239,4 +239,4 @@ def test_a_ca_bundle_that_cannot_be_read_is_named(
 def test_the_bundle_is_read_once(client: JuheClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the environment says later does not matter to a client that is there."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
-    assert client.send(1, MOBILE)
+    assert client.send(1, NUMBER)

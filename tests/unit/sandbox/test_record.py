@@ -95,7 +95,7 @@ def test_the_newest_are_found_by_a_part_of_their_number() -> None:
     ]
 
 
-def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call looks at so many sends and no more, and says where to go on."""
     monkeypatch.setattr("airflow_provider_caixin.sandbox.record._SEARCHED_ROWS", 2)
     record = Record()

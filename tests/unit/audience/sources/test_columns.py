@@ -49,7 +49,7 @@ def test_a_missing_column_is_named_with_those_there(header: str, column: str | N
     ids=ascii,
 )
 def test_a_heading_that_looks_right_is_found(heading: str) -> None:
-    """Whatever a program or a person put around it, also when the column is named."""
+    """Whatever a program or a writer put around it, also when the column is named."""
     text = f"\ufeff\ufeff推荐人,{heading}\n{X},{A}\n{Y},{B}\n"
     assert numbers(text) == numbers(text, "mobile" if "Ｍ" in heading else "手机号") == [A, B]
 

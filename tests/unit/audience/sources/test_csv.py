@@ -1,4 +1,4 @@
-"""The files of people, as Excel and other programs leave them: whose cell is read, and what is refused in words."""
+"""Files as Excel and other programs leave them: whose cell is read, and what is refused in words."""
 
 from __future__ import annotations
 

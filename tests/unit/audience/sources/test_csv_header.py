@@ -29,7 +29,7 @@ from tests.unit.audience.sources.stored import TITLE, A, B, C, X, Y, Z, numbers,
     ids=range(17),
 )
 def test_the_header_is_found_below_titles_and_hints(text: str, encoding: str) -> None:
-    """The people are those of the number's column and nobody else, and a title is no row."""
+    """The recipients are those of the number's column and nobody else, and a title is no row."""
     assert numbers(text.encode(encoding))[-2:] == [A, B]
     assert numbers(text.encode(encoding)) == [A, B]
 

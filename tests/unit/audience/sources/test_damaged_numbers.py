@@ -1,4 +1,4 @@
-"""Rows of an opt-out list that are no single number: what is read of them, and which may be damaged numbers."""
+"""Rows of a suppression list that are no single number: what is read of them, and which may be damaged numbers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_number_of_a_row_is_read(row: object, numbers: list[str]) -> None:
     ],
     ids=ascii,
 )  # fmt: skip
-def test_what_cannot_be_a_mainland_mobile_is_none(row: object) -> None:
+def test_what_cannot_be_a_number_of_the_mainland_is_none(row: object) -> None:
     """Words, counts, dates, landlines, service numbers and those of other places."""
     assert numbers_in(row) == ([], False)
 

@@ -118,8 +118,8 @@ for value in (
     functools.partial(function, 1), function, lambda: 1, Filter().__repr__, [object()],
 ):
     print(digest_of(value))
-people = [f"1391234{last:04}" for last in range(9)]
-for numbers in (set(people), frozenset(people), repr(set(people)), {*people, 13912349999}):
+listed = [f"1391234{last:04}" for last in range(9)]
+for numbers in (set(listed), frozenset(listed), repr(set(listed)), {*listed, 13912349999}):
     print(audience_from(numbers).fingerprint)
 print(digest_of(Filter({"ash"})) != digest_of(Filter({"oak"})) != digest_of(Filter()))
 """
