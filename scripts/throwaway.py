@@ -425,7 +425,7 @@ def taken(port: int) -> bool:
 
 def session_of(leader: int) -> list[int]:
     """
-    Return the living processes of a session, which is what tasks share: they have process groups of their own.
+    Return the living processes of a session, which all tasks share; their process groups are their own.
 
     :param leader: the process that began it; it may be gone.
     """

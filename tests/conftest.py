@@ -68,7 +68,7 @@ def mysql() -> URL:
 
 @pytest.fixture(autouse=True)
 def _not_at_midnight() -> None:
-    """Begin no test in the seconds around China's midnight, in which nothing leaves: some tests do not wait."""
+    """Begin no test around China's midnight, where nothing leaves for seconds: some tests do not wait."""
     since = (time.time() - china_midnight(time.time()) + 30.0) % DAY_SECONDS
     if since < 32.5:
         time.sleep(32.5 - since)

@@ -14,8 +14,9 @@ BYTES = (bytes, bytearray, memoryview)
 # Longer than any number dressed in separators; what is longer is some other text.
 _LONGEST_TEXT = 64
 
-# What writers and programs put around and between digits, and what copies along unseen (zero-width characters,
-# the direction marks of contact lists). Line ends are not here: between digits they part two cut numbers.
+# What writers and programs put around and between digits, and what copies along unseen (zero-width
+# characters, the direction marks of contact lists). Line ends are not here: between digits they part two cut
+# numbers.
 _SEPARATORS = (
     "\t \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
     "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"

@@ -40,7 +40,7 @@ def test_type_checkers_may_read_the_package() -> None:
 
 
 def test_tests_of_one_group_stay_in_one_process(request: pytest.FixtureRequest) -> None:
-    """The name that pytest-xdist divides them by holds the group; without it each process starts an Airflow of its own."""
+    """The name that pytest-xdist divides by holds the group; without it each process starts an Airflow."""
     if not request.config.getoption("loadgroup", default=False):
         pytest.skip("the tests are not divided")
     grouped = [item for item in request.session.items if item.get_closest_marker("xdist_group")]

@@ -119,7 +119,7 @@ def test_what_a_module_offers(name: str) -> None:
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_package_says_what_it_offers(name: str) -> None:
-    """What a package takes from its modules for others to use stands in its ``__all__``, and nothing else does."""
+    """What a package takes from its modules for others stands in its ``__all__``, and nothing else does."""
     module = import_module(name)
     taken = {
         one.asname or one.name
@@ -138,7 +138,8 @@ def test_the_types_of_a_dag_file(tmp_path: Path) -> None:
     """
     What the documentation allows has types, and what it refuses is an error before anything runs.
 
-    mypy runs outside the checkout: it sees what is installed, and counts its types only because of ``py.typed``.
+    mypy runs outside the checkout: it sees what is installed, and counts its types only because of
+    ``py.typed``.
     """
     dag = tmp_path / "dag.py"
     dag.write_text(DAG, encoding="utf-8")

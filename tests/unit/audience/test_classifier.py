@@ -64,7 +64,7 @@ def test_carriers_pass_as_allowed(others: bool, virtuals: bool, expected: dict[s
 def test_the_carrier_is_looked_at_before_the_region(
     default: Classifier, number: str, reason: str | None
 ) -> None:
-    """北京 and 沈阳 are blocked, 抚顺 with the same area code is not; other carriers there stay other carriers."""
+    """北京 and 沈阳 are blocked, 抚顺 with the same area code is not; other carriers stay other carriers."""
     assert default.reason(number) == reason
 
 

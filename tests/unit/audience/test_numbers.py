@@ -56,7 +56,7 @@ CONFUSABLE = st.text(
     ids=lambda raw: ascii(raw) if type(raw) is not memoryview else "memoryview",
 )
 def test_the_spellings_of_a_number_are_read(raw: object) -> None:
-    """Country codes, separators, full-width digits, a spreadsheet's .0 and formula, and bytes all give the same eleven digits."""
+    """Country codes, separators, full-width digits, a spreadsheet's .0 and formula, and bytes are read."""
     assert normalise(raw) == "13800138000"
 
 

@@ -57,7 +57,7 @@ def build_segments() -> ModuleType:
     ],
 )
 def test_the_builtin_table_knows_where_numbers_are_from(number: str, region: tuple[str, str] | None) -> None:
-    """Numbers of known cities are found, 抚顺 is not taken for 沈阳 with which it shares 024, gaps are None."""
+    """Known cities are found, 抚顺 is not taken for 沈阳 with which it shares 024, gaps are None."""
     assert Segments.builtin().region(number) == region
 
 

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Behaviour = Callable[[socket.socket], None]
-"""What a gateway does once a whole request is in; a connection that is still open then takes the next request."""
+"""What a gateway does once a whole request is in; an open connection then takes the next request."""
 
 
 class Gateway:
     """
     A server of raw bytes on a loopback port.
 
-    Each whole request is answered with the next item of ``script``, and with ``otherwise(request)`` when there is none.
+    Each whole request is answered with the next item of ``script``, and with ``otherwise(request)`` when
+    there is none.
 
     :param tls: serve TLS with it.
     :param greet: called with each connection before anything is read; what it closes stays closed.

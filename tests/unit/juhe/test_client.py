@@ -241,7 +241,7 @@ def test_a_chunked_envelope_is_read(client: JuheClient, gateway: Gateway) -> Non
 def test_an_answer_that_ends_with_the_connection_is_read(
     client: JuheClient, gateway: Gateway, head: bytes
 ) -> None:
-    """Without a length the end of the connection is the end of the answer, and the next message gets a new one."""
+    """Without a length the answer ends with the connection, and the next message gets a new one."""
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(head + gateway.envelope(result={"sid": "last"}))
@@ -358,7 +358,7 @@ def test_a_list_of_templates_has_a_limit(client: JuheClient, gateway: Gateway) -
 
 
 def test_a_reason_is_made_fit_to_be_shown(client: JuheClient, gateway: Gateway) -> None:
-    """Key and numbers that a reason echoes are masked, line breaks taken out, and it is cut at 200 characters."""
+    """Key and numbers in a reason are masked, line breaks taken out, and it is cut at 200 characters."""
     reason = f"号码{NUMBER}与8613912345678\n无效 {gateway.KEY}\x00 " + "长" * 300
     gateway.script.append(gateway.answer(gateway.envelope(236309, reason=reason)))
     error = _raised(client)
@@ -389,7 +389,7 @@ def test_nothing_that_is_echoed_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     answer: bytes,
 ) -> None:
-    """No error text, log at DEBUG, repr or debugging output holds the key or the number, whatever the gateway echoes."""
+    """No error, log, repr or debugging output holds the key or the number, whatever the gateway echoes."""
     monkeypatch.setattr("http.client.HTTPConnection.debuglevel", 1)
     caplog.set_level("DEBUG")
     secrets = f"{gateway.KEY}-{NUMBER}"

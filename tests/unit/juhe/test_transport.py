@@ -197,7 +197,7 @@ def test_a_warm_connection_belongs_to_its_thread(client: JuheClient, gateway: Ga
 def test_an_idle_connection_is_not_used_after_3_seconds(
     client: JuheClient, gateway: Gateway, clock: _Clock, idle: float, connections: int, reserved: bool
 ) -> None:
-    """A connection that the gateway may be about to close is replaced, also one that a thread has reserved."""
+    """A connection that the gateway may be about to close is replaced, also a reserved one."""
     client.send(1, NUMBER)
     if reserved:
         client.warm()

@@ -38,6 +38,6 @@ def test_sends_can_be_paged(caller: Caller, server: SandboxServer) -> None:
 
 
 def test_no_page_of_the_framework_is_open(caller: Caller) -> None:
-    """FastAPI's pages of documentation would load script from another host; its description of the routes is there."""
+    """FastAPI's documentation would load script from another host; the routes' description is there."""
     assert [caller.ask("GET", path)[0] for path in ("/docs", "/redoc")] == [404, 404]
     assert "/_sandbox/state" in json.loads(caller.ask("GET", "/_sandbox/openapi.json")[2])["paths"]

@@ -19,7 +19,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def test_the_program_tells_its_address_when_it_listens(tmp_path: Path) -> None:
-    """Its address and that of its inbox on stdout, the port in the file, settings in force; SIGINT ends it well."""
+    """Two addresses on stdout, the port in the file, settings in force; SIGINT ends it well."""
     options = [
         "--port",
         "0",

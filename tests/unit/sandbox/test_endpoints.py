@@ -108,7 +108,7 @@ def _open(server: SandboxServer, mobile: str) -> socket.socket:
 def test_two_sends_for_one_number_at_once_are_counted(
     server: SandboxServer, eventually: Callable[[Callable[[], bool]], None]
 ) -> None:
-    """A number that has a send in the air and gets another is a client's mistake; one after the other is not."""
+    """A second send for a number that is in the air is a client's mistake; one after the other is not."""
     server.configure(stall_seconds=60)
     stalled = magic_mobile(99001)
     with _open(server, stalled):

@@ -60,7 +60,7 @@ def test_magic_mobile_refuses_what_the_scheme_does_not_have(number: int, tries: 
 
 
 def test_magic_numbers_pass_a_clients_own_rules() -> None:
-    """None of them is in a blocked region, of another carrier or of a virtual operator, so none is skipped."""
+    """None of them is in a blocked region, of another carrier or of a virtual operator."""
     classifier = Classifier(blocked_regions=("北京", "沈阳"))
     numbers = [
         magic_mobile(number, tries=tries) for number in (*MAGIC, *SERVICE_AND_SYSTEM) for tries in range(10)
@@ -101,7 +101,7 @@ def test_a_lost_answer_with_one_try_is_billed_twice(caller: Caller, server: Sand
 def test_every_fault_is_acted_out_as_its_row_says(
     caller: Caller, server: SandboxServer, eventually: Callable[[Callable[[], bool]], None], number: int
 ) -> None:
-    """Bill, status, type and delivery of a fault are those of the table, and the record tells what happened."""
+    """Bill, status, type and delivery of a fault are those of the table, and the record has them."""
     fault = MAGIC[number]
     mobile = magic_mobile(number)
     complete = fault.delivery in {Delivery.PLAIN, Delivery.SLOW, Delivery.CLOSE}

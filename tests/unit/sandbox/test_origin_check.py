@@ -29,7 +29,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 def test_another_sites_page_changes_nothing(
     caller: Caller, server: SandboxServer, headers: dict[str, str], path: str
 ) -> None:
-    """What only a browser says of a page is believed: the sandbox has no password that such a page would lack."""
+    """What only a browser says of a page is believed: the sandbox has no password that would tell."""
     caller.send()
     before = server.state()
     status, _, body = caller.ask("POST", f"/_sandbox/{path}", "{}", {**JSON, **headers})
@@ -63,7 +63,7 @@ def test_its_own_page_and_programs_change_things(caller: Caller, server: Sandbox
     ],
 )
 def test_a_strangers_name_for_this_machine_is_refused(caller: Caller, host: str, status: int) -> None:
-    """A name that a stranger let resolve to 127.0.0.1 would make the browser take his page for the sandbox's own."""
+    """A stranger's name that resolves to 127.0.0.1 would make his page the sandbox's own to a browser."""
     assert caller.ask("GET", "/_sandbox/state", headers={"host": host})[0] == status
     assert caller.ask("GET", "/", headers={"host": host})[0] == status
 

@@ -70,7 +70,7 @@ def test_the_summary_counts() -> None:
 
 
 def test_the_newest_come_page_by_page() -> None:
-    """Each page goes on where the last one ended, the last one says so, and a row tells how often its number was billed."""
+    """Each page goes on where the last one ended, and a row tells how often its number was billed."""
     record = Record()
     _fill(record)
     first, before = record.newest(limit=3)

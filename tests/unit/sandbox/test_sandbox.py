@@ -125,7 +125,7 @@ def test_above_the_rate_messages_are_billed_and_counted(clock: SimpleNamespace) 
 
 
 def test_above_the_rate_messages_can_be_refused(clock: SimpleNamespace) -> None:
-    """With ``rate_limit_answer`` a message too many gets that code, unbilled, until the second has slid on."""
+    """With ``rate_limit_answer`` a message too many gets that code, unbilled, until the second is over."""
     sandbox = Sandbox(settings=Settings(rate_limit=2, rate_limit_answer=10011))
     assert [_send(sandbox, f"139{number:08d}") for number in range(3)] == [0, 0, 10011]
     clock.now += 1
@@ -151,7 +151,7 @@ def test_each_key_has_a_rate_of_its_own() -> None:
 
 
 def test_sends_outside_the_window_are_counted(clock: SimpleNamespace) -> None:
-    """The hours are China time, the opening belongs to them and the closing does not; all of it is accepted."""
+    """The hours are China time, with the opening and without the closing; all of it is accepted."""
     sandbox = Sandbox(settings=Settings(window="09:00-18:00"))
     midnight_in_china = 1_700_000_000.0 // 86_400 * 86_400 - 8 * 3600
     for hours, outside in ((8.999, 1), (9, 1), (17.999, 1), (18, 2), (23, 3)):

@@ -21,7 +21,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def test_a_killed_sandbox_goes_on_from_its_record(caller: Caller, tmp_path: Path) -> None:
-    """After SIGKILL nobody listens, the file says what was billed, and a new start on the same port knows it too."""
+    """After SIGKILL nobody listens, the file says what was billed, and a new start knows it too."""
     server = SandboxServer(process=True, record=tmp_path / "record.jsonl", quota=5)
     client = type(caller)(server)
     with server:

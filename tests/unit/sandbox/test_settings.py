@@ -28,7 +28,7 @@ from airflow_provider_caixin.sandbox import SandboxServer
 def test_a_wrong_setting_is_refused_with_a_sentence(
     server: SandboxServer, settings: dict[str, object], sentence: str
 ) -> None:
-    """The answer names the field and what was expected, nothing is changed, and a sandbox does not start with it either."""
+    """The answer names the field and what was expected, and nothing is changed."""
     with pytest.raises(ValueError, match="sandbox: ") as refused:
         server.configure(**settings, maintenance=True)
     assert sentence in str(refused.value)

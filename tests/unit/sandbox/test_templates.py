@@ -21,7 +21,7 @@ TEMPLATE_PATHS = ("/caixinv2/myTpls", "/caixinv2/myTpls.php")
 def test_my_templates_lists_the_fields_of_the_document(
     caller: Caller, server: SandboxServer, path: str
 ) -> None:
-    """Each template has the five fields in the document's order, and media under the address that the caller used."""
+    """Each template has five fields in the document's order, and media under the caller's address."""
     envelope = json.loads(caller.post(path, key="made-up-key"))
     assert list(envelope) == ["reason", "result", "error_code"]
     assert (envelope["reason"], envelope["error_code"]) == ("success", 0)

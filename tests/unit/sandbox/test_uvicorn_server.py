@@ -29,7 +29,7 @@ def test_a_stalled_connection_does_not_keep_a_sandbox_from_stopping(
 
 @pytest.mark.parametrize("keep_alive", [0.05, 600])
 def test_an_idle_connection_is_closed_after_keep_alive(keep_alive: float) -> None:
-    """A connection is used for several calls, unless it has been idle for longer than the sandbox keeps it."""
+    """A connection is used for several calls, unless it was idle for longer than the sandbox keeps it."""
     with SandboxServer(keep_alive=keep_alive) as server:
         connection = socket.create_connection((server.host, server.port), timeout=30)
         with connection, connection.makefile("rb") as answers:

@@ -84,7 +84,7 @@ def test_a_row_of_another_width_says_so() -> None:
 
 
 def test_a_row_of_another_width_shows_no_other_columns_cells() -> None:
-    """Names and ID numbers stay out of ledger and report, and of a long row the number is in its first 64 characters."""
+    """Names and ID numbers stay out, and of a long row the number is in its first 64 characters."""
     text = (
         f"手机号,姓名\n张三,330106200001011234,139-1234-0001,x\n{'张三丰住在很远的地方,' * 40}{X}\n甲,乙,丙\n"
     )

@@ -201,7 +201,7 @@ def test_the_only_name_may_be_a_title(text: str) -> None:
 
 
 def test_a_header_out_of_reach_is_none() -> None:
-    """Behind ten other lines the table counts as one of a single column, and its rows are too wide for that."""
+    """Behind ten other lines the table counts as one of a single column, and its rows are too wide for it."""
     assert set(numbers("共 2 行\n" * 10 + f"手机号,门店\n{A},{X}\n")) == {None}
 
 

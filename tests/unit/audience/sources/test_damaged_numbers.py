@@ -1,4 +1,4 @@
-"""Rows of a suppression list that are no single number: what is read of them, and which may be damaged numbers."""
+"""What is read of a row that is no single number, and which rows may hold damaged numbers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_a_number_of_the_mainland_is_none(row: object) -> None:
     ids=ascii,
 )  # fmt: skip
 def test_what_may_be_a_damaged_number_is_told(row: object) -> None:
-    """Digits missing, covered, too many, run together, in scientific notation, or in a row that is out of place."""
+    """Digits missing, covered, too many, run together, in scientific notation, or in an uneven row."""
     assert numbers_in(row) == ([], True)
 
 

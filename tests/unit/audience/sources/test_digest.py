@@ -18,7 +18,7 @@ A, B = "13912340001", "13912340002"
 
 
 class Elided(list[int]):
-    """A table that shows its size only, as those of pandas and numpy and what Airflow fetches item by item."""
+    """A table that shows its size only, as those of pandas, numpy and what Airflow fetches item by item."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} rows>"
@@ -43,7 +43,7 @@ def test_digests_of_what_shows_little_of_itself() -> None:
 
 
 def test_digests() -> None:
-    """Equal values have equal digests, whatever order mappings and sets have; objects without a text count by their type."""
+    """Equal values have equal digests, in whatever order; objects without a text count by their type."""
     assert digest_of({"a": 1, "b": {2, 3}}) == digest_of({"b": {3, 2}, "a": 1})
     assert digest_of([object()]) == digest_of((object(),))
     assert len({digest_of(value) for value in ("1", 1, [1], {"1": 1}, {1}, Decimal(1), None)}) == 7
