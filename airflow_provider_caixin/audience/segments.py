@@ -27,7 +27,7 @@ _RECORD = re.compile(rb"([^|\0]+)\|([^|\0]+)\|[^\0]*\0")
 Region = tuple[str, str]
 
 
-class Run(NamedTuple):
+class SegmentRange(NamedTuple):
     """Neighbouring segments of one city, both ends included."""
 
     first: int
@@ -133,13 +133,13 @@ class Segments:
         region = self.region(number)
         return " ".join(dict.fromkeys(region)) if region else None
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[SegmentRange]:
         """Iterate over the runs of known segments, in ascending order."""
         first = FIRST_SEGMENT
         for code, group in groupby(self.codes):
             length = sum(1 for _ in group)
             if code:
-                yield Run(first, first + length - 1, *self.regions[code - 1])
+                yield SegmentRange(first, first + length - 1, *self.regions[code - 1])
             first += length
 
 

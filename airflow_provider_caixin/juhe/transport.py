@@ -120,7 +120,7 @@ class Transport:
         self._timeout = timeout
         self._keep = keep
         self._idle: deque[_Link] = deque()
-        self._mine = _Mine()
+        self._reserved = _Reserved()
         self._closed = False
 
     def reserve(self) -> None:
@@ -130,15 +130,15 @@ class Transport:
         :raises NotReached: where none can be made.
         :raises WrongEndpoint: where TLS finds that it is the wrong one.
         """
-        link, self._mine.link = self._mine.link or self._take_idle(), None
+        link, self._reserved.link = self._reserved.link or self._take_idle(), None
         while link is not None and not link.is_usable():
             link.conn.close()
             link = self._take_idle()
-        self._mine.link = link or self._connect()
+        self._reserved.link = link or self._connect()
 
     def release(self) -> None:
         """Return the calling thread's connection to the others, unused; do nothing if it holds none."""
-        link, self._mine.link = self._mine.link, None
+        link, self._reserved.link = self._reserved.link, None
         if link is not None:
             self._put_back(link)
 
@@ -161,7 +161,7 @@ class Transport:
         if last_look is not None and not last_look():
             self.release()
             raise NotPosted("The last look before writing said no; nothing was sent.")
-        link, self._mine.link = cast("_Link", self._mine.link), None
+        link, self._reserved.link = cast("_Link", self._reserved.link), None
         try:
             answer = self._exchange(link.conn, path, body, limit)
         except (HttpTimeoutError, TimeoutError):
@@ -295,7 +295,7 @@ class _Link(NamedTuple):
         return False
 
 
-class _Mine(threading.local):
+class _Reserved(threading.local):
     """What the calling thread has reserved."""
 
     link: _Link | None = None

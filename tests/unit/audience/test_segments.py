@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_caixin.audience import AudienceError, Segments
-from airflow_provider_caixin.audience.segments import Run
+from airflow_provider_caixin.audience.segments import SegmentRange
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -92,9 +92,9 @@ def test_a_phone_dat_is_read(tmp_path: Path) -> None:
     path.write_bytes(SMALL)
     segments = Segments.from_phone_dat(str(path))
     assert list(segments) == [
-        Run(1390000, 1390001, "北京", "北京"),
-        Run(1390003, 1390003, "北京", "北京"),
-        Run(1390004, 1390004, "辽宁", "沈阳"),
+        SegmentRange(1390000, 1390001, "北京", "北京"),
+        SegmentRange(1390003, 1390003, "北京", "北京"),
+        SegmentRange(1390004, 1390004, "辽宁", "沈阳"),
     ]
     assert segments.data_date == "2026-02"
     assert segments.region("13900020000") is None
@@ -105,7 +105,7 @@ def test_segments_outside_the_range_of_numbers_are_left_out(tmp_path: Path) -> N
     """A fixed line or another plan's segment in a newer file does no harm."""
     path = tmp_path / "phone.dat"
     path.write_bytes(phone_dat([(1234567, BEIJING), (1390004, SHENYANG), (2000000, BEIJING)]))
-    assert list(Segments.from_phone_dat(path)) == [Run(1390004, 1390004, "辽宁", "沈阳")]
+    assert list(Segments.from_phone_dat(path)) == [SegmentRange(1390004, 1390004, "辽宁", "沈阳")]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_messages_share_a_connection(client: JuheClient, secure: Gateway) -> Non
 def test_session_tickets_do_not_look_like_a_closed_connection(client: JuheClient, secure: Gateway) -> None:
     """After a TLS 1.3 handshake something can be read; the warm connection is used all the same."""
     client.warm()
-    link = client._transport._mine.link
+    link = client._transport._reserved.link
     assert link is not None
     sock = link.conn.sock
     assert isinstance(sock, ssl.SSLSocket)
