@@ -1,4 +1,4 @@
-"""China's time and days: every rule goes by them."""
+"""China's time and its days, by which every rule goes: UTC+8, without summer time since 1991."""
 
 from __future__ import annotations
 
@@ -13,38 +13,22 @@ DAY_SECONDS = 24 * 3600
 UTC_OFFSET_SECONDS = 8 * 3600
 
 
-def seconds_of_day(now: float) -> float:
-    """
-    Say how far into its calendar day in Asia/Shanghai a moment is (UTC+8, no summer time since 1991).
-
-    :param now: a moment, in seconds since the epoch.
-    """
-    return (now + UTC_OFFSET_SECONDS) % DAY_SECONDS
-
-
 def in_china(moment: datetime) -> pendulum.DateTime:
-    """
-    Read a moment in Asia/Shanghai.
-
-    :param moment: any moment; one without a zone is taken as Asia/Shanghai.
-    """
+    """Return a moment in Asia/Shanghai; one without a zone is taken as Asia/Shanghai."""
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=CHINA)
     return pendulum.instance(aware).in_timezone(CHINA)
 
 
-def china_midnight(now: float) -> float:
-    """
-    Reckon the start of a moment's calendar day in Asia/Shanghai.
+def seconds_of_day(now: float) -> float:
+    """Return the seconds since China's midnight at a moment, which is in seconds since the epoch."""
+    return (now + UTC_OFFSET_SECONDS) % DAY_SECONDS
 
-    :param now: a moment, in seconds since the epoch.
-    """
+
+def china_midnight(now: float) -> float:
+    """Return China's midnight at or before a moment; both are in seconds since the epoch."""
     return now - seconds_of_day(now)
 
 
 def start_of_day(day: date) -> float:
-    """
-    Give the start of a calendar day in Asia/Shanghai, in seconds since the epoch.
-
-    :param day: the day.
-    """
+    """Return the start of a calendar day in China, in seconds since the epoch."""
     return datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp()

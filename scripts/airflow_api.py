@@ -28,7 +28,7 @@ class AirflowApi:
         self._session.trust_env = False
 
     def healthy(self) -> bool:
-        """Tell whether all four of Airflow's processes are at work."""
+        """Return whether all four of Airflow's processes are at work."""
         try:
             parts = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
         except requests.RequestException:

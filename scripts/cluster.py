@@ -1,8 +1,9 @@
 """
-``make cluster``: Airflow on CeleryExecutor with two workers, Redis and PostgreSQL, and the sandbox, on 127.0.0.1, until Ctrl-C.
+``make cluster``: Airflow on CeleryExecutor with two workers, and the sandbox, on 127.0.0.1, until Ctrl-C.
 
-Redis and PostgreSQL are those of this machine or of your naming (``CAIXIN_CLUSTER_REDIS``, ``CAIXIN_CLUSTER_POSTGRES``). The cluster
-has two databases there and keys of its own, made at the start and dropped at the end, so that clusters run side by side.
+Redis and PostgreSQL are those of this machine or of your naming (``CAIXIN_CLUSTER_REDIS``,
+``CAIXIN_CLUSTER_POSTGRES``). The cluster has two databases there and keys of its own, made at the start and
+dropped at the end, so that clusters run side by side.
 """
 
 from __future__ import annotations
@@ -47,23 +48,23 @@ DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
 
 def host_name() -> str:
-    """Name the host a task runs on, for Airflow: workers of one machine count as hosts of their own."""
+    """Return the host a task runs on, for Airflow: workers of one machine count as hosts of their own."""
     return os.environ.get(WORKER) or socket.gethostname()
 
 
 def broker() -> str:
-    """Say where Redis is."""
+    """Return the address of Redis."""
     return os.environ.get(REDIS) or DEFAULT_REDIS
 
 
 def server() -> URL:
-    """Say where PostgreSQL is."""
+    """Return the address of PostgreSQL."""
     return sa.make_url(os.environ.get(POSTGRES) or DEFAULT_POSTGRES).set(drivername="postgresql+psycopg")
 
 
 def settings(name: str, metadata: URL) -> dict[str, str]:
     """
-    Give the part of the configuration that makes a cluster of an Airflow.
+    Return the part of the configuration that makes a cluster of an Airflow.
 
     :param name: what its databases and keys begin with.
     :param metadata: Airflow's database.
@@ -94,10 +95,11 @@ def settings(name: str, metadata: URL) -> dict[str, str]:
 @contextmanager
 def services(name: str) -> Iterator[tuple[URL, URL]]:
     """
-    Give empty databases for Airflow and for the ledger, and a Redis without keys of this name; afterwards all are gone.
+    Yield empty databases for Airflow and for the ledger, with a Redis without keys of this name.
+
+    In the end all of it is gone.
 
     :param name: what databases and keys begin with; what a killed cluster left of this name is dropped first.
-    :return: the two databases.
     :raises SystemExit: when PostgreSQL or Redis is missing; says how to name another.
     """
     keys = redis.Redis.from_url(broker())
@@ -177,7 +179,7 @@ def main(folder: Path = ROOT / ".cluster", *dags: Path, port: int = 8080) -> int
                         f"Sandbox:     {sandbox.url}/, the inbox of a gateway that bills nobody\n"
                         f"  record     {shown(folder / RECORD)}\n"
                         "Connection:  caixin_default, to the sandbox, with an all-day send window and no frequency cap,\n"
-                        "             so that the Dags send at any hour and to the same people again\n"
+                        "             so that the Dags send at any hour and to the same recipients again\n"
                         f"Dags:        {', '.join(MANUAL)}: trigger them; caixin_mapped runs on both workers. The others are paused.\n"
                         "\n"
                         f"Ready after {duration(began)}. Ctrl-C ends it.",

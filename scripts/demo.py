@@ -1,8 +1,8 @@
 """
 ``make demo``: a campaign from a throw-away Airflow to the sandbox, and what ledger and sandbox say of it.
 
-Everything is in ``.demo``, which a fresh demo empties: people who had today's one message, by an older ledger, would all be
-skipped. ``make demo RESUME=1`` keeps it and runs the last campaign again.
+Everything is in ``.demo``, which a fresh demo empties: recipients who had today's one message, by an older
+ledger, would all be skipped. ``make demo RESUME=1`` keeps it and runs the last campaign again.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _show(line: str) -> None:
 
 
 def _campaign(database: Path) -> tuple[str, list[Recipient]] | None:
-    """Read the last campaign's id and recipients from the ledger; None: there is none."""
+    """Return the last campaign's id and recipients from the ledger; None: there is none."""
     if not database.exists():
         return None
     ledger = Ledger.sqlite(database)

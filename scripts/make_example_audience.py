@@ -1,9 +1,9 @@
 """
-Make ``example_dags/data/audience.csv``: made-up numbers that between them show every outcome a sandbox can give.
+Write ``example_dags/data/audience.csv``: made-up numbers that show every outcome a sandbox can give.
 
-``python -m scripts.make_example_audience`` writes the same file every time. The numbers that the sandbox answers in a
-certain way are its magic ones (see ``airflow_provider_caixin/sandbox/magic.py``). The file is for the sandbox: outside of
-it some of the numbers may be somebody's telephone.
+``python -m scripts.make_example_audience`` writes the same file every time. The numbers that the sandbox
+answers in a certain way are its magic ones (see ``airflow_provider_caixin/sandbox/magic.py``). The file is
+for the sandbox: outside of it some of the numbers may be somebody's telephone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ TARGET = Path(__file__).parents[1] / "example_dags" / "data" / "audience.csv"
 ORDINARY = 330
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
-# Answered so once: the gateway rejects, is busy and accepts later, or the message is billed and its answer gets lost.
+# Answered so once: the gateway rejects, is busy and accepts later, or the message is billed and its answer
+# gets lost.
 REJECTED = [
     *(magic_mobile(236306, tries=tries) for tries in range(8)),
     magic_mobile(236308),
@@ -64,7 +65,7 @@ def main() -> None:
     valid = [place for place, number in enumerate(rows) if len(number) == 11 and number.isascii()]
     for turn, place in enumerate(random_.sample(valid, 25)):
         rows[place] = spellings[turn % len(spellings)](rows[place])
-    # People who are in the list twice, the second time spelled otherwise.
+    # Recipients who are in the list twice, the second time spelled otherwise.
     rows += [
         f"+86{number}"
         for number in random_.sample([row for row in rows if len(row) == 11 and row.isdigit()], 11)
@@ -73,7 +74,7 @@ def main() -> None:
     with TARGET.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["会员编号", "手机号"])
-        writer.writerows([f"M{number:05}", mobile] for number, mobile in enumerate(rows, 1))
+        writer.writerows([f"M{member:05}", number] for member, number in enumerate(rows, 1))
 
 
 def _numbers(count: int, make: Callable[[], str]) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """
-Make the sandbox's two media files: a picture and a short video of a sun over hills, drawn here and owned by this project.
+Draw the sandbox's two media files, owned by this project: a picture and a video of a sun over hills.
 
-Usage: ``python scripts/make_sandbox_media.py`` (needs ``ffmpeg`` with libx264 on the PATH). It writes ``hills.jpeg`` and
-``sunrise.mp4`` into ``airflow_provider_caixin/sandbox/media``. Both are committed, so nobody needs to run it to use the
-project; it stays here so that what is committed can be made again.
+Usage: ``python scripts/make_sandbox_media.py`` (needs ``ffmpeg`` with libx264 on the PATH). It writes
+``hills.jpeg`` and ``sunrise.mp4`` into ``airflow_provider_caixin/sandbox/media``. Both are committed, so
+nobody needs to run it to use the project; it stays here so that what is committed can be made again.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _PLACE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)
 
 
 def codes() -> str:
-    """Give the gateway's codes in English."""
+    """Return the gateway's codes in English."""
     rows = (
         (f"{one.code}", f"{one.zh}<br>{one.en}", f"`{one.kind}`", one.cause, one.remedy)
         for one in CODES.values()
@@ -33,7 +33,7 @@ def codes() -> str:
 
 
 def codes_zh() -> str:
-    """Give the gateway's codes in Chinese."""
+    """Return the gateway's codes in Chinese."""
     words = json.loads(CHINESE.read_text(encoding="utf-8"))
     rows = (
         (
@@ -49,7 +49,7 @@ def codes_zh() -> str:
 
 
 def options() -> str:
-    """Give the options of the configuration."""
+    """Return the options of the configuration."""
     rows = (
         (
             f"`{name}`",
@@ -63,7 +63,7 @@ def options() -> str:
 
 
 def faults() -> str:
-    """Give the sandbox's faults."""
+    """Return the sandbox's faults."""
     rows = (
         (f"`{magic_mobile(number)}`", f"`{fault.name}`", "yes" if fault.billed else "no", fault.what)
         for number, fault in MAGIC.items()
@@ -78,9 +78,8 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
 
 def written(page: str) -> str:
     """
-    Give a page with its tables as they are to be.
+    Return a page's text with its tables as they are to be.
 
-    :param page: its text.
     :raises KeyError: when it has a table that is not known.
     """
     return _PLACE.sub(lambda place: f"{place[1]}\n{TABLES[place[2]]()}\n\n{place[3]}", page)

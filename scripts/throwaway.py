@@ -1,4 +1,4 @@
-"""A throw-away Airflow for a demo, a try-out or a test: its home, its processes, and an end to all of them."""
+"""A throw-away Airflow for a demo, a try-out or a test: its home, its processes, and their end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE_DAGS = ROOT / "example_dags"
 # The sandbox takes any key. A real one never stands in a file.
 APP_KEY = "throw-away-app-key"
-PATIENCE = 10.0
+PATIENCE_SECONDS = 10.0
 START_SECONDS = 180.0
 LISTENS = re.compile(rb"Uvicorn running on (http://\S+)")
 RECORD = "sandbox.jsonl"
@@ -73,15 +73,16 @@ class Command:
         """
         End the command and every process that it left in its session.
 
-        A scheduler waits for its tasks, unless it is told again; a sending task then settles what is on its way.
+        A scheduler waits for its tasks, unless it is told again; a sending task then settles what is on its
+        way.
 
         :param how: what to ask it with at first.
         """
         self.ask_to_end(how)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE)
+            self.process.wait(PATIENCE_SECONDS)
         for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + PATIENCE_SECONDS
             self._signal_session(number)
             while session_of(self.process.pid) and time.monotonic() < deadline:
                 self.process.poll()
@@ -109,7 +110,8 @@ class Home:
         self._dags = dags or (EXAMPLE_DAGS,)
         self._lock: int | None = None
         self.connections: dict[str, str] = {}
-        # All of it runs on this one host, also where that is a pod or the checkout is on a network file system.
+        # All of it runs on this one host, also where that is a pod or the checkout is on a network file
+        # system.
         self.settings = {"AIRFLOW__CAIXIN__ALLOW_EMBEDDED_LEDGER": "True"}
 
     def __enter__(self) -> Self:
@@ -159,8 +161,8 @@ class Home:
         """
         The environment of a command in this home.
 
-        Nothing of another Airflow gets in: with ``AIRFLOW__DATABASE__SQL_ALCHEMY_CONN`` of the caller's shell, say, these
-        commands would migrate and fill that database.
+        Nothing of another Airflow gets in: with ``AIRFLOW__DATABASE__SQL_ALCHEMY_CONN`` of the caller's
+        shell, say, these commands would migrate and fill that database.
         """
         inherited = {
             name: value
@@ -185,7 +187,8 @@ class Home:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             # LocalExecutor otherwise keeps room for 32 tasks at a time.
             "AIRFLOW__CORE__PARALLELISM": "4",
-            # The button that tries a connection; Airflow hides it by default, since it calls whatever host was typed in.
+            # The button that tries a connection; Airflow hides it by default, since it calls whatever host
+            # was typed in.
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
             # Airflow tells its makers about each installation, unless told not to.
@@ -195,10 +198,12 @@ class Home:
             "NO_COLOR": "1",
             "NO_PROXY": direct,
             "no_proxy": direct,
-            # Airflow's processes start each other by the name `airflow`, and find this repository's modules where we did.
+            # Airflow's processes start each other by the name `airflow`, and find this repository's modules
+            # where we did.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)]),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), inherited.get("PYTHONPATH", "")])),
-            # A process that sets its title keeps its environment readable: by AIRFLOW_HOME it is known whose it is.
+            # A process that sets its title keeps its environment readable: by AIRFLOW_HOME it is known whose
+            # it is.
             "SPT_NOENV": "1",
         }
 
@@ -214,7 +219,7 @@ class Home:
         return Command(command, {**self.environment, **environment}, log)
 
     def migrate(self) -> None:
-        """Make Airflow's database, or bring it up to date."""
+        """Create Airflow's database, or bring it up to date."""
         log = self.folder / "migrate.log"
         command = self.airflow("db", "migrate", log=log)
         try:
@@ -227,7 +232,7 @@ class Home:
 
 class Airflow:
     """
-    The processes of an Airflow: api-server, scheduler, dag-processor, triggerer, and Celery workers where it has some.
+    The processes of an Airflow: api-server, scheduler, dag-processor, triggerer, and perhaps Celery workers.
 
     :param home: its home, with a database.
     :param port: the api-server's port on 127.0.0.1; 0 takes a free one.
@@ -272,19 +277,11 @@ class Airflow:
         return api
 
     def pid(self, name: str) -> int:
-        """
-        Give the process of one of them, which is also the number of its session.
-
-        :param name: which.
-        """
+        """Return the process id of one of them, which is also the number of its session."""
         return self._parts[name].process.pid
 
     def kill(self, name: str) -> None:
-        """
-        End one of them as a power cut does.
-
-        :param name: which.
-        """
+        """End one of them as a power cut does."""
         self._parts.pop(name).stop(signal.SIGKILL)
 
     def begin_triggerer(self) -> None:
@@ -293,7 +290,7 @@ class Airflow:
 
     def watch(self) -> None:
         """
-        Return never, as long as all of them run; of a worker's end it tells, as the others are there for that.
+        Watch all of them, and never return as long as they run; report the end of a worker.
 
         :raises SystemExit: when one of the others ends.
         """
@@ -341,7 +338,7 @@ class Airflow:
 
 def worker_command(name: str) -> list[str]:
     """
-    Write the ``airflow`` command of a Celery worker; its log server would listen on all interfaces.
+    Return the ``airflow`` command of a Celery worker; its log server would listen on all interfaces.
 
     :param name: its name in Celery.
     """
@@ -353,7 +350,7 @@ def tried(
     home: Home, port: int, workers: Sequence[str] = ()
 ) -> Iterator[tuple[Airflow, AirflowApi, SandboxServer]]:
     """
-    Run a sandbox and an Airflow with a connection to it, for a person to try; in the end nothing of both is left.
+    Run a sandbox and an Airflow with a connection to it; in the end nothing of both is left.
 
     :param home: the home, in use.
     :param port: the UI's port on 127.0.0.1; 0 takes a free one.
@@ -375,7 +372,7 @@ def tried(
 
 
 def unwind_when_told() -> None:
-    """Let SIGTERM and a closed terminal unwind this process as Ctrl-C does, and let no second one cut that short."""
+    """Let SIGTERM and a closed terminal unwind this process as Ctrl-C does; a second one changes nothing."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def unwind(_number: int, _frame: FrameType | None) -> None:
@@ -388,36 +385,23 @@ def unwind_when_told() -> None:
 
 
 def shown(path: Path) -> str:
-    """
-    Write a path for people: from the current folder where it is below it.
-
-    :param path: the path.
-    """
+    """Return a path to be shown: from the current folder where it is below it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def tail(log: Path, lines: int = 25) -> str:
-    """
-    Give the end of a log.
-
-    :param log: the file.
-    :param lines: how many of its lines.
-    """
+    """Return the last lines of a log."""
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def duration(since: float) -> str:
-    """
-    Write how long ago a moment is.
-
-    :param since: the moment, of ``time.monotonic``.
-    """
+    """Return how long ago a moment of ``time.monotonic`` is, in words."""
     return f"{time.monotonic() - since:.0f} s"
 
 
 def chosen_port() -> int:
     """
-    Read the UI's port from ``PORT``.
+    Return the UI's port, which ``PORT`` names.
 
     :raises SystemExit: when it is none.
     """
@@ -428,11 +412,7 @@ def chosen_port() -> int:
 
 
 def taken(port: int) -> bool:
-    """
-    Tell whether a port of 127.0.0.1 is in use.
-
-    :param port: its number.
-    """
+    """Return whether a port of 127.0.0.1 is in use."""
     with socket.socket() as probe:
         # As servers do: the connections that an earlier one left behind do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -445,7 +425,7 @@ def taken(port: int) -> bool:
 
 def session_of(leader: int) -> list[int]:
     """
-    Give the living processes of a session: tasks have process groups of their own, and the session is what all share.
+    Return the living processes of a session, which all tasks share; their process groups are their own.
 
     :param leader: the process that began it; it may be gone.
     """

@@ -1,8 +1,8 @@
 """
 ``make up``: Airflow with the example Dags, the sandbox and a ready connection, on 127.0.0.1, until Ctrl-C.
 
-It runs what ``airflow standalone`` runs, process by process: standalone's scheduler and triggerer each serve logs on all
-interfaces and on fixed ports, and its output is four programs' at once.
+It runs what ``airflow standalone`` runs, process by process: standalone's scheduler and triggerer each serve
+logs on all interfaces and on fixed ports, and its output is four programs' at once.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(folder: Path = ROOT / ".up", *dags: Path, port: int = 8080) -> int:
                     f"Sandbox:     {sandbox.url}/, the inbox of a gateway that bills nobody\n"
                     f"  record     {shown(folder / RECORD)}\n"
                     "Connection:  caixin_default, to the sandbox, with an all-day send window and no frequency cap,\n"
-                    "             so that the Dags send at any hour and to the same people again\n"
+                    "             so that the Dags send at any hour and to the same recipients again\n"
                     f"Dags:        {', '.join(MANUAL)}: trigger them. The others are paused.\n"
                     "\n"
                     f"Ready after {duration(began)}. Ctrl-C ends it.",

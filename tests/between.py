@@ -1,4 +1,4 @@
-"""What stands between a ledger and its database: an address that others hide behind, or a pooler that drops what it was told."""
+"""What stands between a ledger and its database: another address, or a pooler that drops settings."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _pass_on(client: socket.socket, server: socket.socket, answered: Callable[[b
 
 
 def _answered(data: bytes) -> bytes | None:
-    """Answer to a SET, which is one packet of its own."""
+    """Return the answer to a SET, which is one packet of its own; None for anything else."""
     return _OK if data[4:9].upper() == b"\x03SET " and b"innodb_lock_wait_timeout" in data else None
 
 

@@ -56,19 +56,19 @@ def _server(backend: str) -> URL:
 
 @pytest.fixture
 def postgresql() -> URL:
-    """Give the address of PostgreSQL; skip where there is none."""
+    """Return the address of PostgreSQL; skip where there is none."""
     return _server("postgresql")
 
 
 @pytest.fixture
 def mysql() -> URL:
-    """Give the address of MariaDB; skip where there is none."""
+    """Return the address of MariaDB; skip where there is none."""
     return _server("mysql")
 
 
 @pytest.fixture(autouse=True)
 def _not_at_midnight() -> None:
-    """Begin no test in the seconds around China's midnight in which nothing leaves: some tests have little patience."""
+    """Begin no test around China's midnight, where nothing leaves for seconds: some tests do not wait."""
     since = (time.time() - china_midnight(time.time()) + 30.0) % DAY_SECONDS
     if since < 32.5:
         time.sleep(32.5 - since)
@@ -76,7 +76,7 @@ def _not_at_midnight() -> None:
 
 @pytest.fixture
 def one_china_day() -> None:
-    """Let a test of caps begin and end on one day in China: it waits where midnight is less than a minute away."""
+    """Let a test of caps begin and end on one day in China, by a wait where midnight is near."""
     left = china_midnight(time.time()) + DAY_SECONDS - time.time()
     if left < 60:
         time.sleep(left + 1)
@@ -86,7 +86,7 @@ def one_china_day() -> None:
     params=["sqlite", *(pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql"))]
 )
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
-    """Give the address of an empty ledger, on each of the three databases in turn."""
+    """Yield the address of an empty ledger, on each of the three databases in turn."""
     if request.param == "sqlite":
         yield URL.create("sqlite", database=str(tmp_path / "ledger.db"))
         return
@@ -122,7 +122,7 @@ def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Run one Airflow for all tests that need one, with the example Dags and those of the tests; it leaves nothing behind."""
+    """Run one Airflow, with the example Dags and those of the tests, for all tests that need one."""
     from scripts.throwaway import EXAMPLE_DAGS
     from tests.system.live import tried
 
@@ -132,7 +132,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 def as_connection(url: URL) -> str:
-    """Write a ledger's address as the JSON of an Airflow connection."""
+    """Return a ledger's address as the JSON of an Airflow connection."""
     backend = url.get_backend_name()
     kind = {"postgresql": "postgres"}.get(backend, backend)
     fields = {"host": url.host, "port": url.port, "login": url.username, "schema": url.database}

@@ -17,13 +17,22 @@ from airflow_provider_caixin.audience.prefixes import (
 )
 from airflow_provider_caixin.audience.regions import resolve
 from airflow_provider_caixin.audience.segments import Segments
-from airflow_provider_caixin.vocabulary import RAW_TEXT_LENGTH
+from airflow_provider_caixin.vocabulary import SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+#: So many characters of a row that is no number are kept.
+RAW_LENGTH = 64
+
 _ALLOWED, _UNKNOWN, _NOT_CHINA_MOBILE, _VIRTUAL, _BLOCKED = range(5)
-_REASONS: Final = (None, None, "not_china_mobile", "virtual_operator", "blocked_region")
+_REASONS: Final = (
+    None,
+    None,
+    SkipReason.NOT_CHINA_MOBILE,
+    SkipReason.VIRTUAL_OPERATOR,
+    SkipReason.BLOCKED_REGION,
+)
 
 
 class Classifier:
@@ -76,41 +85,32 @@ class Classifier:
         #: How many numbers in unknown segments :meth:`classify` has let pass so far.
         self.unknown_segments: int = 0
 
-    def reason(self, mobile: str) -> str | None:
-        """
-        Say why a number must not get a message.
+    def reason(self, number: str) -> SkipReason | None:
+        """Return why a normalised number must not get a message; None: it may."""
+        return _REASONS[self._verdicts[int(number[:7]) - FIRST_SEGMENT]]
 
-        :param mobile: 11 digits as :func:`.numbers.normalise` gives them.
-        :return: ``not_china_mobile``, ``virtual_operator``, ``blocked_region``, or None: it may.
-        """
-        return _REASONS[self._verdicts[int(mobile[:7]) - FIRST_SEGMENT]]
+    def is_unknown(self, number: str) -> bool:
+        """Return whether a normalised number passes only because its segment is not in the data."""
+        return self._verdicts[int(number[:7]) - FIRST_SEGMENT] == _UNKNOWN
 
-    def is_unknown(self, mobile: str) -> bool:
+    def classify(self, rows: Iterable[object]) -> Iterator[tuple[str, SkipReason | None]]:
         """
-        Tell whether a number passes only because its segment is not in the data.
+        Yield for each row, in order, (number, reason or None), or (its text, ``invalid_number``).
 
-        :param mobile: 11 digits as :func:`.numbers.normalise` gives them.
-        """
-        return self._verdicts[int(mobile[:7]) - FIRST_SEGMENT] == _UNKNOWN
-
-    def classify(self, rows: Iterable[object]) -> Iterator[tuple[str, str | None]]:
-        """
-        Normalise and judge rows as they stream by.
+        The text is cut to 64 characters, fit for any database, and never that of a number.
 
         :param rows: raw rows, of any type.
-        :return: for each row, in order, (number, reason or None), or (its text, ``invalid_number``): the
-            text is cut to 64 characters, fit for any database, and never that of a number.
         """
         verdicts, reasons, first = self._verdicts, _REASONS, FIRST_SEGMENT
         for raw in rows:
-            mobile = normalise(raw)
-            if mobile is None:
-                yield _text(raw), "invalid_number"
+            number = normalise(raw)
+            if number is None:
+                yield _text(raw), SkipReason.INVALID_NUMBER
                 continue
-            verdict = verdicts[int(mobile[:7]) - first]
+            verdict = verdicts[int(number[:7]) - first]
             if verdict == _UNKNOWN:
                 self.unknown_segments += 1
-            yield mobile, reasons[verdict]
+            yield number, reasons[verdict]
 
 
 def _text(raw: object) -> str:

@@ -37,14 +37,10 @@ def spans(prefixes: str) -> Iterator[slice]:
 Carrier = Literal["china_mobile", "virtual_operator", "other"]
 
 
-def carrier(mobile: str) -> Carrier:
-    """
-    Say which kind of network a number was issued by; for single numbers, a classifier judges many.
-
-    :param mobile: 11 digits.
-    """
+def carrier(number: str) -> Carrier:
+    """Return which kind of network a number was issued by: for single numbers, a classifier judges many."""
     for prefixes, kind in _KINDS:
-        if mobile.startswith(_starts(prefixes)):
+        if number.startswith(_starts(prefixes)):
             return kind
     return "other"
 

@@ -1,4 +1,4 @@
-"""Names of cities and provinces as people write them, found in the segment data."""
+"""Names of cities and provinces as they are commonly written, found in the segment data."""
 
 from __future__ import annotations
 
@@ -48,17 +48,14 @@ _PARTS = {
 
 def resolve(names: Iterable[str], segments: Segments) -> frozenset[Region]:
     """
-    Find the regions that the names of cities and provinces stand for.
+    Return the regions that the Chinese names of cities and provinces stand for.
 
-    Names are matched by name and never by area code (four cities share 024). A suffix (市, 省, 自治区, 地区, 自治州
-    ...) may be left out. A province stands for all its cities. Where a province and a city share a name the
-    bare name and the name with 省 are the province, and only the name with the city's suffix is the city: 吉林
-    and 吉林省 are the province, 吉林市 the city in it; 海南 is the province, 海南州 the prefecture in 青海. The
-    municipalities 北京, 天津, 上海 and 重庆 are province and city in one.
+    Names are matched by name and never by area code (four cities share 024). A suffix (市, 省, 自治区, 地区,
+    自治州 ...) may be left out. A province stands for all its cities. Where a province and a city share a
+    name the bare name and the name with 省 are the province, and only the name with the city's suffix is the
+    city: 吉林 and 吉林省 are the province, 吉林市 the city in it; 海南 is the province, 海南州 the prefecture
+    in 青海. The municipalities 北京, 天津, 上海 and 重庆 are province and city in one.
 
-    :param names: Chinese names.
-    :param segments: the data to look in.
-    :return: the (province, city) pairs.
     :raises ValueError: a name is in none of the data; the text gives close ones.
     """
     return frozenset(region for name in names for region in _find(name, segments))

@@ -27,7 +27,7 @@ _RECORD = re.compile(rb"([^|\0]+)\|([^|\0]+)\|[^\0]*\0")
 Region = tuple[str, str]
 
 
-class Run(NamedTuple):
+class SegmentRange(NamedTuple):
     """Neighbouring segments of one city, both ends included."""
 
     first: int
@@ -53,19 +53,18 @@ class Segments:
 
     @staticmethod
     def builtin() -> Segments:
-        """Give the table that comes with the provider (see ``data/SOURCE.txt``), read once."""
+        """Return the table that comes with the provider (see ``data/SOURCE.txt``), read once."""
         return _builtin()
 
     @classmethod
     def from_phone_dat(cls, path: str | PathLike[str]) -> Segments:
         """
-        Read a ``phone.dat``, the file of the ``phone`` package, which is published with newer data as well.
+        Load a ``phone.dat``, the file of the ``phone`` package, which is published with newer data as well.
 
         The file is: 4 bytes version, int32 offset of the index, records ``province|city|zip|area code`` each
         ended by a zero byte, then the index: (int32 segment, int32 offset of its record, uint8 carrier), all
         little-endian.
 
-        :param path: the file.
         :raises AudienceError: it is missing, or not a whole ``phone.dat``.
         """
         try:
@@ -124,32 +123,23 @@ class Segments:
         """Short names of the cities, without their provinces."""
         return frozenset(city for _, city in self.regions)
 
-    def region(self, mobile: str) -> Region | None:
-        """
-        Tell where a number was issued.
-
-        :param mobile: 11 digits.
-        :return: (province, city), or None when its segment is not known.
-        """
-        code = self.codes[int(mobile[:7]) - FIRST_SEGMENT]
+    def region(self, number: str) -> Region | None:
+        """Return (province, city) in which a number was issued, or None when its segment is not known."""
+        code = self.codes[int(number[:7]) - FIRST_SEGMENT]
         return self.regions[code - 1] if code else None
 
-    def place(self, mobile: str) -> str | None:
-        """
-        Tell where a number was issued, for people: 广东 深圳, or a municipality's name once; None: not known.
-
-        :param mobile: 11 digits.
-        """
-        region = self.region(mobile)
+    def place(self, number: str) -> str | None:
+        """Return where a number was issued, to be shown: 广东 深圳, or a municipality's name once."""
+        region = self.region(number)
         return " ".join(dict.fromkeys(region)) if region else None
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[SegmentRange]:
         """Iterate over the runs of known segments, in ascending order."""
         first = FIRST_SEGMENT
         for code, group in groupby(self.codes):
             length = sum(1 for _ in group)
             if code:
-                yield Run(first, first + length - 1, *self.regions[code - 1])
+                yield SegmentRange(first, first + length - 1, *self.regions[code - 1])
             first += length
 
 

@@ -30,7 +30,7 @@ from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow, Origin
 from airflow_provider_caixin.ledger.views import reports
-from airflow_provider_caixin.rules import CLOSING_GUARD
+from airflow_provider_caixin.rules import CLOSING_GUARD_SECONDS
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import pendulum
 
 from airflow_provider_caixin.campaign.errors import ClocksApart
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.rules import OPENING_GUARD
+from airflow_provider_caixin.rules import OPENING_GUARD_SECONDS
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.audience import Audience, readable
+from airflow_provider_caixin.audience import Audience, require_numbers
 from airflow_provider_caixin.campaign.counts import Counts
 from airflow_provider_caixin.campaign.judge import Judgement, judge
 from airflow_provider_caixin.campaign.plan import Plan
@@ -68,7 +68,7 @@ def dry_run(
         expires = plan.expiry(begun_at)
         if over is None and expires is not None and clock() >= expires:
             over = SkipReason.EXPIRED
-        judged = readable(plan.classifier.classify(audience), audience)
+        judged = require_numbers(plan.classifier.classify(audience), audience)
         with closing(sorted_audience(judged)) as rows:
             while batch := list(itertools.islice(rows, _BATCH_ROWS)):
                 passed += _new(view, batch, on_row)

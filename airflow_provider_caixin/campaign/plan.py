@@ -12,7 +12,13 @@ from airflow_provider_caixin.audience import Classifier
 from airflow_provider_caixin.campaign.clocks import Moments
 from airflow_provider_caixin.china_time import CHINA, DAY_SECONDS, china_midnight, in_china
 from airflow_provider_caixin.ledger.rows.names import AccountKey
-from airflow_provider_caixin.rules import DEFAULT_RATE, GATEWAY_RATE, OPENING_GUARD, FrequencyCap, SendWindow
+from airflow_provider_caixin.rules import (
+    DEFAULT_RATE,
+    GATEWAY_RATE,
+    OPENING_GUARD_SECONDS,
+    FrequencyCap,
+    SendWindow,
+)
 
 _ANY_TIME: Final = SendWindow("00:00-24:00")
 
@@ -121,7 +127,7 @@ class Plan:
         """Return in how many seconds a request may leave, to arrive in the window and on the same day."""
         return (self.window or _ANY_TIME).seconds_to_post(now, self.timeout)
 
-    def opening(self, now: float, patience: float = OPENING_GUARD) -> pendulum.DateTime | None:
+    def opening(self, now: float, patience: float = OPENING_GUARD_SECONDS) -> pendulum.DateTime | None:
         """
         Return when a closed window opens; None: it is open, or in a moment, as all-day windows at midnight.
 

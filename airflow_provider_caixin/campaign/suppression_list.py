@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from airflow_provider_caixin.audience import Audience, AudienceError, numbers_in
 from airflow_provider_caixin.audience.numbers import text_of
-from airflow_provider_caixin.audience.sources.shapes import LEGEND, shape
+from airflow_provider_caixin.audience.sources.patterns import LEGEND, pattern_of
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import suppressions
 

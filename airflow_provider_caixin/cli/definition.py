@@ -31,7 +31,7 @@ class _SandboxOptions(Option):
     """All options of the sandbox, which knows them itself."""
 
     def add_to_parser(self, parser: argparse.ArgumentParser) -> None:
-        server.add_arguments(parser)
+        command.add_arguments(parser)
 
 
 class Command(NamedTuple):

@@ -48,4 +48,4 @@ def sandbox(args: argparse.Namespace) -> int:
     """Run a sandbox until it is stopped."""
     from airflow_provider_caixin.sandbox import server
 
-    return server.main(args)
+    return command.main(args)

@@ -9,8 +9,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final, NoReturn
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo
 
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.juhe.envelope import Envelope, integer, printable
 from airflow_provider_caixin.juhe.errors import GatewayError, NotReached, OutcomeUnknown, WrongEndpoint
 from airflow_provider_caixin.juhe.template import Template
@@ -18,29 +18,29 @@ from airflow_provider_caixin.juhe.transport import Answer, Transport
 
 __all__ = ["JuheClient"]
 
-_SEND_LIMIT: Final = 64 * 1024
-_TEMPLATES_LIMIT: Final = 4 * 1024 * 1024
-_SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+_SEND_LIMIT_BYTES: Final = 64 * 1024
+_TEMPLATES_LIMIT_BYTES: Final = 4 * 1024 * 1024
 _HOST = re.compile(r"[^\s/?#@\\:\[\]]+|\[[0-9a-fA-F:.]+\]")
-_MOBILE = re.compile(r"(1[3-9][0-9])[0-9]{4}([0-9]{4})")
+# Within a text of the gateway's, which audience.mask does not look into and this room knows nothing of.
+_NUMBER = re.compile(r"(1[3-9][0-9])[0-9]{4}([0-9]{4})")
 
 
 class JuheClient:
     """
     A client of the gateway that many threads may share.
 
-    It never repeats a request, follows no redirect, keeps no cookie and reads no .netrc. Proxies and the CA bundle are
-    taken from the environment once, here. Every error of its methods is a
-    :class:`~airflow_provider_caixin.juhe.exceptions.CaixinError`, whose text holds neither AppKey nor number.
+    It never repeats a request, follows no redirect, keeps no cookie and reads no .netrc. Proxies and the CA
+    bundle are taken from the environment once, here. Every error of its methods is a
+    :class:`~airflow_provider_caixin.juhe.errors.CaixinError`, whose text holds neither AppKey nor number.
 
     :param app_key: the account's AppKey; it travels in the body of a POST only.
     :param host: the gateway's host name or address, without scheme and port.
     :param schema: ``https``, or ``http``, with which AppKey and numbers travel in clear.
     :param port: None: the schema's own.
     :param path_suffix: empty or ``.php``: the document has both forms of each address.
-    :param timeout: seconds for connecting, and again for the whole exchange from first byte out to last byte in.
-    :param pool_size: idle connections that are kept; as many as there are threads, so that none is closed in vain.
-    :raises ValueError: where an argument is not what is expected; the text names it (and never shows the AppKey).
+    :param timeout: seconds for connecting, and again from the first byte out to the last byte in.
+    :param pool_size: idle connections that are kept: one for each thread, so that none is closed in vain.
+    :raises ValueError: where an argument is not what is expected; the text names it, and shows no AppKey.
     :raises WrongEndpoint: where the environment names a proxy or a CA bundle that cannot be used.
     """
 
@@ -90,8 +90,8 @@ class JuheClient:
         """
         Reserve a connection that stands for the calling thread: all connecting happens here.
 
-        The thread's next call uses it. One that has been idle for over 3 s by then, or that the gateway has closed, is
-        replaced.
+        The thread's next call uses it. One that has been idle for over 3 s by then, or that the gateway has
+        closed, is replaced.
 
         :raises NotReached: where the gateway cannot be reached.
         :raises WrongEndpoint: where TLS fails.
@@ -99,16 +99,15 @@ class JuheClient:
         self._transport.reserve()
 
     def release(self) -> None:
-        """Give the calling thread's connection back unused; nothing happens if it has none."""
+        """Return the calling thread's connection to the others, unused; do nothing if it has none."""
         self._transport.release()
 
-    def send(self, tpl_id: int, mobile: str, *, last_look: Callable[[], bool] | None = None) -> str:
+    def send(self, tpl_id: int, number: str, *, last_look: Callable[[], bool] | None = None) -> str:
         """
         Send one message: one request, never repeated. It is billed if this returns.
 
-        :param tpl_id: template id.
-        :param mobile: the number, 11 digits.
-        :param last_look: called right before the first byte is written, when the connection stands; False stops it.
+        :param number: the recipient's, 11 digits.
+        :param last_look: called when the connection stands, right before the first byte; False stops it.
         :return: the gateway's sid, an opaque string; empty where it gave none.
         :raises NotPosted: where ``last_look`` said no.
         :raises NotReached: where the gateway was not reached: nothing was billed.
@@ -116,27 +115,27 @@ class JuheClient:
         :raises GatewayError: where the gateway answered with another code than 0.
         :raises OutcomeUnknown: where no answer says what became of it: it may be billed.
         """
-        body = urlencode({"key": self._app_key, "tplId": tpl_id, "mobile": mobile}).encode()
-        answer = self._transport.post(self._send_path, body, limit=_SEND_LIMIT, last_look=last_look)
+        body = urlencode({"key": self._app_key, "tplId": tpl_id, "mobile": number}).encode()
+        answer = self._transport.post(self._send_path, body, limit=_SEND_LIMIT_BYTES, last_look=last_look)
         return self._envelope(answer).sid
 
     def templates(self) -> list[Template]:
         """
-        Ask for the account's templates; not billed as far as the document says.
+        Return the account's templates; the call is not billed as far as the document says.
 
         A row without a usable ``tplId`` is left out.
 
-        :raises CaixinError: as :meth:`send`; :class:`OutcomeUnknown` here only means that no usable answer came.
+        :raises CaixinError: as :meth:`send`; :class:`OutcomeUnknown` here means that no usable answer came.
         """
         body = urlencode({"key": self._app_key}).encode()
-        answer = self._transport.post(self._templates_path, body, limit=_TEMPLATES_LIMIT)
+        answer = self._transport.post(self._templates_path, body, limit=_TEMPLATES_LIMIT_BYTES)
         rows = self._envelope(answer).result or []
         if not isinstance(rows, list):
             raise OutcomeUnknown(f"{self._origin} answered without a list of templates.")
         return [template for template in map(_template, rows) if template]
 
     def close(self) -> None:
-        """Close the connections; one in use is closed after its answer. The client cannot be used any more."""
+        """Close the connections, one in use after its answer; the client cannot be used any more."""
         self._transport.close()
 
     def _envelope(self, answer: Answer) -> Envelope:
@@ -171,7 +170,7 @@ class JuheClient:
     def _shown(self, reason: str) -> str:
         """Return a reason fit to be shown; gateways have been seen to echo what they were sent."""
         without_key = reason.replace(self._app_key, "***")
-        return printable(_MOBILE.sub(r"\1****\2", without_key))
+        return printable(_NUMBER.sub(r"\1****\2", without_key))
 
 
 def _target(location: str) -> str:
@@ -190,7 +189,7 @@ def _template(row: object) -> Template | None:
         value if isinstance(value := row.get(name), str) else "" for name in ("content", "url", "created_at")
     )
     try:
-        created_at = datetime.strptime(made.strip(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=_SHANGHAI)
+        created_at = datetime.strptime(made.strip(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA)
     except ValueError:
         created_at = None
     return Template(tpl_id, content, url, available=row.get("tpl_state") in (1, "1"), created_at=created_at)

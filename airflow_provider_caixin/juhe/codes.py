@@ -1,7 +1,8 @@
-"""The gateway's codes: every ``error_code`` of its document (version 2025-02-23) as one readable table.
+"""
+The gateway's codes: every ``error_code`` of its document (version 2025-02-23) as one readable table.
 
 ``zh`` is the document's own text, letter for letter. ``kind`` says what a code means for a campaign
-(docs: "What an answer means"); ``cause`` and ``remedy`` are for the person who has to do something about it.
+(docs: "What an answer means"); ``cause`` and ``remedy`` are for whoever has to do something about it.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ class Kind(StrEnum):
     MAINTENANCE = "maintenance"
     """The interface is closed for a while."""
     UNKNOWN = "unknown"
-    """The message may have been sent and billed; only the gateway's people can tell."""
+    """The message may have been sent and billed; only customer service can tell."""
     FATAL = "fatal"
-    """No message can pass before a person has changed something."""
+    """No message can pass before someone has changed something."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One code of the gateway.
+    """
+    One code of the gateway.
 
     :param code: the ``error_code``.
     :param legacy: the ``resultcode`` that older products send beside it, or None.
@@ -47,7 +49,7 @@ class Code:
     :param en: the same in English.
     :param kind: what it means for a campaign.
     :param cause: why the gateway says so, as far as the document and practice tell.
-    :param remedy: what a person does about it.
+    :param remedy: what to do about it.
     """
 
     code: int
@@ -204,10 +206,10 @@ CODES: Mapping[int, Code] = MappingProxyType({entry.code: entry for entry in _TA
 
 
 def describe(code: int) -> Code:
-    """Return what is known about a code.
+    """
+    Return what is known about a code.
 
-    :param code: an ``error_code``; one that the document does not list becomes an entry of kind
-        ``REJECTED``, because by the document only 0 is billed.
+    One that the document does not list is of kind ``REJECTED``: by the document only 0 is billed.
     """
     return CODES.get(code) or Code(
         code, None, "文档未列出的错误码", "a code that the gateway's document does not list", Kind.REJECTED,

@@ -1,8 +1,8 @@
 """
 The gateway's envelope: the JSON object with an ``error_code`` that decides what an answer means.
 
-The document declares ``error_code`` an int and ``result`` an object. Juhe's products were also seen to send digit
-strings, ``null``, ``[]`` and strings, so all of these are read.
+The document declares ``error_code`` an int and ``result`` an object. Juhe's products were also seen to send
+digit strings, ``null``, ``[]`` and strings, so all of these are read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 __all__ = ["Envelope", "integer", "printable"]
 
-_TEXT_LIMIT: Final = 200
+_TEXT_LENGTH: Final = 200
 _DIGITS = re.compile(r"\s*[0-9]{1,10}\s*")
 # What a database's INTEGER column holds; the document's codes and template ids are far below.
 _INTEGER_LIMIT: Final = 2**31
@@ -37,10 +37,11 @@ class Envelope:
     @classmethod
     def parse(cls, body: bytes) -> Envelope | None:
         """
-        Read an answer's body.
+        Return what an answer's body says; None if it is no JSON object with a usable ``error_code``.
 
-        :param body: the bytes: UTF-8, else GB18030, either with or without a byte order mark.
-        :return: None if it is no JSON object with a usable ``error_code``; a legacy ``resultcode`` alone is none.
+        A legacy ``resultcode`` alone says nothing.
+
+        :param body: UTF-8, else GB18030, either with or without a byte order mark.
         """
         try:
             # RecursionError: some ten thousand brackets are enough for it.
@@ -61,11 +62,7 @@ class Envelope:
 
 
 def integer(value: object) -> int | None:
-    """
-    Return an int, or a string of ASCII digits, as an int; None for anything else and beyond 32 bits.
-
-    :param value: what JSON gave.
-    """
+    """Return an int, or a string of ASCII digits, as an int; None for anything else and beyond 32 bits."""
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
@@ -78,12 +75,10 @@ def printable(text: str) -> str:
     Return text of the gateway fit for logs and databases: printable, on one line, at most 200 characters.
 
     JSON can carry line breaks, NUL and lone surrogates; a log, PostgreSQL and UTF-8 cannot.
-
-    :param text: what the gateway sent.
     """
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(text.split())[:_TEXT_LIMIT]
+    return " ".join(text.split())[:_TEXT_LENGTH]
 
 
 def _text(body: bytes) -> str:

@@ -1,19 +1,20 @@
-"""What can go wrong with a call to the gateway.
+"""
+What can go wrong with a call to the gateway.
 
 ::
 
     CaixinError
-    ├── GatewayError                the gateway answered with a code other than 0 (by its document: not billed)
-    │   ├── RecipientRejected       this message was refused: 236306, 236308, 236309, codes not in the document
+    ├── GatewayError                the gateway answered a code other than 0 (by its document: not billed)
+    │   ├── RecipientRejected       this message was refused: 236306, 236308, 236309, unlisted codes
     │   ├── ChannelBusy             not now: 236300, 236305
     │   ├── RateLimited             too many requests from this IP address: 10011
     │   ├── QuotaExceeded           the allowance is used up: 10012
     │   ├── Maintenance             closed for a while: 10020
     │   ├── OutcomeUnknownCode      10014; also an OutcomeUnknown
-    │   └── AccountRefused          nothing can pass before a person acts: all other listed codes
-    ├── OutcomeUnknown              the request went out and no answer says what became of it: it may be billed
+    │   └── AccountRefused          nothing can pass before someone acts: all other listed codes
+    ├── OutcomeUnknown              the request went out, no answer says what became of it: may be billed
     ├── NotReached                  it never reached the gateway: refused, DNS, connect timeout, HTTP 429
-    ├── WrongEndpoint               the connection is wrong: 3xx, 401, 403, 404, other 4xx, TLS certificate or protocol
+    ├── WrongEndpoint               the connection is wrong: 3xx, 401, 403, 404, other 4xx, TLS
     └── NotPosted                   the caller's last look said no: nothing was written
 
 No text here holds the AppKey, a full mobile number, a raw body, or a URL with its query.
@@ -64,7 +65,8 @@ class NotPosted(CaixinError):
 
 
 class GatewayError(CaixinError):
-    """The gateway answered with a code other than 0.
+    """
+    The gateway answered with a code other than 0.
 
     :param code: its ``error_code``.
     :param reason: its ``reason``, printable, without AppKey and full numbers, at most 200 characters.
@@ -87,11 +89,7 @@ class GatewayError(CaixinError):
 
     @staticmethod
     def of(code: int, reason: str) -> GatewayError:
-        """Return the error for an answer, of the class that its code's kind asks for.
-
-        :param code: an ``error_code`` other than 0.
-        :param reason: the gateway's reason, already fit to be shown.
-        """
+        """Return the error for a code other than 0, of its kind's class; the reason is fit to be shown."""
         return _BY_KIND[describe(code).kind](code, reason)
 
 
@@ -120,7 +118,7 @@ class OutcomeUnknownCode(GatewayError, OutcomeUnknown):
 
 
 class AccountRefused(GatewayError):
-    """No message can pass before a person has changed something; the entry's remedy says what."""
+    """No message can pass before someone has changed something; the entry's remedy says what."""
 
 
 _BY_KIND: Mapping[Kind, type[GatewayError]] = {

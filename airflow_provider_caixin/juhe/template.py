@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 __all__ = ["Template"]
 
 _SIGNATURE = re.compile(r"【([^】]*)】")
-# In words (拒收请回复R, 退订回T, 回TD退订), or as the bare code that people know (回T, 回复TD).
+# In words (拒收请回复R, 退订回T, 回TD退订), or as the bare code that is well known (回T, 回复TD).
 _OPT_OUT = re.compile(
     r"退订|拒收|退阅|拒绝接收|不再接收|取消(订阅|接收)|回复?\s*[\"'“‘「]?\s*(TD|[TRNQ])(?![A-Z0-9])",
     re.IGNORECASE,
@@ -21,12 +21,13 @@ _OPT_OUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One row of ``myTpls``.
+    """
+    One row of ``myTpls``.
 
     :param tpl_id: the gateway's ``tplId``.
     :param content: the 【signature】 and the text; the gateway's document calls both together the signature.
     :param url: where the video or picture lies.
-    :param available: whether it can be sent (``tpl_state`` 1); a withdrawn template stays listed, unavailable.
+    :param available: whether it can be sent (``tpl_state`` 1); a withdrawn template stays listed.
     :param created_at: when it was made, in Asia/Shanghai; None where the gateway gave no readable time.
     """
 
@@ -44,7 +45,11 @@ class Template:
 
     @property
     def media_url(self) -> str:
-        """Where a browser may be led to see the media: what the gateway answers is others' text. Empty if it is no such address."""
+        """
+        The address at which a browser may show the media; empty if ``url`` is no such address.
+
+        What the gateway answers is text of strangers, so it is not trusted to be one.
+        """
         url = self.url.strip()
         try:
             parts = urlsplit(url)

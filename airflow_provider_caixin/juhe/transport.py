@@ -1,10 +1,10 @@
 """
 One POST over a connection that already stands.
 
-Whether a message may have been billed hangs on one border: before the first byte nothing can have happened, after it
-anything can. ``requests`` hides that border (it connects inside ``send``, reuses connections of any age and counts
-its timeout per read), so only what it is good at is taken from it: proxies, their credentials and the CA bundle
-from the environment, and urllib3's pool as the maker of connections. The exchange itself is here:
+Whether a message may have been billed hangs on one border: before the first byte nothing can have happened,
+after it anything can. ``requests`` hides that border (it connects inside ``send``, reuses connections of any
+age and counts its timeout per read), so only what it is good at is taken from it: proxies, their credentials
+and the CA bundle from the environment, and urllib3's pool as the maker of connections. The exchange is here:
 
 - :meth:`Transport.reserve` connects (TCP, proxy tunnel, TLS). What fails there was never sent.
 - :meth:`Transport.post` writes and reads. What fails there may have been received.
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Transport"]
 
-MAX_IDLE: Final = 3.0
+MAX_IDLE_SECONDS: Final = 3.0
 """Seconds a connection may be idle and still be used: web servers close theirs after 5 s or more."""
 
 _HEADERS: Final = {
@@ -75,13 +75,13 @@ class Answer(NamedTuple):
 
 class Transport:
     """
-    Connections to one host, shared by many threads; each thread reserves one, posts, and gives it back.
+    Connections to one host, shared by many threads; each thread reserves one, posts, and returns it.
 
     Proxies and CA bundle are read from the environment once, here. Nothing is connected yet.
 
     :param schema: ``http`` or ``https``.
     :param netloc: ``host`` or ``host:port`` as in a URL.
-    :param timeout: seconds for connecting, and again for the whole exchange from first byte out to last byte in.
+    :param timeout: seconds for connecting, and again from the first byte out to the last byte in.
     :param keep: how many idle connections are kept.
     :raises ValueError: where the host cannot stand in a URL.
     :raises WrongEndpoint: where the environment names a proxy or a CA bundle that cannot be used.
@@ -120,7 +120,7 @@ class Transport:
         self._timeout = timeout
         self._keep = keep
         self._idle: deque[_Link] = deque()
-        self._mine = _Mine()
+        self._reserved = _Reserved()
         self._closed = False
 
     def reserve(self) -> None:
@@ -130,17 +130,17 @@ class Transport:
         :raises NotReached: where none can be made.
         :raises WrongEndpoint: where TLS finds that it is the wrong one.
         """
-        link, self._mine.link = self._mine.link or self._take_idle(), None
+        link, self._reserved.link = self._reserved.link or self._take_idle(), None
         while link is not None and not link.is_usable():
             link.conn.close()
             link = self._take_idle()
-        self._mine.link = link or self._connect()
+        self._reserved.link = link or self._connect()
 
     def release(self) -> None:
-        """Give the calling thread's connection back unused; nothing happens if it holds none."""
-        link, self._mine.link = self._mine.link, None
+        """Return the calling thread's connection to the others, unused; do nothing if it holds none."""
+        link, self._reserved.link = self._reserved.link, None
         if link is not None:
-            self._give_back(link)
+            self._put_back(link)
 
     def post(
         self, path: str, body: bytes, *, limit: int, last_look: Callable[[], bool] | None = None
@@ -161,7 +161,7 @@ class Transport:
         if last_look is not None and not last_look():
             self.release()
             raise NotPosted("The last look before writing said no; nothing was sent.")
-        link, self._mine.link = cast("_Link", self._mine.link), None
+        link, self._reserved.link = cast("_Link", self._reserved.link), None
         try:
             answer = self._exchange(link.conn, path, body, limit)
         except (HttpTimeoutError, TimeoutError):
@@ -173,16 +173,16 @@ class Transport:
             raise
         if len(answer.body) > limit:
             self._unknown(link, f"answered with more than {limit // 1024} KiB")
-        # An interim answer, a redirect or an error page may be followed by more, which would then be read as the
-        # answer to the next message.
+        # An interim answer, a redirect or an error page may be followed by more, which would then be read as
+        # the answer to the next message.
         if answer.status == http.HTTPStatus.OK:
-            self._give_back(_Link(link.conn, monotonic()))
+            self._put_back(_Link(link.conn, monotonic()))
         else:
             link.conn.close()
         return answer
 
     def close(self) -> None:
-        """Close what is idle; connections in use are closed when their threads give them back."""
+        """Close what is idle; connections in use are closed when their threads return them."""
         self._closed = True
         self.release()
         while link := self._take_idle():
@@ -230,7 +230,7 @@ class Transport:
         except IndexError:
             return None
 
-    def _give_back(self, link: _Link) -> None:
+    def _put_back(self, link: _Link) -> None:
         if self._closed or len(self._idle) >= self._keep:
             link.conn.close()
         else:
@@ -265,7 +265,7 @@ class Transport:
         elif tunnel:
             why = f"the proxy refused the tunnel with HTTP {tunnel[1]}"
         elif type(error.__context__).__module__ == "socks":
-            # urllib3 raises its own error for PySocks' and names no cause; its text has the proxy's address and no password.
+            # urllib3 raises its own error for that of PySocks and names no cause; its text has no password.
             why = str(error.__context__)
         else:
             why = (cause.strerror if isinstance(cause, OSError) else None) or type(cause).__name__
@@ -279,13 +279,13 @@ class _Link(NamedTuple):
     since: float
 
     def is_usable(self) -> bool:
-        """Tell whether a request may be written: used lately, not closed, and nothing unasked-for came in."""
+        """Return whether a request may be written: used lately, open, and nothing unasked-for came in."""
         sock = self.conn.sock
-        if sock is None or monotonic() - self.since > MAX_IDLE:
+        if sock is None or monotonic() - self.since > MAX_IDLE_SECONDS:
             return False
         try:
-            # urllib3 only asks whether something can be read, but after a TLS 1.3 handshake something always can:
-            # session tickets, which this reads.
+            # urllib3 only asks whether something can be read, but after a TLS 1.3 handshake something always
+            # can: session tickets, which this reads.
             sock.settimeout(0)
             sock.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -295,7 +295,7 @@ class _Link(NamedTuple):
         return False
 
 
-class _Mine(threading.local):
+class _Reserved(threading.local):
     """What the calling thread has reserved."""
 
     link: _Link | None = None
@@ -324,12 +324,12 @@ class _Adapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> Any:
-        """Say which host and which TLS context the pool's connections are for."""
+        """Return which host and which TLS context the pool's connections are for."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
         return host, {"ssl_context": self._tls} if host["scheme"] == "https" else {}
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Have a proxy that speaks TLS itself checked by the same CA bundle."""
+        """Return the pools behind a proxy; one that speaks TLS itself is checked by the same CA bundle."""
         if proxy.lower().startswith("https:"):
             # Both: before 2.8 urllib3 takes the second one where the proxy forwards.
             options |= {"proxy_ssl_context": self._tls, "ssl_context": self._tls}
@@ -337,13 +337,13 @@ class _Adapter(HTTPAdapter):
             return super().proxy_manager_for(proxy, **options)
         except requests.exceptions.InvalidSchema:
             raise WrongEndpoint(
-                'The environment\'s proxy speaks SOCKS, for which a module is missing here: pip install "requests[socks]" where '
-                "the tasks run, or take the proxy out of HTTP_PROXY, HTTPS_PROXY and ALL_PROXY."
+                "The environment's proxy speaks SOCKS, for which a module is missing here: pip install "
+                '"requests[socks]" where the tasks run, or take the proxy out of HTTP_PROXY, HTTPS_PROXY and ALL_PROXY.'
             ) from None
 
 
 def _answer_within(seconds: float) -> type[http.client.HTTPResponse]:
-    """Return http.client's response, reading under one deadline that starts now: status line, headers and body."""
+    """Return http.client's response, which reads all of an answer under one deadline that starts now."""
     return cast(
         "type[http.client.HTTPResponse]", functools.partial(_TimedResponse, deadline=monotonic() + seconds)
     )
@@ -357,7 +357,8 @@ class _TimedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         if "," in self.msg.get("Content-Length", ""):
-            # urllib3 refuses it too, but only after http.client has let go of the socket, which then stays open.
+            # urllib3 refuses it too, but only after http.client has let go of the socket, which then stays
+            # open.
             raise http.client.HTTPException("more than one Content-Length")
         # urllib3 logs header lines that it cannot read, and a gateway may put anything there.
         self.msg.defects.clear()
@@ -392,6 +393,6 @@ class _TimedFile(io.RawIOBase):
 
 
 def _tls_reason(error: Exception) -> str:
-    """Say what OpenSSL objects to, without its file names and line numbers."""
+    """Return what OpenSSL objects to, without its file names and line numbers."""
     parts = (getattr(error, "reason", None), getattr(error, "verify_message", None))
     return ": ".join(str(part) for part in parts if part) or type(error).__name__

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from airflow_provider_caixin.rules.cap import FrequencyCap
 from airflow_provider_caixin.rules.rate import DEFAULT_RATE, GATEWAY_RATE
-from airflow_provider_caixin.rules.window import CLOSING_GUARD, OPENING_GUARD, SendWindow
+from airflow_provider_caixin.rules.window import CLOSING_GUARD_SECONDS, OPENING_GUARD_SECONDS, SendWindow
 
 __all__ = [
-    "CLOSING_GUARD",
+    "CLOSING_GUARD_SECONDS",
     "DEFAULT_RATE",
     "GATEWAY_RATE",
-    "OPENING_GUARD",
+    "OPENING_GUARD_SECONDS",
     "FrequencyCap",
     "SendWindow",
 ]

@@ -1,4 +1,4 @@
-"""The frequency cap: how many messages one person may get per day and per week."""
+"""The frequency cap: how many messages one recipient may get per day and per week."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class FrequencyCap:
     @classmethod
     def parse(cls, value: FrequencyCap | str | Mapping[str, object]) -> FrequencyCap:
         """
-        Take a cap as an argument, a connection extra or a configuration option may give it.
+        Return the cap that an argument, a connection extra or a configuration option gives.
 
         :param value: a cap, one of the two presets' names, a mapping of the fields, or that mapping as JSON.
         :raises ValueError: when it is none of these.
@@ -68,19 +68,15 @@ class FrequencyCap:
         return cls(**{"per_day": None, **value})  # type: ignore[arg-type]  # __post_init__ checks each field
 
     def since(self, now: float) -> float:
-        """
-        Say how far back messages count.
-
-        :param now: the moment of sending, in seconds since the epoch.
-        """
+        """Return the moment since which messages count at ``now``; both are in seconds since the epoch."""
         return self._start(now, 7 if self.per_week is not None else 1)
 
     def allows(self, now: float, earlier: Iterable[float]) -> bool:
         """
-        Tell whether one more message may leave.
+        Return whether one more message may leave.
 
         :param now: the moment of sending, in seconds since the epoch.
-        :param earlier: the moments of this person's messages so far, in any order.
+        :param earlier: the moments of this recipient's messages so far, in any order.
         """
         moments = list(earlier)
         return all(
@@ -90,16 +86,12 @@ class FrequencyCap:
         )
 
     def looser_than(self, other: FrequencyCap) -> bool:
-        """
-        Tell whether this cap lets pass what another would stop.
-
-        :param other: the cap to compare with.
-        """
+        """Return whether this cap lets pass what the other one would stop."""
         return any(mine > others for mine, others in zip(self._limits, other._limits, strict=True))
 
     @property
     def _limits(self) -> tuple[int, int]:
-        """What the cap comes to in a day and in a week."""
+        """The most messages that the cap allows in a day and in a week."""
         day = min(limit for limit in (self.per_day, self.per_week) if limit is not None)
         return day, min(self.per_week or 7 * day, 7 * day)
 

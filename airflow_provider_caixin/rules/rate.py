@@ -1,10 +1,10 @@
-"""Messages a second of an account."""
+"""How fast an account may send, in messages a second."""
 
 from __future__ import annotations
 
 from typing import Final
 
-#: 发送速度：300条/s.
+#: The gateway's document: 发送速度：300条/s.
 GATEWAY_RATE: Final = 300.0
 #: 2 % below it, because the gateway counts arrivals and arrivals jitter.
 DEFAULT_RATE: Final = 294.0

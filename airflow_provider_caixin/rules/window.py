@@ -9,8 +9,10 @@ import pendulum
 
 from airflow_provider_caixin.china_time import DAY_SECONDS, in_china, seconds_of_day
 
-OPENING_GUARD = 2.0
-CLOSING_GUARD = 5.0
+#: Nothing leaves in the first seconds of the window, because hosts' clocks differ.
+OPENING_GUARD_SECONDS = 2.0
+#: Nothing leaves in the last seconds of the window, and in a whole timeout before these.
+CLOSING_GUARD_SECONDS = 5.0
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _EXPECTED = 'expected "HH:MM-HH:MM" (or HH:MM:SS) in Asia/Shanghai, such as "09:00-18:00" or "00:00-24:00"'
@@ -52,10 +54,9 @@ class SendWindow:
     @classmethod
     def parse(cls, value: SendWindow | str) -> SendWindow:
         """
-        Take a window as an argument, a connection extra or a configuration option may give it.
+        Return the window that an argument, a connection extra or a configuration option gives.
 
-        :param value: a window, or its text.
-        :raises ValueError: when it is neither.
+        :raises ValueError: for a text that is no window.
         """
         return value if isinstance(value, SendWindow) else cls(value)
 
@@ -65,58 +66,42 @@ class SendWindow:
         return self._closes - self._opens == DAY_SECONDS
 
     def contains(self, moment: datetime) -> bool:
-        """
-        Tell whether the window is open.
-
-        :param moment: any moment; one without a zone is taken as Asia/Shanghai.
-        """
+        """Return whether the window is open; a moment without a zone is taken as Asia/Shanghai."""
         local = in_china(moment)
         return self._opens <= (local - local.start_of("day")).total_seconds() < self._closes
 
     def next_opening(self, moment: datetime) -> pendulum.DateTime:
-        """
-        Reckon the first opening after a moment.
-
-        :param moment: any moment; while the window is open the answer is the next day's opening.
-        """
+        """Return the first opening after a moment; while the window is open, that of the next day."""
         local = in_china(moment)
         opening = local.start_of("day").add(seconds=self._opens)
         return opening if opening > local else opening.add(days=1)
 
     def closes_at(self, moment: datetime) -> pendulum.DateTime:
-        """
-        Reckon the first closing after a moment: today's, or the one after the next opening.
-
-        :param moment: any moment.
-        """
+        """Return the first closing after a moment: today's, or the one after the next opening."""
         local = in_china(moment)
         closing = local.start_of("day").add(seconds=self._closes)
         return closing if closing > local else closing.add(days=1)
 
     def seconds_to_post(self, now: float, timeout: float) -> float:
         """
-        Reckon how long until a request may leave, with a margin on both sides of the window; 0 is now.
+        Return the seconds until a request may leave, with a margin on both sides of the window; 0 is now.
 
-        Hosts' clocks differ, so nothing leaves in the first 2 s; the gateway may take a whole ``timeout`` to
-        accept, so nothing leaves in the last ``timeout`` + 5 s. That holds for midnight, too, where a day's caps and volume end.
-        Plain arithmetic, because every request asks.
+        The gateway may take a whole ``timeout`` to accept a message. The margins hold at midnight, too, where
+        a day's caps and volume end. This is plain arithmetic, because every request asks.
 
         :param now: when the request would be written, in seconds since the epoch.
         :param timeout: seconds that an answer may take.
         """
         into = seconds_of_day(now)
-        first, last = self._opens + OPENING_GUARD, self._closes - CLOSING_GUARD - timeout
+        first, last = self._opens + OPENING_GUARD_SECONDS, self._closes - CLOSING_GUARD_SECONDS - timeout
         if first <= into <= last:
             return 0.0
         return first - into if into < first else first - into + DAY_SECONDS
 
     def usable_seconds(self, timeout: float) -> float:
-        """
-        Say how many seconds of a day are left for posting between the two guards.
-
-        :param timeout: seconds that an answer may take.
-        """
-        return max(0.0, self._closes - self._opens - OPENING_GUARD - CLOSING_GUARD - timeout)
+        """Return how many seconds of a day are left for sending; an answer may take ``timeout`` seconds."""
+        guards = OPENING_GUARD_SECONDS + CLOSING_GUARD_SECONDS + timeout
+        return max(0.0, self._closes - self._opens - guards)
 
     def __str__(self) -> str:
         return f"{_text(self._opens)}-{_text(self._closes)}"

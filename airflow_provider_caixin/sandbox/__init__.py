@@ -1,8 +1,8 @@
 """
-A gateway of our own that behaves as the real one's document says: for trying things without a bill, and for tests.
+A gateway of our own that behaves as the real one's document says, and bills nobody.
 
-``SandboxServer`` runs one from Python, ``server.main`` from a command line. The names are imported when they are asked for: the
-command line needs the options of ``server`` without FastAPI behind them.
+``SandboxServer`` runs one from Python, ``command.main`` from a command line. The names are imported when they
+are asked for: the command line needs the options of ``command`` without FastAPI behind them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.sandbox.magic import MAGIC, magic_mobile
-    from airflow_provider_caixin.sandbox.process import SandboxServer
+    from airflow_provider_caixin.sandbox.server import SandboxServer
 
 __all__ = ["MAGIC", "SandboxServer", "magic_mobile"]
 
-_HOMES = {"MAGIC": "magic", "SandboxServer": "process", "magic_mobile": "magic"}
+_HOMES = {"MAGIC": "magic", "SandboxServer": "server", "magic_mobile": "magic"}
 
 
 def __getattr__(name: str) -> Any:

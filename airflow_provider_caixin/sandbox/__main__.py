@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from airflow_provider_caixin.sandbox import server
+from airflow_provider_caixin.sandbox import command
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_caixin.sandbox",
         description="A gateway that behaves as the real one's document says, and bills nobody.",
     )
-    server.add_arguments(parser)
-    sys.exit(server.main(parser.parse_args()))
+    command.add_arguments(parser)
+    sys.exit(command.main(parser.parse_args()))

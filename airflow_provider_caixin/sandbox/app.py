@@ -1,4 +1,4 @@
-"""The sandbox's FastAPI application: the inbox at ``/``, media, and the control routes under ``/_sandbox``."""
+"""The sandbox's FastAPI application: the inbox at ``/``, media, and control routes under ``/_sandbox``."""
 
 from __future__ import annotations
 
@@ -43,9 +43,8 @@ def make_app(sandbox: Sandbox) -> FastAPI:
     """
     Return the application behind the gateway's endpoints.
 
-    The documentation pages are closed: they would load script from another host. ``/_sandbox/openapi.json`` has the routes.
-
-    :param sandbox: what the routes show and change.
+    The documentation pages are closed: they would load script from another host. ``/_sandbox/openapi.json``
+    has the routes.
     """
     app = FastAPI(title="caixin sandbox", openapi_url="/_sandbox/openapi.json", docs_url=None, redoc_url=None)
     app.mount("/media", StaticFiles(directory=MEDIA), name="media")
@@ -72,7 +71,7 @@ def make_app(sandbox: Sandbox) -> FastAPI:
         before: Annotated[int, Query(ge=0)] | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> dict[str, Any]:
-        """Return the last sends, newest first, and the ``before`` that goes on from them; see ``Record.newest``."""
+        """Return the last sends, newest first, and the ``before`` of the next page; see ``Record.newest``."""
         record = sandbox.record
         messages, further = record.newest(search=search, before=before, limit=limit)
         return {"record": record.token, "messages": messages, "before": further}
@@ -118,7 +117,7 @@ def make_app(sandbox: Sandbox) -> FastAPI:
 
     @app.get("/_sandbox/magic")
     async def magic() -> list[dict[str, Any]]:
-        """Return the faults, each with the mobile number that always, and the one that once, brings it about."""
+        """Return the faults, each with the number that brings it about always, and the one for once."""
         return [
             {
                 "number": number,
@@ -133,7 +132,7 @@ def make_app(sandbox: Sandbox) -> FastAPI:
 
     @app.get("/_sandbox/codes")
     async def codes() -> list[dict[str, Any]]:
-        """Return the gateway's codes in words, each with its magic numbers, which a code of no error lacks."""
+        """Return the gateway's codes in words, each but 0 with its magic numbers."""
         return [
             {
                 "number": code.code,

@@ -1,4 +1,4 @@
-"""The bytes the gateway answers with: the envelope of the document, key order ``reason``, ``result``, ``error_code``, in UTF-8."""
+"""The bytes that the gateway answers: the document's envelope, its keys in the document's order, in UTF-8."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def error(code: int) -> bytes:
     """
     Return the answer with an error code, its reason in the document's words.
 
-    A system error (below 100000) carries the legacy ``resultcode`` in front, as text, as real answers of this gateway's
-    other products do; ``result`` is null.
+    A system error (below 100000) carries the legacy ``resultcode`` in front, as text, as real answers of this
+    gateway's other products do; ``result`` is null.
     """
     entry = describe(code)
     envelope: dict[str, object] = {"reason": entry.zh, "result": None, "error_code": code}

@@ -1,13 +1,14 @@
 """
-Magic numbers: how a caller asks the sandbox for a certain answer, as payment and SMS providers offer it for tests.
+Magic numbers: how a caller asks the sandbox for a certain answer.
 
 A magic mobile number reads ``1888 k NNNNNN``:
 
 ``NNNNNN``
-    what to answer. Either an error code of the gateway, with zeros in front: ``236300`` to ``236399`` and ``010001`` to
-    ``010099`` (codes that the document does not list included), or a fault of the table ``MAGIC`` below: ``099001``...
+    what to answer. Either an error code of the gateway, with zeros in front: ``236300`` to ``236399`` and
+    ``010001`` to ``010099`` (also codes that the document does not list), or a fault of the table ``MAGIC``
+    below: ``099001``...
 ``k``
-    how often. ``0``: every time. ``1`` to ``9``: for the first k calls with this number; those after it are accepted.
+    how often. ``0``: every time. ``1`` to ``9``: for the first k calls with this number, then it is accepted.
 
 =============== =======================================================================================
 ``18880236306`` always answers 236306, a wrong mobile number
@@ -17,12 +18,13 @@ A magic mobile number reads ``1888 k NNNNNN``:
 ``18881099004`` does that once, then accepts (and bills) with an ordinary answer
 =============== =======================================================================================
 
-The same through the key, for both endpoints: with the key ``sandbox-10001`` every call is answered 10001, with
-``sandbox-236309`` 236309, with ``sandbox-99004`` every answer is lost. Any other key that is not empty is accepted.
+The same through the key, for both endpoints: with the key ``sandbox-10001`` every call is answered 10001,
+with ``sandbox-236309`` 236309, with ``sandbox-99004`` every answer is lost. Any other key that is not empty
+is accepted.
 
-1888 is an ordinary China Mobile prefix (none of the magic numbers belongs to Beijing, Shenyang or a virtual operator, by
-the segment data of 2023-12), so a magic number passes a client's own checks. It also means that outside of the sandbox such
-a number may be somebody's telephone: never send to one through the real gateway.
+1888 is an ordinary China Mobile prefix (none of the magic numbers belongs to Beijing, Shenyang or a virtual
+operator, by the segment data of 2023-12), so a magic number passes a client's own checks. It also means that
+outside of the sandbox such a number may be somebody's telephone: never send to one through the real gateway.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ class Delivery(StrEnum):
     CUT = "cut"
     """half of the promised body, then the connection is closed"""
     ENDLESS = "endless"
-    """a body without an end, 64 KiB at a time as fast as the caller takes it, closed after ``ENDLESS_BYTES``"""
+    """a body without an end, 64 KiB at a time as fast as the caller reads, closed after ``ENDLESS_BYTES``"""
     CLOSE = "close"
     """the whole answer, which promises keep-alive, then the connection is closed"""
 
@@ -83,7 +85,7 @@ class Fault:
 
     :param name: short name, as ``/_sandbox/requests`` shows it.
     :param billed: whether the message is accepted and billed first.
-    :param what: one sentence for people.
+    :param what: one sentence to be shown.
     :param delivery: how the answer travels.
     :param status: HTTP status.
     :param content_type: the answer's Content-Type.
@@ -185,11 +187,11 @@ MAGIC: Mapping[int, Fault] = {
     99053: Fault("rejected_500", False, "The envelope of 236309 comes with HTTP 500.", status=500,
                  body=_rejected(236309, "渠道错误, 具体看返回")),
 }  # fmt: skip
-"""Every fault the sandbox can act out, by number. Data, so that code, guides, tests and ``/_sandbox/magic`` agree."""
+"""Every fault that the sandbox can act out, by number; docs and ``/_sandbox/magic`` show this table."""
 
 
 def is_magic(number: int) -> bool:
-    """Return whether the sandbox gives ``number`` a meaning: an error code of the gateway's ranges or a fault."""
+    """Return whether the sandbox knows a number: an error code of the gateway's ranges, or a fault."""
     return number in SERVICE_CODES or number in SYSTEM_CODES or number in MAGIC
 
 

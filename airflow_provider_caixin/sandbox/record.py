@@ -1,11 +1,13 @@
 """
-The record: what the sandbox was asked to send, what it billed, and which of the gateway's unenforced rules were broken.
+What the sandbox was asked to send, what it billed, and which rules without an error were broken.
 
-A million sends have to fit, so they are kept as columns of numbers (about 50 bytes a send), and the counts that tests ask for
-often are kept up to date as they come in. A sid is a function of the arrival time and the position, so it needs no room.
+A million sends have to fit, so they are kept as columns of numbers (about 50 bytes a send), and the counts
+that tests ask for often are kept up to date as they come in. A sid is a function of the arrival time and the
+position, so it needs no room.
 
-With a file, every send is also written to it as a JSON line before it is answered, without buffering: whatever is killed, the
-file says what was billed. A later sandbox given the same file goes on where the first one ended.
+With a file, every send is also written to it as a JSON line before it is answered, without buffering:
+whatever is killed, the file says what was billed. A later sandbox given the same file goes on where the first
+one ended.
 """
 
 from __future__ import annotations
@@ -26,17 +28,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BILLED, _LOST = 1, 2
-_LONGEST_TEXT = 64
+_LONGEST_TEXT = 64  # characters
 _DUPLICATES_SHOWN = 100
-_SEARCHED_AT_ONCE = 50_000
-_CHUNK = 16_384
+_SEARCHED_ROWS = 50_000
+_CHUNK_ROWS = 16_384
 _NO_CODE = -1
 _CANONICAL = re.compile("0|[1-9][0-9]{0,17}")
 
 VIOLATIONS = ("over_rate", "outside_window", "overlapping", "by_get", "key_in_url")
 """
-What ``Record.violations`` counts, since the start of the process: messages above the rate limit; sends outside the window;
-sends for a number while another one for it was still in the air; sends by GET; sends with the key in the URL.
+What ``Record.violations`` counts, since the start of the process: messages above the rate limit; sends
+outside the window; sends for a number while another one for it was still in the air; sends by GET; sends with
+the key in the URL.
 """
 
 
@@ -47,7 +50,7 @@ def key_hash(key: str) -> str:
 
 def make_sid(at: float, position: int) -> str:
     """
-    Return the id of a message: 25 hex digits, the first 8 of which are the time, as in the document's example.
+    Return the id of a message: 25 hex digits, of which 8 are the time, as in the document's example.
 
     :param at: arrival, Unix time in seconds.
     :param position: position of the send in the record, from 0.
@@ -117,7 +120,7 @@ class Record:
         return len(self._flags)
 
     def accepted_lately(self, key: str, now: float) -> int:
-        """Return how many messages of a key (its hash) were accepted in the second before ``now`` (monotonic seconds)."""
+        """Return how many messages of a key's hash were accepted in the second before ``now`` (monotonic)."""
         return self._accepted[self._keys.index(key)].count(now) if key in self._keys else 0
 
     def add(
@@ -140,8 +143,8 @@ class Record:
         :param key: hash of the AppKey.
         :param tpl_id: as it was sent.
         :param mobile: as it was sent.
-        :param code: what the gateway made of it, whether or not the caller got to know: 0 or an error code; None for a fault
-            that happened before it made anything of it.
+        :param code: what the gateway made of it, whether or not the caller got to know: 0 or an error code;
+            None for a fault that happened before it made anything of it.
         :param billed: whether it was accepted and billed.
         :param fault: number of the fault that was acted out, 0 for none.
         """
@@ -199,10 +202,10 @@ class Record:
         self, *, search: str = "", before: int | None = None, limit: int = 50
     ) -> tuple[list[dict[str, Any]], int | None]:
         """
-        Return the last sends, newest first, and the ``before`` that goes on from them; None where there are no more.
+        Return the last sends, newest first, and the ``before`` of the next page, None where there is none.
 
-        One call looks at 50,000 sends at most, so a search may find nothing and yet go on. A row also has ``bills``: how often
-        its number has been billed in all.
+        One call looks at 50,000 sends at most, so a search may find nothing and yet go on. A row also has
+        ``bills``: how often its number has been billed in all.
 
         :param search: part of a number, as it was sent; empty: all.
         :param before: only sends before this position.
@@ -210,7 +213,7 @@ class Record:
         """
         found: list[dict[str, Any]] = []
         end = len(self) if before is None else min(before, len(self))
-        stop = max(0, end - _SEARCHED_AT_ONCE)
+        stop = max(0, end - _SEARCHED_ROWS)
         for position in range(end - 1, stop - 1, -1):
             if search in self._mobile_text(position):
                 found.append(self._with_bills(position))
@@ -230,9 +233,10 @@ class Record:
         found: list[dict[str, Any]] = []
         mobile = mobile[:_LONGEST_TEXT]
         number = _number(mobile) or 0
-        # a chunk without the number costs one comparison a row in C, and other threads get their turn between two
-        for end in range(len(self), after + 1, -_CHUNK):
-            start = max(after + 1, end - _CHUNK)
+        # a chunk without the number costs one comparison a row in C, and other threads get their turn between
+        # two
+        for end in range(len(self), after + 1, -_CHUNK_ROWS):
+            start = max(after + 1, end - _CHUNK_ROWS)
             chunk = self._mobile[start:end]
             if number not in chunk:
                 continue
@@ -247,9 +251,9 @@ class Record:
         """
         Return the counts of ``/_sandbox/state``.
 
-        ``billed_numbers`` is how many numbers were billed, ``duplicates`` how many of them more than once (the worst of
-        them with their times in ``duplicate_numbers``), ``worst_second`` the most sends that arrived in any sliding second,
-        ``worst_second_billed`` the most that were accepted of one key.
+        ``billed_numbers`` is how many numbers were billed, ``duplicates`` how many of them more than once
+        (the worst of them with their times in ``duplicate_numbers``), ``worst_second`` the most sends that
+        arrived in any sliding second, ``worst_second_billed`` the most that were accepted of one key.
         """
         return {
             "requests": len(self),

@@ -1,4 +1,4 @@
-"""The gateway's judgement: what becomes of a call. No network here; ``gateway`` carries the answers."""
+"""What the sandbox makes of a call. No network here: ``endpoints`` carries the answers."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Sandbox:
         self, key: str, tpl_id: str, mobile: str, *, by_get: bool = False, key_in_url: bool = False
     ) -> Verdict:
         """
-        Accept or reject one message now, and write it down; ``landed`` has to be called when its answer is out.
+        Accept or reject one message now, and record it; ``landed`` has to be called when its answer is out.
 
         :param key: as sent, empty where missing; so are ``tpl_id`` and ``mobile``.
         :param by_get: whether it came as a GET.
@@ -151,7 +151,7 @@ class Sandbox:
             del self._in_air[mobile]
 
     def _judge(self, key: str, hashed: str, tpl_id: str, mobile: str, now: float) -> int:
-        """Return 0, an error code, or the number of a fault: first what concerns the caller, then template, then number."""
+        """Return 0, an error code or a fault's number: the caller comes first, then template and number."""
         settings = self.settings
         refusal = self.refusal(key)
         if refusal is not None:

@@ -1,174 +1,242 @@
-"""
-The sandbox as a program: its options, and running it.
-
-FastAPI and uvicorn are imported when it runs and not before, so that a command line that merely lists its commands stays quick.
-"""
+"""SandboxServer: a sandbox that is started, asked, set and stopped from Python."""
 
 from __future__ import annotations
 
-import argparse
+import http.client
 import json
 import os
-import re
+import select
+import signal
+import subprocess
 import sys
+import threading
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from airflow_provider_caixin.sandbox.command import DEFAULT_HOST, DEFAULT_KEEP_ALIVE_SECONDS
+from airflow_provider_caixin.sandbox.sandbox import Sandbox
+from airflow_provider_caixin.sandbox.settings import Settings
+from airflow_provider_caixin.sandbox.uvicorn_server import UvicornServer, listen, url_of
 
 if TYPE_CHECKING:
-    from airflow_provider_caixin.sandbox.settings import Settings
+    from collections.abc import Iterator
+    from types import TracebackType
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8088
-DEFAULT_KEEP_ALIVE = 5.0
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
 
 
-def run(
-    host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
-    *,
-    settings: Settings | None = None,
-    record: Path | None = None,
-    keep_alive: float = DEFAULT_KEEP_ALIVE,
-    available_after: float | None = None,
-    port_file: Path | None = None,
-) -> None:
+class SandboxServer:
     """
-    Serve a sandbox until SIGINT or SIGTERM, after two lines on stdout that have its address and that of its inbox.
+    A running sandbox on a port of its own; use it in a ``with`` block.
 
+    In a thread (the default) it starts at once and shares the caller's interpreter: right for tests of
+    behaviour. As a process of its own it can be killed and measured: right for benchmarks and faults. After
+    ``stop`` or ``kill`` it can be started again, on the same port; a thread's record outlives that, a
+    process's does with ``record``.
+
+    :param process: run it as a process of its own.
     :param host: address to listen on.
     :param port: port to listen on; 0 takes a free one.
-    :param settings: what holds at the start; see ``Settings``.
-    :param record: JSON-lines file of what was sent; it is continued where it exists.
     :param keep_alive: seconds after which an idle connection is closed.
+    :param record: JSON-lines file of what was sent; see ``Record``.
     :param available_after: seconds after which template 65538 becomes available; None: on request.
-    :param port_file: file to write the port into as soon as it listens.
-    :raises OSError: when the address or a file cannot be had.
-    :raises ValueError: when ``record`` is not a record.
+    :param settings: fields of ``Settings``, in force at the start and after ``reset``.
+    :raises ValueError: for a setting or a value that does not exist; says which.
     """
-    from airflow_provider_caixin.sandbox.listener import Server, address, listen
-    from airflow_provider_caixin.sandbox.sandbox import Sandbox
 
-    sandbox = Sandbox(record, available_after=available_after, settings=settings)
-    with listen(host, port) as listener:
-        url = address(listener)
-
-        def announce() -> None:
-            if port_file is not None:
-                _write_whole(port_file, f"{listener.getsockname()[1]}\n")
-            sys.stdout.write(f"caixin sandbox: {url}\nits inbox, for a browser: {url}/\n")
-            sys.stdout.flush()
-
-        Server(sandbox, keep_alive=keep_alive, on_ready=announce).run(sockets=[listener])
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sandbox's options to a parser."""
-    parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (%(default)s)")
-    parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="port to listen on, 0 for a free one (%(default)s)"
-    )
-    parser.add_argument(
-        "--port-file", type=Path, metavar="PATH", help="write the port into this file when it listens"
-    )
-    parser.add_argument(
-        "--record",
-        type=Path,
-        metavar="PATH",
-        help="write every send into this JSON-lines file, and go on from what it holds",
-    )
-    parser.add_argument(
-        "--latency",
-        type=_latency,
-        default=(0.0, 0.0),
-        metavar="MIN-MAX",
-        help="milliseconds until an answer (0-0)",
-    )
-    parser.add_argument(
-        "--lose-answers",
-        type=float,
-        default=0.0,
-        metavar="N",
-        help="lose answers of billed messages: this share of them (0.05), or every n-th (20)",
-    )
-    rate = parser.add_mutually_exclusive_group()
-    rate.add_argument("--no-rate-limit", action="store_true", help="do not count messages above 300 a second")
-    rate.add_argument(
-        "--enforce-rate-limit", action="store_true", help="answer messages above 300 a second with 10011"
-    )
-    parser.add_argument(
-        "--settings",
-        type=_settings,
-        default={},
-        metavar="JSON",
-        help="any settings, as POST /_sandbox/settings takes them: '{\"quota\": 100}'",
-    )
-    parser.add_argument(
-        "--available-after",
-        type=float,
-        metavar="SECONDS",
-        help="make template 65538 available after so long (on request)",
-    )
-    parser.add_argument(
-        "--keep-alive",
-        type=float,
-        default=DEFAULT_KEEP_ALIVE,
-        metavar="SECONDS",
-        help="close idle connections after so long (%(default)s)",
-    )
-
-
-def main(args: argparse.Namespace) -> int:
-    """
-    Run a sandbox as the options of ``add_arguments`` say.
-
-    :return: exit status: 0 when it was interrupted, 2 when it could not start; the reason is on stderr.
-    """
-    from airflow_provider_caixin.sandbox.settings import Settings
-
-    try:
-        options = {
-            "latency_ms": args.latency,
-            "lose_answers": args.lose_answers,
-            "rate_limit": None if args.no_rate_limit else 300,
-            "rate_limit_answer": 10011 if args.enforce_rate_limit else None,
-        }
-        settings = Settings().changed({**options, **args.settings})
-        run(
-            args.host,
-            args.port,
-            settings=settings,
-            record=args.record,
-            keep_alive=args.keep_alive,
-            available_after=args.available_after,
-            port_file=args.port_file,
+    def __init__(
+        self,
+        *,
+        process: bool = False,
+        host: str = DEFAULT_HOST,
+        port: int = 0,
+        keep_alive: float = DEFAULT_KEEP_ALIVE_SECONDS,
+        record: Path | None = None,
+        available_after: float | None = None,
+        **settings: Any,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._keep_alive = keep_alive
+        self._record = record
+        self._available_after = available_after
+        self._settings = Settings().changed(settings)
+        self._sandbox = (
+            None if process else Sandbox(record, available_after=available_after, settings=self._settings)
         )
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"caixin sandbox: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        pass
-    return 0
+        self._process: subprocess.Popen[str] | None = None
+        self._thread: threading.Thread | None = None
+        self._server: UvicornServer | None = None
 
+    @property
+    def url(self) -> str:
+        """Address without a slash at the end, ``http://127.0.0.1:34567`` for instance."""
+        return url_of(self.host, self.port)
 
-def _latency(text: str) -> tuple[float, float]:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected milliseconds as MIN-MAX, 150-250 for instance")
-    return float(match[1]), float(match[2] or match[1])
+    @property
+    def pid(self) -> int:
+        """The process it runs in; the caller's own where it runs in a thread."""
+        return os.getpid() if self._process is None else self._process.pid
 
+    def __enter__(self) -> Self:
+        return self.start()
 
-def _settings(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a JSON object")
-    return found
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
 
+    def start(self) -> Self:
+        """
+        Start it, and return when it answers.
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a small file so that whoever waits for it never reads half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="ascii")
-    part.replace(path)
+        :raises RuntimeError: when it does not; its own words are on stderr.
+        """
+        if self._sandbox is None:
+            self._start_process()
+        else:
+            self._start_thread(self._sandbox)
+        return self
+
+    def stop(self) -> None:
+        """Stop it: answers on their way are given a second. Does nothing where it does not run."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(_STOP_SECONDS)
+            self._server = self._thread = None
+        if self._process is not None:
+            self._process.terminate()
+            self._reap()
+
+    def kill(self) -> None:
+        """
+        End the process with SIGKILL: connections are reset, nothing is answered any more.
+
+        :raises RuntimeError: where it runs in a thread.
+        """
+        if self._process is None:
+            raise RuntimeError("kill: the sandbox has no process of its own; start it with process=True")
+        self._process.send_signal(signal.SIGKILL)
+        self._reap()
+
+    def state(self) -> dict[str, Any]:
+        """Return the counts, settings and templates; see ``Record.summary`` for the counts."""
+        found: dict[str, Any] = self._ask("GET", "/_sandbox/state")
+        return found
+
+    def billed(self) -> list[dict[str, Any]]:
+        """Return every billed send; see ``Record.row`` for the fields."""
+        return list(self._lines("/_sandbox/billed.jsonl"))
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return every send; see ``Record.row`` for the fields."""
+        return list(self._lines("/_sandbox/requests.jsonl"))
+
+    def configure(self, **settings: Any) -> dict[str, Any]:
+        """
+        Change fields of ``Settings``, and return all of them.
+
+        :raises ValueError: for a field or a value that does not exist; says which.
+        """
+        found: dict[str, Any] = self._ask("POST", "/_sandbox/settings", settings)
+        return found
+
+    def set_template(
+        self, tpl_id: int, *, available: bool = False, available_in: float | None = None
+    ) -> None:
+        """
+        Make one of the built-in templates available or unavailable.
+
+        :param available_in: seconds after which it becomes available.
+        :raises ValueError: for another template.
+        """
+        self._ask(
+            "POST", f"/_sandbox/templates/{tpl_id}", {"available": available, "available_in": available_in}
+        )
+
+    def reset(self) -> None:
+        """Forget all sends, and go back to the settings and templates of the start."""
+        self._ask("POST", "/_sandbox/reset")
+
+    def _start_thread(self, sandbox: Sandbox) -> None:
+        listener = listen(self.host, self.port)
+        self.port = listener.getsockname()[1]
+        ready = threading.Event()
+        server = UvicornServer(sandbox, keep_alive=self._keep_alive, on_ready=ready.set)
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name=f"caixin-sandbox-{self.port}", daemon=True
+        )
+        thread.start()
+        if not ready.wait(_START_SECONDS):
+            raise RuntimeError(f"the sandbox on port {self.port} did not start within {_START_SECONDS:.0f} s")
+        self._server, self._thread = server, thread
+
+    def _start_process(self) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "airflow_provider_caixin.sandbox",
+            "--host",
+            self.host,
+            "--port",
+            str(self.port),
+        ]
+        command += ["--keep-alive", str(self._keep_alive), "--settings", self._settings.model_dump_json()]
+        if self._record is not None:
+            command += ["--record", str(self._record)]
+        if self._available_after is not None:
+            command += ["--available-after", str(self._available_after)]
+        # the child finds the package where this process found it, installed or not
+        root = str(Path(__file__).parents[2])
+        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        # a session of its own: Ctrl-C on the terminal is for whoever started it, who may still need it to
+        # wind up
+        self._process = subprocess.Popen(  # noqa: S603 - this package's own program
+            command, stdout=subprocess.PIPE, env=environment, text=True, start_new_session=True
+        )
+        output = self._process.stdout
+        line = output.readline() if output and select.select([output], [], [], _START_SECONDS)[0] else ""
+        if not line:
+            self._process.kill()
+            self._reap()
+            raise RuntimeError("the sandbox did not start; its own words are on stderr")
+        self.port = int(line.rpartition(":")[2])
+
+    def _reap(self) -> None:
+        if self._process is None:
+            return
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = None
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        # http.client and not requests: no proxy of the environment may come between
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        try:
+            payload = None if body is None else json.dumps(body)
+            connection.request(method, quote(path), payload, {"content-type": "application/json"})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != HTTPStatus.OK:
+            raise ValueError(f"sandbox: {answer['detail']}")
+        return answer
+
+    def _lines(self, path: str) -> Iterator[dict[str, Any]]:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        try:
+            connection.request("GET", path)
+            for line in connection.getresponse():
+                yield json.loads(line)
+        finally:
+            connection.close()

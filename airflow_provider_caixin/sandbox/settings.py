@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox.magic import is_magic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CHINA = timezone(timedelta(hours=8))
 _WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 _Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -29,18 +29,18 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     latency_ms: tuple[_Milliseconds, _Milliseconds] = (0, 0)
-    """least and most milliseconds between a request's arrival, when it is accepted, and its answer; evenly spread"""
+    """least and most milliseconds between a request's arrival and its answer, evenly spread"""
 
     rate_limit: Annotated[int, Field(ge=1)] | None = 300
-    """messages accepted per key in any sliding second; those above it are counted as ``over_rate``; None: no limit"""
+    """messages accepted per key in any sliding second; more are counted as ``over_rate``; None: no limit"""
 
     rate_limit_answer: int | None = None
-    """what a message above ``rate_limit`` is answered, 10011 for instance; None: accepted and billed all the same, because the
-    document names the rate and no answer to exceeding it"""
+    """what a message above ``rate_limit`` is answered, 10011 for instance; None: accepted and billed all the
+    same, because the document names the rate and no answer to exceeding it"""
 
     lose_answers: Annotated[float, Field(ge=0)] = 0
-    """of the accepted messages, how many answers get lost (billed, then a reset): up to 1 the share, by chance; above 1 every
-    n-th"""
+    """of the accepted messages, how many answers get lost (billed, then a reset): up to 1 the share, by
+    chance; above 1 every n-th"""
 
     quota: Annotated[int, Field(ge=0)] | None = None
     """so many more messages are accepted, then 10012; None: no limit"""
@@ -58,8 +58,8 @@ class Settings(BaseModel):
     """to how many more sends ``answer`` is given; None: without end"""
 
     window: str | None = None
-    """``"09:00-18:00"``, China time: sends that arrive outside are counted as ``outside_window`` (and accepted: the document
-    names the hours and no answer to missing them); None: not counted"""
+    """``"09:00-18:00"``, China time: sends that arrive outside are counted as ``outside_window`` (and
+    accepted: the document names the hours and no answer to missing them); None: not counted"""
 
     stall_seconds: Annotated[float, Field(gt=0)] = 120
     """how long a stalled connection stays open"""
@@ -69,9 +69,8 @@ class Settings(BaseModel):
 
     def changed(self, changes: Mapping[str, Any]) -> Settings:
         """
-        Return settings with some fields changed.
+        Return settings with some fields changed, whose values are as JSON has them.
 
-        :param changes: field names and values, as JSON has them.
         :raises ValueError: for a field or value that does not exist; names each and what was expected.
         """
         try:
@@ -109,7 +108,7 @@ class Settings(BaseModel):
         if self.window is None:
             return True
         opens, closes = _hours(self.window)
-        return opens <= datetime.fromtimestamp(at, UTC).astimezone(_CHINA).time() < closes
+        return opens <= datetime.fromtimestamp(at, CHINA).time() < closes
 
 
 def _hours(text: str) -> tuple[time, time]:

@@ -39,7 +39,7 @@ class SandboxTemplate:
         """
         Return the item of ``myTpls``, with the fields of the document in its order.
 
-        :param base_url: where this sandbox serves its media, without a slash at the end.
+        :param base_url: this sandbox's address, without a slash at the end.
         """
         return {
             "tplId": self.tpl_id,
@@ -97,7 +97,8 @@ class Templates:
     """
     The templates of one sandbox.
 
-    :param available_after: seconds from now after which ``AWAITING_REVIEW`` becomes available; None: only on request.
+    :param available_after: seconds from now after which ``AWAITING_REVIEW`` becomes available; None: only on
+        request.
     """
 
     def __init__(self, available_after: float | None = None) -> None:
@@ -120,7 +121,6 @@ class Templates:
         """
         Make a template available or unavailable, and return it; None where there is none of this id.
 
-        :param available: whether it is available now.
         :param available_in: seconds after which it becomes available; None: never by itself.
         """
         if tpl_id not in self._by_id:

@@ -15,8 +15,8 @@ from typing import Any, Final
 from airflow_provider_caixin.china_time import DAY_SECONDS
 
 CHINA: Final = 8 * 3600
-OPENING_GUARD: Final = 2.0
-CLOSING_GUARD: Final = 5.0
+OPENING_GUARD_SECONDS: Final = 2.0
+CLOSING_GUARD_SECONDS: Final = 5.0
 MOST_APART: Final = 30.0
 
 # The gateway's answers after which a recipient is asked for again; 99014: HTTP 429.
@@ -179,14 +179,14 @@ def nothing_outside_the_window(of: Evidence) -> Iterator[str]:
     if of.window is None:
         return
     opens, closes = of.window
-    first, last = opens + OPENING_GUARD, closes - CLOSING_GUARD - of.timeout + LAST_LOOK
+    first, last = opens + OPENING_GUARD_SECONDS, closes - CLOSING_GUARD_SECONDS - of.timeout + LAST_LOOK
     for (key, moment, _), read in product(of.left, (of.clocks, of.ledger_clocks)):
         clocks = [(clock + CHINA) % DAY_SECONDS for clock in read(key, moment)]
         if not any(first <= clock <= last for clock in clocks):
             yield f"{key} sent at {clocks}, {first}-{last} was allowed"
     for request, read in product(of.requests, (of.clocks, of.ledger_clocks)):
         clocks = [(clock + CHINA) % DAY_SECONDS for clock in read(request["key"], request["moment"])]
-        if not any(first <= clock <= closes - CLOSING_GUARD for clock in clocks):
+        if not any(first <= clock <= closes - CLOSING_GUARD_SECONDS for clock in clocks):
             yield f"{request} arrived at {clocks}"
 
 

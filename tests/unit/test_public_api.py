@@ -38,7 +38,7 @@ from airflow_provider_caixin.audience import Classifier, FileAudience, ListAudie
 from airflow_provider_caixin.campaign import Campaign, Counts
 from airflow_provider_caixin.hooks.caixin import CaixinHook
 from airflow_provider_caixin.juhe import JuheClient, RecipientRejected, Template
-from airflow_provider_caixin.ledger import Ledger, State
+from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
@@ -47,6 +47,7 @@ from airflow_provider_caixin.sensors.caixin import CaixinTemplateSensor, CaixinW
 from airflow_provider_caixin.timetables.caixin import SendWindowTimetable
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
 from airflow_provider_caixin.triggers.caixin import CaixinTemplateTrigger, CaixinWindowTrigger
+from airflow_provider_caixin.vocabulary import State
 
 Asset("approved", watchers=[AssetWatcher(name="approved", trigger=CaixinTemplateTrigger(65535))])
 
@@ -118,7 +119,7 @@ def test_what_a_module_offers(name: str) -> None:
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_package_says_what_it_offers(name: str) -> None:
-    """What a package takes from its modules for others to use stands in its ``__all__``, and nothing else does."""
+    """What a package takes from its modules for others stands in its ``__all__``, and nothing else does."""
     module = import_module(name)
     taken = {
         one.asname or one.name
@@ -137,7 +138,8 @@ def test_the_types_of_a_dag_file(tmp_path: Path) -> None:
     """
     What the documentation allows has types, and what it refuses is an error before anything runs.
 
-    mypy runs outside the checkout: it sees what is installed, and counts its types only because of ``py.typed``.
+    mypy runs outside the checkout: it sees what is installed, and counts its types only because of
+    ``py.typed``.
     """
     dag = tmp_path / "dag.py"
     dag.write_text(DAG, encoding="utf-8")

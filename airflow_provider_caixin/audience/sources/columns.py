@@ -8,22 +8,21 @@ from collections.abc import Sequence
 
 from airflow_provider_caixin.audience.errors import AudienceError
 from airflow_provider_caixin.audience.numbers import without_numbers
-from airflow_provider_caixin.audience.sources.shapes import LEGEND, shape
+from airflow_provider_caixin.audience.sources.patterns import LEGEND, pattern_of
 
 #: The columns looked for when none is named, in this order.
 COLUMNS = ("mobile", "手机号", "手机号码", "手机")
 
 # No heading holds so many.
 MANY_DIGITS = 7
-# What stands between digits that people write for people.
+# What stands between digits that are meant to be read.
 _OF_ROWS = re.compile(rf"\d(?:[\W_]*\d){{{MANY_DIGITS - 1}}}")
 
 
 def column_name(column: object) -> str | None:
     """
-    Read what was given as the name of a column.
+    Return what was given as the name of a column; None: none is named, or the text is blank.
 
-    :param column: the name; None or a blank text: none is named.
     :raises AudienceError: it is no text: a place, which says nothing of what stands there.
     """
     if column is None or isinstance(column, str):
@@ -35,11 +34,10 @@ def column_name(column: object) -> str | None:
 
 def find_column(header: Sequence[str], column: str | None) -> int | None:
     """
-    Find the column of the numbers.
+    Return the place of the column of the numbers; None: there is no single one.
 
     :param header: the names of the columns.
     :param column: the one to look for; None: ``mobile``, else 手机号, 手机号码, 手机, else the only one.
-    :return: its place; None: there is no single one.
     :raises AudienceError: the column is no text.
     """
     column = column_name(column)
@@ -50,13 +48,12 @@ def find_column(header: Sequence[str], column: str | None) -> int | None:
 
 def named_column(header: Sequence[str], column: str | None) -> int | None:
     """
-    Find the column of the numbers by its name alone.
+    Return the place of the column of the numbers, found by its name alone; None: there is no single one.
 
     Case, spaces, what cannot be seen, and the asterisk of a field that must be filled in make no difference.
 
     :param header: the names of the columns.
     :param column: the one to look for; None: ``mobile``, else 手机号, 手机号码, 手机.
-    :return: its place; None: there is no single one.
     """
     if column is not None:
         names = [name.strip().casefold() for name in header]
@@ -71,7 +68,9 @@ def named_column(header: Sequence[str], column: str | None) -> int | None:
 
 def missing_column(header: Sequence[str], column: str | None, where: str) -> str:
     """
-    Say which column is not there, and which are: of a row, which may be taken for a header, only how it is made.
+    Return a sentence's end that says which column is not there, and which are.
+
+    Of what may be a row that was taken for a header it shows only the patterns.
 
     :param header: the names of the columns.
     :param column: the one that was looked for, or None.
@@ -79,14 +78,14 @@ def missing_column(header: Sequence[str], column: str | None, where: str) -> str
     """
     names = [name for name in header if name.strip()][:20]
     if any(map(_OF_ROWS.search, names)):
-        shown = f"{', '.join(map(shape, names))}; {LEGEND}"
+        shown = f"{', '.join(map(pattern_of, names))}; {LEGEND}"
     else:
         shown = ", ".join(map(_seen, names))
     return f"has no single column {column or '/'.join(COLUMNS)} {where} ({shown})"
 
 
 def _plain(name: str) -> str:
-    """Give what of a heading people see and mean."""
+    """Return what of a heading is seen and meant."""
     seen = [char for char in unicodedata.normalize("NFKC", name) if unicodedata.category(char) != "Cf"]
     return "".join("".join(seen).split()).removeprefix("=").strip("*\"'").casefold()
 

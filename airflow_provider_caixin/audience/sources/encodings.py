@@ -21,10 +21,11 @@ _DIGITS = re.compile(rb"[0-9]{4}")
 
 def wide_encoding(head: bytes) -> str | None:
     """
-    Tell UTF-16 and UTF-32 by their mark, else by the zeros in them: every digit has one, always on the same side.
+    Return ``utf-16-le``, ``utf-16-be`` or ``utf-32``, or None where a file is in none of these.
 
-    :param head: the first bytes of a file, some thousand if it has so many.
-    :return: ``utf-16-le``, ``utf-16-be`` or ``utf-32``; None: none of these.
+    They are told by their mark, else by the zeros in them: every digit has one, always on the same side.
+
+    :param head: the first bytes of the file, some thousand if it has so many.
     """
     for mark, name in _MARKS:
         if head.startswith(mark):
@@ -42,7 +43,7 @@ def wide_encoding(head: bytes) -> str | None:
 
 def as_utf_8(chunks: Iterable[bytes], encoding: str | None) -> Iterator[bytes]:
     """
-    Stream a file as UTF-8, or as what it is, without the marks at its start.
+    Yield a file as UTF-8, or as what it is, without the marks at its start.
 
     :param chunks: its bytes.
     :param encoding: what they are in; None: leave them as they are.
@@ -63,11 +64,7 @@ def _recoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def decode(line: bytes) -> str:
-    """
-    Read a line as UTF-8, else as GB18030.
-
-    :param line: its bytes.
-    """
+    """Return a line's text, which is UTF-8, else GB18030."""
     try:
         return line.decode()
     except UnicodeDecodeError:
@@ -75,11 +72,7 @@ def decode(line: bytes) -> str:
 
 
 def decode_all(lines: Sequence[bytes]) -> Iterable[str]:
-    """
-    Read lines as :func:`decode` reads each.
-
-    :param lines: their bytes.
-    """
+    """Return the texts of lines, each as :func:`decode` returns it."""
     try:
         # Most files are UTF-8 throughout, and a call for each line is what reading costs most.
         return list(map(bytes.decode, lines))

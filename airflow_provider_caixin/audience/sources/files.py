@@ -1,4 +1,4 @@
-"""Where an audience comes from: a value of a Dag, or a file, streamed row by row."""
+"""An audience in a file, streamed row by row."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from stat import S_ISDIR
 from typing import Any
 
 from airflow_provider_caixin.audience.errors import AudienceError
-from airflow_provider_caixin.audience.sources.audience import Openable
 from airflow_provider_caixin.audience.sources.columns import COLUMNS, column_name
+from airflow_provider_caixin.audience.sources.csv import CsvRows
 from airflow_provider_caixin.audience.sources.encodings import (
     UTF_32,
     as_utf_8,
@@ -22,12 +22,13 @@ from airflow_provider_caixin.audience.sources.encodings import (
     decode_all,
     wide_encoding,
 )
-from airflow_provider_caixin.audience.sources.tables import CsvTable, LineTable
+from airflow_provider_caixin.audience.sources.protocols import Openable
+from airflow_provider_caixin.audience.sources.text import TextRows
 
-_CHUNK = 64 * 1024
-# Of so many bytes the encoding shows.
-_HEAD = 4 * 1024
-_LONGEST_LINE = 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+# So many bytes show the encoding.
+_HEAD_BYTES = 4 * 1024
+_LONGEST_LINE_BYTES = 1024 * 1024
 # What object stores tell of a file's version, by the names that fsspec's file systems give it.
 _VERSION_KEYS = (
     "LastModified",
@@ -53,18 +54,19 @@ class FileAudience:
     """
     A .txt (one number a line) or .csv (with a header) file, also compressed as .gz, read as a stream.
 
-    Text is UTF-16, told by its mark or its zeros, or UTF-8 with or without BOM, else GB18030, settled line by line: a file may
-    turn out to be GB18030 anywhere, and no line of one encoding breaks another. A .csv is separated by comma, semicolon, tab
-    or ``|``, or as its ``sep=`` line says; how its header is found, and which of its rows are read, see :class:`.CsvTable`.
-    Blank lines are no rows, in both kinds of file. An empty file is an audience of nobody. A .csv of one column whose first
-    line holds seven digits or more has no header.
+    Text is UTF-16, told by its mark or its zeros, or UTF-8 with or without BOM, else GB18030, settled line by
+    line: a file may turn out to be GB18030 anywhere, and no line of one encoding breaks another. A .csv is
+    separated by comma, semicolon, tab or ``|``, or as its ``sep=`` line says; how its header is found, and
+    which of its rows are read, see :class:`.CsvRows`. Blank lines are no rows, in both kinds of file. An
+    empty file is an audience of nobody. A .csv of one column whose first line holds seven digits or more has
+    no header.
 
     :param path: the file.
-    :param column: the name of the .csv column, without regard to case; None: ``mobile``, else 手机号, 手机号码, 手机,
-        else the only column.
+    :param column: the name of the .csv column, without regard to case; None: ``mobile``, else 手机号,
+        手机号码, 手机, else the only column.
     :param argument: what the file was given as, for messages.
-    :raises AudienceError: the file's name has none of these endings, or the column is no name; what is in the file is looked
-        at when iterating.
+    :raises AudienceError: the file's name has none of these endings, or the column is no name; what is in the
+        file is looked at when iterating.
     """
 
     def __init__(self, path: Openable, column: str | None = None, *, argument: str = "audience_file") -> None:
@@ -81,7 +83,7 @@ class FileAudience:
         self._is_compressed = kind[2] is not None
 
     def __str__(self) -> str:
-        """Name the file as messages do."""
+        """Return the file's name as messages have it."""
         return f"{self._argument} {str(self.path)!r}"
 
     @property
@@ -114,14 +116,14 @@ class FileAudience:
     @property
     def content(self) -> str:
         """
-        A hash of the file's bytes and the column, which the file's path and time do not change; the file is read.
+        A hash of the file's bytes and the column: path and time do not change it; the file is read.
 
         :raises AudienceError: the file cannot be read.
         """
         digest = sha256(f"{self.column!r}\n".encode(errors="backslashreplace"))
         try:
             with self.path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
+                while chunk := file.read(_CHUNK_BYTES):
                     digest.update(chunk)
         except _NO_FILE as error:
             raise self._unreadable(error) from error
@@ -129,7 +131,7 @@ class FileAudience:
 
     def __iter__(self) -> Iterator[str]:
         """
-        Stream the rows.
+        Yield the rows.
 
         :raises AudienceError: the file is missing, of another kind than its name says, damaged, or has no
             such column.
@@ -139,7 +141,7 @@ class FileAudience:
 
     def numbered(self) -> Iterator[tuple[int, str]]:
         """
-        Stream the rows, each behind the number of its line in the file.
+        Yield the rows, each behind the number of its line in the file.
 
         :raises AudienceError: as iterating does.
         """
@@ -147,7 +149,7 @@ class FileAudience:
             yield from table.numbered()
 
     @contextmanager
-    def _table(self) -> Iterator[CsvTable | LineTable]:
+    def _table(self) -> Iterator[CsvRows | TextRows]:
         try:
             with self.path.open("rb") as file:
                 lines = self._lines(gzip.GzipFile(fileobj=file) if self._is_compressed else file)
@@ -157,16 +159,16 @@ class FileAudience:
                     if nameable
                     else f"call one of them {COLUMNS[0]}"
                 )
-                yield CsvTable(lines, self.column, str(self), remedy) if self._is_csv else LineTable(lines)
+                yield CsvRows(lines, self.column, str(self), remedy) if self._is_csv else TextRows(lines)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise self._error("is no whole gzip file", "compress it again") from error
         except _NO_FILE as error:
             raise self._unreadable(error) from error
 
     def _lines(self, stream: Any) -> Iterator[str]:
-        chunks = iter(lambda: stream.read(_CHUNK), b"")
+        chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
         head = b""
-        while len(head) < _HEAD and (chunk := next(chunks, b"")):
+        while len(head) < _HEAD_BYTES and (chunk := next(chunks, b"")):
             head += chunk
         if not head and _is_folder(self.path.stat()):
             # In a bucket it opens, and reads as an empty file.
@@ -183,7 +185,7 @@ class FileAudience:
             lines = (rest + chunk).splitlines(keepends=True)
             # A last line that ends in \r may have its \n in the next chunk.
             rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-            if len(rest) > _LONGEST_LINE:
+            if len(rest) > _LONGEST_LINE_BYTES:
                 raise self._error(
                     f"has more than 1 MiB in line {number + len(lines) + 1}", "give one number a line"
                 )

@@ -30,7 +30,7 @@ def targets(commands: Any = COMMANDS, before: tuple[str, ...] = ()) -> Iterator[
 def test_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox gets its options, and its exit status is the command's."""
     seen = []
-    monkeypatch.setattr(server, "run", lambda *where, **_: seen.append(where))
+    monkeypatch.setattr(command, "run", lambda *where, **_: seen.append(where))
     assert main(["sandbox", "--port", "0", "--host", "127.0.0.2"]) == 0
     assert seen == [("127.0.0.2", 0)]
 

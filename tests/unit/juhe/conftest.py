@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Behaviour = Callable[[socket.socket], None]
-"""What a gateway does once a whole request is in; a connection that is still open then takes the next request."""
+"""What a gateway does once a whole request is in; an open connection then takes the next request."""
 
 
 class Gateway:
     """
     A server of raw bytes on a loopback port.
 
-    Each whole request is answered with the next item of ``script``, and with ``otherwise(request)`` when there is none.
+    Each whole request is answered with the next item of ``script``, and with ``otherwise(request)`` when
+    there is none.
 
     :param tls: serve TLS with it.
     :param greet: called with each connection before anything is read; what it closes stays closed.
@@ -184,7 +185,7 @@ class Certificates:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """Make a CA and a server certificate that it signed."""
+    """Return a CA and a server certificate that it signed."""
     folder = tmp_path_factory.mktemp("certificates")
     now = dt.datetime.now(dt.UTC)
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -272,7 +273,7 @@ def gateway(serve: Callable[..., Gateway]) -> Gateway:
 
 @pytest.fixture
 def connect() -> Iterator[Callable[..., JuheClient]]:
-    """Make clients that are closed when the test is over."""
+    """Return a maker of clients that are closed when the test is over."""
     with contextlib.ExitStack() as stack:
 
         def make(port: int, **options: Any) -> JuheClient:
@@ -286,5 +287,5 @@ def connect() -> Iterator[Callable[..., JuheClient]]:
 
 @pytest.fixture
 def client(gateway: Gateway, connect: Callable[..., JuheClient]) -> JuheClient:
-    """Make a client of the gateway."""
+    """Return a client of the gateway."""
     return connect(gateway.port)

@@ -15,7 +15,7 @@ TIMEOUT = 10.0
 
 
 def china(text: str) -> pendulum.DateTime:
-    """Read a moment in Asia/Shanghai."""
+    """Return a moment in Asia/Shanghai."""
     return pendulum.from_format(text, "YYYY-MM-DD HH:mm:ss", tz=CHINA)
 
 
