@@ -17,8 +17,8 @@ class CampaignLink(BaseOperatorLink):
     """
     Leads to the campaign that a task sends.
 
-    The UI reads the address from an XCom, which Airflow pushes when the task has ended. The operator pushes it before it sends, too:
-    people look while it runs.
+    The UI reads the address from an XCom, which Airflow pushes when the task has ended. The operator pushes
+    it before it sends, too: it is looked at while it runs.
     """
 
     name = "Campaign"
@@ -29,12 +29,7 @@ class CampaignLink(BaseOperatorLink):
         return "caixin_campaign"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  # Airflow's signature
-        """
-        Give the page's address, empty where there is no campaign to see.
-
-        :param operator: the operator that ran.
-        :param ti_key: its task instance.
-        """
+        """Return the page's address, empty where there is no campaign to see."""
         return str(getattr(operator, "campaign_page", ""))
 
 
@@ -42,8 +37,8 @@ class TemplateMediaLink(BaseOperatorLink):
     """
     The video or picture that recipients see, where the gateway keeps it.
 
-    The operator pushes it as XCom, from which the UI reads it, when it has looked at the template; a run that had nothing to
-    send did not look and offers no link.
+    The operator pushes it as XCom, from which the UI reads it, when it has looked at the template; a run that
+    had nothing to send did not look and offers no link.
     """
 
     name = "Template media"
@@ -54,19 +49,10 @@ class TemplateMediaLink(BaseOperatorLink):
         return "caixin_template_media"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  # Airflow's signature
-        """
-        Give the address, empty where there is none to offer.
-
-        :param operator: the operator that ran.
-        :param ti_key: its task instance.
-        """
+        """Return the address, empty where there is none to offer."""
         return str(getattr(operator, "template_media", ""))
 
 
 def campaign_page(campaign_id: str) -> str:
-    """
-    Give the address of a campaign's page, as a browser that shows Airflow's UI finds it.
-
-    :param campaign_id: the campaign's name.
-    """
+    """Return the address of a campaign's page, as a browser that shows Airflow's UI finds it."""
     return f"{ui_path()}/caixin/#/campaigns?id={quote(campaign_id, safe='')}"

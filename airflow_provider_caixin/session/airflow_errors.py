@@ -36,3 +36,16 @@ def as_airflow_errors() -> Iterator[None]:
         raise AirflowException(str(error)) from None
     except LedgerError as error:
         raise AirflowFailException(str(error)) from None
+
+
+@contextmanager
+def bad_arguments_fail() -> Iterator[None]:
+    """
+    Fail without a retry where an argument or a setting cannot be right.
+
+    :raises AirflowFailException: with the sentence of the ValueError.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from None

@@ -11,7 +11,7 @@ from airflow.sdk import DAG, Asset, task
 
 from airflow_provider_caixin.decorators.caixin import CaixinSendDecoratedOperator
 from airflow_provider_caixin.sandbox import SandboxServer
-from airflow_provider_caixin.session.masking import Argument
+from airflow_provider_caixin.session.masking import MaskedArgument
 
 A, B, BEIJING = "13912340001", "13912340002", "13501000001"
 
@@ -145,7 +145,7 @@ def test_an_asynchronous_function() -> None:
 )
 def test_what_airflow_shows_of_an_argument(value: Any, shown: Any) -> None:
     """Nothing that could be a number or hold one."""
-    argument = Argument(value)
+    argument = MaskedArgument(value)
     assert argument.serialize() == shown
     assert A not in repr(argument)
 

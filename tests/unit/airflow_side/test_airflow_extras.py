@@ -162,7 +162,7 @@ def test_metrics_that_cannot_be_told(context: Any, logged: Callable[[], str]) ->
     broken = SimpleNamespace()
     _send_metrics(lambda: broken)
     assert operator(mobiles=[A]).execute(context)["sent"] == 1
-    assert logged().count("Metrics cannot be told") == 1
+    assert logged().count("Metrics cannot be sent") == 1
 
 
 def _closed() -> str:

@@ -69,7 +69,7 @@ def test_a_callback_that_is_called_twice(sandbox: SandboxServer, logged: Callabl
     notifier(mobiles=[A, B])(task_context())
     assert sorted(row["mobile"] for row in sandbox.billed()) == [A, A, A, A, B]
     text = logged()
-    assert "Campaign notify/dag/run/t/failed/65536: 1 of 1 people are notified." in text
+    assert "Campaign notify/dag/run/t/failed/65536: 1 of 1 recipients are notified." in text
     assert A not in text
 
 
@@ -142,7 +142,7 @@ def test_the_usual_rules(sandbox: SandboxServer, logged: Callable[[], str]) -> N
     for state in ("failed", "up_for_retry"):
         notifier(frequency_cap="member_marketing")(task_context(state))
     assert len(sandbox.billed()) == 1
-    assert "0 of 1 people are notified, 1 not: frequency_cap." in logged()
+    assert "0 of 1 recipients are notified, 1 not: frequency_cap." in logged()
 
 
 def test_outside_the_window(sandbox: SandboxServer, logged: Callable[[], str]) -> None:
@@ -257,7 +257,7 @@ def test_a_deadline_in_the_executor(sandbox: SandboxServer) -> None:
 def test_it_gives_up(sandbox: SandboxServer, to_sandbox: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """A channel that stays busy does not hold up whoever calls back; no thread is left."""
     to_sandbox()
-    monkeypatch.setattr("airflow_provider_caixin.notifications.caixin._PATIENCE", 0.5)
+    monkeypatch.setattr("airflow_provider_caixin.notifications.caixin._LONGEST_SECONDS", 0.5)
     before = threading.active_count()
     with pytest.raises(AirflowException, match="told to stop"):
         notifier(mobiles=magic_mobile(236300))(task_context())

@@ -19,7 +19,7 @@ from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
-from airflow_provider_caixin.session.arguments import read_expiry
+from airflow_provider_caixin.session.readers import read_expiry
 from airflow_provider_caixin.settings.ledgers import open_ledger
 from airflow_provider_caixin.settings.options import read_flag
 

@@ -31,8 +31,8 @@ from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sensors.caixin import CaixinTemplateSensor, CaixinWindowSensor
-from airflow_provider_caixin.session.arguments import read_expiry
-from airflow_provider_caixin.session.guards import GUARDS
+from airflow_provider_caixin.session.arguments import GUARDS
+from airflow_provider_caixin.session.readers import read_expiry
 from airflow_provider_caixin.settings.ledgers import embedded_path, open_ledger
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
 
@@ -217,7 +217,7 @@ def test_mapped(
     send = mapped.unmap(resolved)
     assert isinstance(send, CaixinSendOperator)
     send._do_render_template_fields(send, mapped.template_fields, {}, send.get_template_env(), set())
-    assert [sentence.split()[0] for sentence in send._lost] == ([lost] if lost else [])
+    assert [sentence.split()[0] for sentence in send._empty] == ([lost] if lost else [])
     if lost:
         with pytest.raises(AirflowFailException, match=f"^{lost} came to None"):
             send.execute(context)

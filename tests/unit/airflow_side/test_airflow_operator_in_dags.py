@@ -17,7 +17,7 @@ from jinja2 import TemplateSyntaxError
 
 from airflow_provider_caixin.audience import normalise
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.session.masking import Recipients
+from airflow_provider_caixin.session.masking import MaskedNumbers
 from scripts.throwaway import EXAMPLE_DAGS
 
 MOBILE = "13912340001"
@@ -82,7 +82,7 @@ def test_keyword_arguments_only() -> None:
 )
 def test_what_airflow_shows(mobiles: Any, shown: str) -> None:
     """A count and a few masked samples, of whatever was given."""
-    recipients = Recipients(mobiles)
+    recipients = MaskedNumbers(mobiles)
     assert recipients.serialize() == shown
     assert MOBILE not in repr(recipients)
     assert recipients.value is mobiles

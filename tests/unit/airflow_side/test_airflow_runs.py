@@ -261,7 +261,7 @@ def test_what_airflow_keeps_of_the_other_ways(runs: Runs) -> None:
     assert len(runs.query(links)) == 4
 
     assert "names no way to opt out" not in text
-    assert "1 of 1 people are notified." in text
+    assert "1 of 1 recipients are notified." in text
     assert not shown_in(text)
     assert not shown_in(
         repr(

@@ -18,6 +18,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow.sdk import DAG
 
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.session.arguments import Arguments
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator, _cursor
 from tests.unit.conftest import Connect
 
@@ -219,7 +220,8 @@ def test_postgresql_streams(connect: Connect, sandbox: SandboxServer, context: A
             extra=extra,
         )
         sql = f"SELECT {A} + n AS mobile, 'x' AS name FROM generate_series(%(first)s, {MANY}) n"
-        rows = operator(sql=sql, parameters={"first": 1})._audience(context)
+        task = operator(sql=sql, parameters={"first": 1})
+        rows = task._audience(Arguments.of(task), context)
         tracemalloc.start()
         last = None
         for row in rows:
@@ -264,10 +266,10 @@ def test_mysql_streams(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyMySQL's unbuffered cursor: rows are read while they are wanted, and the rest is not read for a close."""
     task = operator(sql=f"SELECT {A} + seq AS mobile FROM seq_1_to_{MANY}")
     monkeypatch.setattr(task, "_hook", PyMySqlHook)
-    rows = iter(task._audience(context))
+    rows = iter(task._audience(Arguments.of(task), context))
     assert next(rows) == int(A) + 1
     rows.close()  # type: ignore[attr-defined]
-    assert sum(1 for _ in task._audience(context)) == MANY
+    assert sum(1 for _ in task._audience(Arguments.of(task), context)) == MANY
 
 
 @pytest.mark.service
