@@ -15,7 +15,7 @@ from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
 from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say
 from airflow_provider_caixin.ledger.admin import suppressions
 from airflow_provider_caixin.ledger.views import recipients as recipient_views
-from airflow_provider_caixin.session.arguments import object_path
+from airflow_provider_caixin.session.readers import object_path
 
 
 def show_number(args: argparse.Namespace) -> Exit:
