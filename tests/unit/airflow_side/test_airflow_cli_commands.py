@@ -20,16 +20,17 @@ from typing import Any, NamedTuple
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_caixin import campaign
 from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, StoppedInSilence
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.cli import main, terminal
+from airflow_provider_caixin.cli import main
+from airflow_provider_caixin.cli import send as cli_send
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.admin import accounts
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
-from airflow_provider_caixin.session.arguments import object_path
+from airflow_provider_caixin.session import session
+from airflow_provider_caixin.session.readers import object_path
 from airflow_provider_caixin.settings.ledgers import embedded_path
 
 A, B, C = "13912340001", "13912340002", "13912340003"
@@ -414,8 +415,8 @@ def test_nobody_is_billed_whom_the_question_did_not_count(
                 change()
             return super().load(*given, **named)
 
-    monkeypatch.setattr(terminal, "confirm", confirm)
-    monkeypatch.setattr(campaign, "Campaign", Changing)
+    monkeypatch.setattr(cli_send, "confirm", confirm)
+    monkeypatch.setattr(session, "Campaign", Changing)
     paths = (str(files["audience"]), "--suppress-file", str(files["suppressed"]))
     answer = run("send", "--tpl-id", "65535", *paths)
     assert answer.status == 1
