@@ -19,14 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from airflow_provider_caixin.audience import Audience, FileAudience, ListAudience, normalise
 from airflow_provider_caixin.campaign import (
     Campaign,
-    CampaignError,
-    CampaignStopped,
     Counts,
     DamagedRows,
-    LedgerSilent,
-    OutsideWindow,
     Plan,
-    StoppedInSilence,
+    errors,
     loaded,
     refuse_expired,
 )
@@ -69,7 +65,7 @@ def check(args: argparse.Namespace) -> Exit:
         if session.report:
             with session.report.open() as file:
                 file.writelines(report_pieces(rows))
-    show_one(counts.as_result(_report_file(args)), args.output, _rows(counts))
+    show_one(counts.as_result(vars(args).get("report_file")), args.output, _rows(counts))
     _foretell(session.plan, counts)
     return Exit.DONE if counts.would_send else Exit.NOTHING
 
@@ -82,7 +78,7 @@ def send(args: argparse.Namespace) -> Exit:
     files = _Unchanged(audience, session.opted_out)
     opens_at = session.plan.opening(time.time())
     if opens_at is not None:
-        raise OutsideWindow(
+        raise errors.OutsideWindow(
             f"The send window {session.plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M} (Asia/Shanghai). "
             "Nothing was sent.",
             opens_at,
@@ -190,17 +186,17 @@ def _send(args: argparse.Namespace, session: Session, audience: Audience, files:
                 where = f"{source}/{place}"
                 campaign.load(counted, where, stop.is_set, audience_change=change, formerly=source)
                 campaign.send(stop, lambda progress: setattr(busy, "text", sentence(progress)))
-        except CampaignStopped as stopped:
-            if not isinstance(stopped, StoppedInSilence):
+        except errors.CampaignStopped as stopped:
+            if not isinstance(stopped, errors.StoppedInSilence):
                 with suppress(LedgerError):
                     _show_counts(args, campaign.counts(), None)
             say(f"{stopped} The same command goes on where the campaign stands.")
             # At its end the interpreter looks through all of Airflow for garbage: seconds that are not left.
             gc.freeze()
             return Exit.TERMINATED if signal.SIGTERM in caught else Exit.INTERRUPTED
-        except LedgerSilent:
+        except errors.LedgerSilent:
             raise
-        except CampaignError:
+        except errors.CampaignError:
             # The error that came first is the one that is shown.
             with suppress(LedgerError, OSError, Refused):
                 _end(args, session, campaign)
@@ -213,7 +209,7 @@ def _send(args: argparse.Namespace, session: Session, audience: Audience, files:
 def _end(args: argparse.Namespace, session: Session, campaign: Campaign) -> Counts:
     """Show what became of the recipients, and write the report."""
     counts = campaign.counts()
-    _show_counts(args, counts, _report_file(args))
+    _show_counts(args, counts, vars(args).get("report_file"))
     try:
         with Busy("Writing the report"):
             session.write_report(campaign)
@@ -287,11 +283,6 @@ def _audience_file(words: list[str]) -> ObjectStoragePath | None:
     if len(words) == 1 and normalise(words[0]) is None and not words[0].strip("+-() ").isdigit():
         return object_path(words[0])
     return None
-
-
-def _report_file(args: argparse.Namespace) -> str | None:
-    path: str | None = getattr(args, "report_file", None)
-    return path
 
 
 def _campaign_id(given: Arguments, audience: Audience) -> str:

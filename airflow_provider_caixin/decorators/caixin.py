@@ -98,9 +98,7 @@ class FunctionAudience:
     """
     What a function returns, which is called when the rows are asked for.
 
-    :param call: the function with its arguments.
     :param fingerprint: what it is known by: its text and arguments, not what it returns.
-    :param name: its name, for messages.
     """
 
     def __init__(self, call: Callable[[], Any], fingerprint: str, name: str) -> None:
@@ -114,11 +112,7 @@ class FunctionAudience:
         return self._name
 
     def __iter__(self) -> Iterator[object]:
-        """
-        Call the function.
-
-        :raises AudienceError: it returned what is no audience.
-        """
+        """Call the function; an AudienceError says that it returned what is no audience."""
         from airflow_provider_caixin.audience import audience_from
 
         audience = audience_from(self._call(), argument=self._name)

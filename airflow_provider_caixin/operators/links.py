@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
@@ -13,44 +13,38 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
 
 
-class CampaignLink(BaseOperatorLink):
+class _OperatorLink(BaseOperatorLink):
     """
-    Leads to the campaign that a task sends.
+    A link whose address the operator keeps in an attribute.
 
-    The UI reads the address from an XCom, which Airflow pushes when the task has ended. The operator pushes
-    it before it sends, too: it is looked at while it runs.
+    The UI reads it from an XCom, which Airflow pushes when the task has ended. The operator pushes it earlier, too: it is
+    looked at while the task runs.
     """
 
-    name = "Campaign"
+    attribute: ClassVar[str]
 
     @property
     def xcom_key(self) -> str:
         """The key of the XCom that keeps it."""
-        return "caixin_campaign"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  # Airflow's signature
-        """Return the page's address, empty where there is no campaign to see."""
-        return str(getattr(operator, "campaign_page", ""))
-
-
-class TemplateMediaLink(BaseOperatorLink):
-    """
-    The video or picture that recipients see, where the gateway keeps it.
-
-    The operator pushes it as XCom, from which the UI reads it, when it has looked at the template; a run that
-    had nothing to send did not look and offers no link.
-    """
-
-    name = "Template media"
-
-    @property
-    def xcom_key(self) -> str:
-        """The key of the XCom that keeps it."""
-        return "caixin_template_media"
+        return f"caixin_{self.name.lower().replace(' ', '_')}"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  # Airflow's signature
         """Return the address, empty where there is none to offer."""
-        return str(getattr(operator, "template_media", ""))
+        return str(getattr(operator, self.attribute, ""))
+
+
+class CampaignLink(_OperatorLink):
+    """Leads to the campaign that a task sends."""
+
+    name = "Campaign"
+    attribute = "campaign_page"
+
+
+class TemplateMediaLink(_OperatorLink):
+    """Leads to the video or picture that recipients see; a run that had nothing to send did not look at it."""
+
+    name = "Template media"
+    attribute = "template_media"
 
 
 def campaign_page(campaign_id: str) -> str:

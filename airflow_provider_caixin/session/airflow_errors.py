@@ -17,7 +17,7 @@ from airflow_provider_caixin.session.report_file import ReportError
 @contextmanager
 def as_airflow_errors() -> Iterator[None]:
     """
-    Translate errors whose text is made for people.
+    Translate errors whose text says all that is needed.
 
     :raises AirflowFailException: where a retry helps nothing before a person acted.
     :raises AirflowException: where it may help.
@@ -40,11 +40,7 @@ def as_airflow_errors() -> Iterator[None]:
 
 @contextmanager
 def bad_arguments_fail() -> Iterator[None]:
-    """
-    Fail without a retry where an argument or a setting cannot be right.
-
-    :raises AirflowFailException: with the sentence of the ValueError.
-    """
+    """Fail without a retry, with the sentence of the ValueError, where an argument or a setting cannot be right."""
     try:
         yield
     except ValueError as error:

@@ -159,22 +159,16 @@ class Arguments:
 
     @classmethod
     def of(cls, giver: object) -> Self:
-        """
-        Read an operator's or a notifier's attributes.
-
-        :raises ValueError: for the first that cannot be right.
-        """
+        """Read an operator's or a notifier's attributes; a ValueError names the first that cannot be right."""
         given = vars(giver)
         return cls(**{name: one.read(name, given[name]) for name, one in ARGUMENTS.items() if name in given})
 
     @classmethod
     def of_command(cls, options: Mapping[str, Any], **others: Any) -> Self:
         """
-        Read the options of a command.
+        Read the options of a command that were given; a ValueError names the first that cannot be right.
 
-        :param options: those that were given, by name.
-        :param others: arguments that no option of these gives.
-        :raises ValueError: for the first that cannot be right.
+        :param others: arguments that no option gives.
         """
         from airflow_provider_caixin.session.readers import check_not_empty, object_path
 
@@ -206,8 +200,6 @@ def read_early(giver: object) -> None:
     Read an operator's or notifier's arguments that are no templates, where the Dag is read.
 
     A mistake in one is an import error then, and not tomorrow's failure. The texts of flags become truth values.
-
-    :raises ValueError: for the first that cannot be right.
     """
     given = vars(giver)
     for name, one in ARGUMENTS.items():

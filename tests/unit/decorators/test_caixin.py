@@ -11,7 +11,6 @@ from airflow.sdk import DAG, Asset, task
 
 from airflow_provider_caixin.decorators.caixin import CaixinSendDecoratedOperator
 from airflow_provider_caixin.sandbox import SandboxServer
-from airflow_provider_caixin.session.masking import MaskedArgument
 
 A, B, BEIJING = "13912340001", "13912340002", "13501000001"
 
@@ -126,28 +125,6 @@ def test_an_asynchronous_function() -> None:
 
     with pytest.raises(ValueError, match=r"later\(\) is asynchronous"):
         operator(later)
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (A, "a str"),
-        ("139 1234 0001", "a str"),
-        (int(A), "a int"),
-        ([A, B], "a list of 2"),
-        ({A: 1}, "a dict of 1"),
-        (object(), "a object"),
-        ("2026-11-25", "2026-11-25"),
-        (3, 3),
-        (True, True),
-        (None, None),
-    ],
-)
-def test_what_airflow_shows_of_an_argument(value: Any, shown: Any) -> None:
-    """Nothing that could be a number or hold one."""
-    argument = MaskedArgument(value)
-    assert argument.serialize() == shown
-    assert A not in repr(argument)
 
 
 def test_arguments_are_covered_and_used(context: Any) -> None:

@@ -17,7 +17,6 @@ from jinja2 import TemplateSyntaxError
 
 from airflow_provider_caixin.audience import normalise
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.session.masking import MaskedNumbers
 from scripts.throwaway import EXAMPLE_DAGS
 
 MOBILE = "13912340001"
@@ -61,31 +60,6 @@ def test_keyword_arguments_only() -> None:
     """A positional argument is refused."""
     with pytest.raises(TypeError):
         CaixinSendOperator("send", 65535)  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize(
-    ("mobiles", "shown"),
-    [
-        (MOBILE, "1 number: 139****0001"),
-        ([MOBILE], "1 number: 139****0001"),
-        ([MOBILE, "+86 139 1234 0002"], "2 numbers: 139****0001, 139****0002"),
-        ([13912340001.0, "x13912340002", None, MOBILE], "4 numbers: 139****0001, ***, ***, ..."),
-        ((MOBILE,) * 1000, "1000 numbers: 139****0001, 139****0001, 139****0001, ..."),
-        ({MOBILE: 1}, "a dict"),
-        ([], "0 numbers"),
-        (f"['{MOBILE}', '{MOBILE}']", "2 numbers: 139****0001, 139****0001"),
-        (f"{MOBILE}\n{MOBILE}", "2 numbers: 139****0001, 139****0001"),
-        (f"[{MOBILE}", "a str"),
-        (object, "a type"),
-    ],
-    ids=["one", "list", "two", "odd", "many", "dict", "none", "text of a list", "lines", "broken", "other"],
-)
-def test_what_airflow_shows(mobiles: Any, shown: str) -> None:
-    """A count and a few masked samples, of whatever was given."""
-    recipients = MaskedNumbers(mobiles)
-    assert recipients.serialize() == shown
-    assert MOBILE not in repr(recipients)
-    assert recipients.value is mobiles
 
 
 def test_rendering_twice_covers_once() -> None:
