@@ -255,8 +255,7 @@ class CaixinSendOperator(GuardedTemplater, BaseOperator):
             # Before the campaign is bound to it: a wrong one is corrected, and the task cleared.
             self._look_early(session, context)
         campaign = session.open_campaign()
-        self.campaign_page = campaign_page(session.plan.campaign_id)
-        self._offer(CampaignLink(), self.campaign_page, context)
+        self._offer_page(session.plan.campaign_id, context)
         with CampaignMetrics(campaign, self.caixin_conn_id, self.log) as metrics:
             self._load_and_send(session, campaign, audience, source, context, stop, metrics)
         report_file = None if session.report is None else str(self.report_file)
@@ -414,6 +413,10 @@ class CaixinSendOperator(GuardedTemplater, BaseOperator):
                 "and sends no recipient anything twice. Without any send it is had by: airflow caixin campaign report "
                 f"{shlex.quote(campaign.plan.campaign_id)}{conn_id} --file FILE"
             ) from None
+
+    def _offer_page(self, campaign_id: str, context: Context) -> None:
+        self.campaign_page = campaign_page(campaign_id)
+        self._offer(CampaignLink(), self.campaign_page, context)
 
     def _offer(self, link: CampaignLink | TemplateMediaLink, address: str, context: Context) -> None:
         """Let the task's view lead there from now on: what Airflow pushes after the end comes when that view asks no more."""
