@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-# Where a campaign stands that sends to somebody yet.
+# Where a campaign stands that is not finished.
 _UNFINISHED: Final = frozenset({Status.LOADING, Status.RUNNING, Status.PAUSED, Status.WAITING})
 
 
@@ -127,7 +127,7 @@ def _session(args: argparse.Namespace) -> tuple[Session, Audience]:
         if file is not None:
             audience = FileAudience(file, given.audience_column)
         else:
-            # A person typed them, so one that is none is a mistake to mend and no row to skip.
+            # They were typed, so one that is none is a mistake to mend and no row to skip.
             audience = ListAudience([number_of(one) for one in args.audience])
         session = Session(
             given,
@@ -150,7 +150,7 @@ def _ask(args: argparse.Namespace, session: Session, preview: Counts) -> None:
         if preview.skipped["duplicate"]:
             hint = " duplicate is also who got it in this campaign: to send it once more give another --campaign-id."
         raise Refused(
-            f"Campaign {plan.campaign_id!r} has nobody to send to: of {preview.total:,} recipients none would get the message "
+            f"Campaign {plan.campaign_id!r} has no recipient to send to: of {preview.total:,} recipients none would get the message "
             f"({why or 'the audience is empty'}; rejected: {preview.rejected.total():,}, unknown: {preview.unknown:,}).{hint}",
             Exit.FAILED if preview.skipped["cancelled"] else Exit.NOTHING,
         )
@@ -178,7 +178,7 @@ def _send(args: argparse.Namespace, session: Session, audience: Audience, files:
             with Busy("Loading the audience") as busy:
                 counted = _Counted(audience, busy, files.check)
                 source = _loader(campaign.plan)
-                # Typed numbers are another audience each time, which a person has just said yes to.
+                # Typed numbers are another audience each time, which was just said yes to.
                 place: str = "numbers"
                 change: Literal["add", "keep"] | None = "add"
                 if isinstance(audience, FileAudience):
@@ -240,7 +240,7 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[set[int]]:
 
 
 class _Unchanged:
-    """Hold a person's yes to the files that it was given to."""
+    """Hold a yes to the files that it was given to."""
 
     def __init__(self, audience: Audience, opted_out: Audience) -> None:
         self._seen = [(one, one.fingerprint) for one in (audience, opted_out)]
@@ -286,7 +286,7 @@ def _audience_file(words: list[str]) -> ObjectStoragePath | None:
 
 
 def _campaign_id(given: Arguments, audience: Audience) -> str:
-    """Return the same name for the same command, so that nobody is billed twice for a repetition."""
+    """Return the same name for the same command, so that a repetition bills nothing twice."""
     if given.campaign_id is not None:
         return str(given.campaign_id)
     if isinstance(audience, FileAudience):

@@ -179,7 +179,7 @@ class CaixinSendOperator(GuardedTemplater, BaseOperator):
         """
         Load the audience, send what is pending, return the counts.
 
-        :raises AirflowFailException: when running again helps nothing before a person acted.
+        :raises AirflowFailException: when running again helps nothing before someone acted.
         :raises AirflowException: when running again may help; what is left stays pending.
         :raises AirflowSkipException: when the single number was skipped, or the closed window is a reason to.
         """

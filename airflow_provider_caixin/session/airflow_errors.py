@@ -19,7 +19,7 @@ def as_airflow_errors() -> Iterator[None]:
     """
     Translate errors whose text says all that is needed.
 
-    :raises AirflowFailException: where a retry helps nothing before a person acted.
+    :raises AirflowFailException: where a retry helps nothing before someone acted.
     :raises AirflowException: where it may help.
     """
     try:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_caixin.compat import ArgNotSet
     from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 
+_FOR_ANY_NAME: Final = ("read_flag", "read_limit")
 #: What a command says for no rule at all; a rule that it does not name is the connection's.
 NO_RULE: Final = "none"
 
@@ -82,7 +83,7 @@ class Argument(NamedTuple):
         if self.reader is None:
             return value
         read = getattr(readers, self.reader)
-        return read(name, value) if self.reader == "read_flag" else read(value)
+        return read(name, value) if self.reader in _FOR_ANY_NAME else read(value)
 
 
 def _argument(reader: str | None = None, default: Any = None, **known: Any) -> Any:
@@ -139,7 +140,7 @@ class Arguments:
     expires_at: datetime | timedelta | Literal["close"] | None = _argument(
         "read_expiry", in_template=True, is_guard=True, in_plan=True, option=Option("--expires-at",
         'such as "2026-11-25 18:00" (Asia/Shanghai), or close: what is left then is skipped', "MOMENT", of_check=False))
-    max_messages: int | None = _argument("read_budget", in_template=True, is_guard=True, in_plan=True, option=Option(
+    max_messages: int | None = _argument("read_limit", in_template=True, is_guard=True, in_plan=True, option=Option(
         "--max-messages", "at most so many billed or possibly billed", "N", "whole"))
     on_unknown: Literal["hold", "resend"] = _argument(default="hold", choices=("hold", "resend"), in_plan=True, option=Option(
         "--on-unknown", "resend: send once more what is unknown, which may bill twice (hold)", of_check=False))

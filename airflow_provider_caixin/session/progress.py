@@ -90,7 +90,7 @@ def duration(seconds: float) -> str:
 
 
 def log_counts(log: logging.Logger | Logger, counts: Counts) -> None:
-    """Log in a line how a run ended, and what about it a person should look at."""
+    """Log in a line how a run ended, and what about it should be looked at."""
     log.info(
         "Campaign %s, %d recipients: %d sent, %s rejected, %d unknown, %s skipped, %d pending.",
         counts.campaign_id,

@@ -150,19 +150,17 @@ def read_report_file(value: object) -> ObjectStoragePath | None:
     return _path("report_file", value)
 
 
-def read_budget(value: object) -> int | None:
-    """Read a number of messages, which a template makes a text of; the text ``off`` is no limit."""
+def read_limit(name: str, value: object) -> int | None:
+    """Read a limit, which a template makes a text of; the text ``off`` is no limit."""
     if not isinstance(value, str):
         return value  # type: ignore[return-value]  # what is none of these is refused by the plan
     text = value.strip()
     if _is_off(text):
         return None
-    check_not_empty("max_messages", value)
+    check_not_empty(name, value)
     if text.isascii() and text.isdigit():
         return int(text)
-    raise ValueError(
-        f'max_messages {value!r}: expected a whole number from 0, or None or "off" for no limit.'
-    )
+    raise ValueError(f'{name} {value!r}: expected a whole number from 0, or None or "off" for no limit.')
 
 
 def read_expiry(value: object) -> datetime | timedelta | Literal["close"] | None:

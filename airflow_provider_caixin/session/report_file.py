@@ -38,7 +38,7 @@ _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"
 
 
 class ReportError(OSError):
-    """A report cannot be written; ``lasting``: it stays so until a person acts."""
+    """A report cannot be written; ``lasting``: it stays so until someone acts."""
 
     def __init__(self, sentence: str, *, lasting: bool) -> None:
         super().__init__(sentence)

@@ -46,13 +46,13 @@ def notifier(**arguments: Any) -> CaixinNotifier:
 
 
 def task_context(state: Any = "failed", map_index: int = -1) -> dict[str, Any]:
-    """Give what a task's callback gets, as far as it is looked at."""
+    """Return what a task's callback gets, as far as it is looked at."""
     ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="t", map_index=map_index, state=state)
     return {"ti": ti, "dag": DAG("dag", schedule=None), "dag_run": SimpleNamespace(run_id="run")}
 
 
 def closed() -> str:
-    """Give a window that is closed now."""
+    """Return a window that is closed now."""
     hour = (datetime.now(CHINA) + timedelta(hours=3)).hour
     return f"{hour:02}:00-{hour:02}:59"
 
@@ -74,7 +74,7 @@ def test_a_callback_that_is_called_twice(sandbox: SandboxServer, logged: Callabl
 
 
 def test_two_notifiers_of_one_occasion(sandbox: SandboxServer) -> None:
-    """They share a campaign, each with people of its own: neither takes the other for itself, changed."""
+    """They share a campaign, each with recipients of its own: neither takes the other for itself, changed."""
     for mobiles in (A, B, A):
         notifier(mobiles=mobiles)(task_context())
     assert sorted(row["mobile"] for row in sandbox.billed()) == [A, B]
@@ -201,8 +201,8 @@ def test_a_deadline_in_the_triggerer(
     sandbox: SandboxServer, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     """Airflow's own trigger for deadlines awaits it, twice with one bill, and meanwhile its loop goes on."""
-    (tmp_path / "people.txt").write_text(A)
-    kwargs = {"tpl_id": 65536, "audience_file": str(tmp_path / "people.txt")}
+    (tmp_path / "recipients.txt").write_text(A)
+    kwargs = {"tpl_id": 65536, "audience_file": str(tmp_path / "recipients.txt")}
     callback = AsyncCallback(CaixinNotifier, kwargs=kwargs)
     ticks: list[float] = []
 

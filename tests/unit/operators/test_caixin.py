@@ -45,7 +45,7 @@ def operator(**arguments: Any) -> CaixinSendOperator:
 
 
 def billed(sandbox: SandboxServer) -> list[str]:
-    """Say whom the sandbox billed, in order."""
+    """Return the numbers that the sandbox billed, in order."""
     return sorted(row["mobile"] for row in sandbox.billed())
 
 
@@ -120,10 +120,10 @@ def test_an_empty_list(context: Any, logged: Callable[[], str]) -> None:
 
 def test_a_file_and_a_report(tmp_path: Path, context: Any) -> None:
     """A file is read by path or URL, and the report has a line for each of its rows."""
-    (tmp_path / "people.csv").write_text(f"name,phone\nx,{A}\ny,{BEIJING}\nz,nobody\n")
+    (tmp_path / "recipients.csv").write_text(f"name,phone\nx,{A}\ny,{BEIJING}\nz,nobody\n")
     report = tmp_path / "made" / "report.csv"
     result = operator(
-        audience_file=f"file://{tmp_path}/people.csv", audience_column="phone", report_file=str(report)
+        audience_file=f"file://{tmp_path}/recipients.csv", audience_column="phone", report_file=str(report)
     ).execute(context)
     assert result["report_file"] == str(report)
     assert report.read_bytes().startswith(b"\xef\xbb\xbfmobile,state,reason,error_code,sid,sent_at\r\n")
@@ -139,8 +139,8 @@ def test_a_file_and_a_report(tmp_path: Path, context: Any) -> None:
 
 def test_a_path_object(tmp_path: Path, context: Any) -> None:
     """A path may be a path, and not only text."""
-    (tmp_path / "people.txt").write_text(f"{A}\n{B}\n")
-    assert operator(audience_file=tmp_path / "people.txt").execute(context)["sent"] == 2
+    (tmp_path / "recipients.txt").write_text(f"{A}\n{B}\n")
+    assert operator(audience_file=tmp_path / "recipients.txt").execute(context)["sent"] == 2
 
 
 def test_too_many_failures(tmp_path: Path, context: Any, logged: Callable[[], str]) -> None:
@@ -180,8 +180,8 @@ def test_one_id_is_one_campaign(sandbox: SandboxServer, context: Any) -> None:
 def test_a_file_that_was_corrected_while_its_task_waited(
     sandbox: SandboxServer, context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A new time alone is nothing; other people are refused before anything is sent, until a person said which are meant."""
-    file = tmp_path / "people.txt"
+    """A new time alone is nothing; other recipients are refused before anything is sent, until someone said which are meant."""
+    file = tmp_path / "recipients.txt"
     moments = itertools.count(10**9)
     opens = datetime.now(timezone(timedelta(hours=8))) + timedelta(hours=3)
 
@@ -256,7 +256,7 @@ def test_the_cap_holds_across_campaigns(context: Any) -> None:
 def test_a_missing_file_may_come(tmp_path: Path, context: Any) -> None:
     """A file that is not there is an ordinary failure, which Airflow may retry."""
     with pytest.raises(AirflowException, match="does not exist") as caught:
-        operator(audience_file=str(tmp_path / "people.csv")).execute(context)
+        operator(audience_file=str(tmp_path / "recipients.csv")).execute(context)
     assert not isinstance(caught.value, AirflowFailException)
 
 
@@ -278,7 +278,7 @@ def test_no_number_and_no_key_in_the_log(
 
 
 def test_counts_only(context: Any) -> None:
-    """The result that becomes an XCom holds no numbers of people."""
+    """The result that becomes an XCom holds no numbers of recipients."""
     assert not re.search(r"1[3-9]\d{9}", repr(operator(mobiles=[A, B]).execute(context)))
 
 

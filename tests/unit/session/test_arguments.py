@@ -48,7 +48,7 @@ def operator(**arguments: Any) -> CaixinSendOperator:
         ({"mobiles": [A], "blocked_regions": ["Beijing"]}, "blocked_regions: 'Beijing'"),
         ({"mobiles": {"a": A}}, "mobiles: got a dict"),
         ({"mobiles": [[A]]}, "mobiles: item 0 is a list"),
-        ({"audience_file": "people.xlsx"}, "people.xlsx"),
+        ({"audience_file": "recipients.xlsx"}, "recipients.xlsx"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -42,7 +42,7 @@ class Received:
         self.socket.settimeout(0)
 
     def lines(self) -> list[str]:
-        """Give what has arrived; loopback delivers before sendto returns."""
+        """Return what has arrived; loopback delivers before sendto returns."""
         found: list[str] = []
         with suppress(BlockingIOError):
             while True:
@@ -82,7 +82,7 @@ def statsd() -> Iterator[Received]:
 
 
 def test_metrics(statsd: Received, context: Any) -> None:
-    """Counters by code and reason, gauges and timers; nothing that names a person or a campaign."""
+    """Counters by code and reason, gauges and timers; nothing that names a recipient or a campaign."""
     mobiles = [A, B, B, "12", BEIJING, magic_mobile(236306), magic_mobile(99004)]
     operator(mobiles=mobiles, max_failure_ratio=None).execute(context)
     lines = statsd.lines()
@@ -145,7 +145,7 @@ def test_metrics_that_cannot_be_told(context: Any, logged: Callable[[], str]) ->
 
 
 def _closed() -> str:
-    """Give a window of two hours that is closed now."""
+    """Return a window of two hours that is closed now."""
     from datetime import datetime, timedelta
 
     from airflow_provider_caixin.china_time import CHINA

@@ -110,7 +110,7 @@ def test_false_and_0_are_something(context: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["off", "none", [], {}, 0.0, 2], ids=repr)
 def test_a_dry_run_is_true_or_false(given: Any, sandbox: SandboxServer, context: Any) -> None:
-    """Nothing else says that people are to be billed."""
+    """Nothing else says that messages are to be billed."""
     with pytest.raises(AirflowFailException, match=r"dry_run .* is neither true nor false"):
         run(operator(dry_run=given), context)
     assert sandbox.requests() == []

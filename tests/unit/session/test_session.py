@@ -41,7 +41,7 @@ class Opener:
 
 @pytest.fixture
 def opener(tmp_path: Path) -> Opener:
-    """Give what opens the ledger."""
+    """Return what opens the ledger."""
     return Opener(tmp_path)
 
 

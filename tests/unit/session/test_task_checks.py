@@ -34,7 +34,7 @@ def operator(**arguments: Any) -> CaixinSendOperator:
 
 
 def billed(sandbox: SandboxServer) -> list[str]:
-    """Say whom the sandbox billed, in order."""
+    """Return the numbers that the sandbox billed, in order."""
     return sorted(row["mobile"] for row in sandbox.billed())
 
 

@@ -93,7 +93,7 @@ def test_a_refused_account(connect: Any, sandbox: SandboxServer, context: Any) -
     ],
 )
 def test_ways_to_opt_out(text: str, named: bool) -> None:
-    """In words or as the code that people know."""
+    """In words or as the code that is known."""
     assert Template(1, f"【店】{text}", "", True, None).names_opt_out is named
 
 

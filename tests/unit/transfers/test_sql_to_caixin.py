@@ -46,7 +46,7 @@ def operator(**arguments: Any) -> SqlToCaixinOperator:
 
 
 def billed(sandbox: SandboxServer) -> list[str]:
-    """Say whom the sandbox billed."""
+    """Return the numbers that the sandbox billed."""
     return sorted(row["mobile"] for row in sandbox.billed())
 
 
@@ -75,7 +75,7 @@ def test_it_runs_once(crm: Path, sandbox: SandboxServer, context: Any) -> None:
 
 @pytest.mark.usefixtures("crm")
 def test_other_parameters(sandbox: SandboxServer, context: Any) -> None:
-    """They are part of what a query is known by; whom it finds with them is added once a person said so."""
+    """They are part of what a query is known by; whom it finds with them is added once someone said so."""
     sql = "SELECT mobile FROM customer WHERE tier = ?"
     first = operator(sql=sql, parameters=[1]).execute(context)
     with pytest.raises(AirflowFailException, match=r"changed under campaign .* are new and .* are gone"):
@@ -142,9 +142,11 @@ def test_another_audience_beside(name: str) -> None:
 
 def test_in_a_dag(tmp_path: Path) -> None:
     """The query is a template, or a file of one; default_args and mapping work as ever."""
-    (tmp_path / "people.sql").write_text("SELECT mobile FROM {{ table }}")
+    (tmp_path / "recipients.sql").write_text("SELECT mobile FROM {{ table }}")
     with DAG("d", schedule=None, template_searchpath=str(tmp_path), default_args={"sql_conn_id": "crm"}):
-        task = SqlToCaixinOperator(task_id="a", tpl_id=1, sql="people.sql", parameters={"day": "{{ ds }}"})  # type: ignore[call-arg]
+        task = SqlToCaixinOperator(
+            task_id="a", tpl_id=1, sql="recipients.sql", parameters={"day": "{{ ds }}"}
+        )  # type: ignore[call-arg]
         mapped = SqlToCaixinOperator.partial(task_id="b", tpl_id=1, sql="SELECT {{ ds }}").expand(
             parameters=[[1], [2]]
         )
