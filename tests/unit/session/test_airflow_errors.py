@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -32,7 +34,7 @@ def missing_file() -> AudienceError:
         (LedgerError("x"), False),
         (LedgerUnavailable("x"), True),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+    ids=itertools.count(),
 )
 def test_whether_airflow_retries(error: Exception, retried: bool) -> None:
     """The sentence stays; only what may pass by itself is retried."""
