@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from airflow_provider_caixin.sandbox import server
@@ -152,10 +153,10 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
         "say what would happen to an audience now, by reason; nothing is sent or kept",
         "send:check",
         (
-            Option("audience", nargs="+", metavar="AUDIENCE", help="a .txt or .csv (also .gz), or numbers"),
+            _AUDIENCE,
             Option("--tpl-id", metavar="ID", help="the template, to say who had it already"),
-            Option("--report-file", metavar="FILE", help="write who, with full numbers, as CSV"),
-            *_RULES,
+            *_given(check=True),
+            *_SHOW,
         ),
     ),
     Command(
@@ -163,11 +164,8 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
         "send a template to an audience, through the same rules and ledger as the operator",
         "send:send",
         (
-            Option("audience", nargs="+", metavar="AUDIENCE", help="a .txt or .csv (also .gz), or numbers"),
+            _AUDIENCE,
             Option("--tpl-id", required=True, metavar="ID", help="the template"),
-            Option(
-                "--report-file", metavar="FILE", help="write what became of each, with full numbers, as CSV"
-            ),
             Option("--dry-run", action="store_true", help="only say what would happen, as check does"),
             Option(
                 "--expires-at",
@@ -193,7 +191,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
                 help="fail when this share was rejected or is unknown, or none (0.5)",
             ),
             _YES,
-            *_RULES,
+            *_SHOW,
         ),
     ),
     Command(

@@ -78,7 +78,7 @@ def csv_file(path: str | None) -> Iterator[IO[str]]:
     if path is None:
         yield sys.stdout
         return
-    from airflow_provider_caixin.session.arguments import object_path
+    from airflow_provider_caixin.session.readers import object_path
     from airflow_provider_caixin.session.report_file import ReportFile
 
     with usage_errors():

@@ -14,156 +14,135 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow_provider_caixin.audience import Audience, FileAudience, ListAudience, normalise
 from airflow_provider_caixin.campaign import (
     Campaign,
-    CampaignError,
-    CampaignStopped,
     Counts,
     DamagedRows,
-    LedgerSilent,
-    OutsideWindow,
     Plan,
-    StoppedInSilence,
-    dry_run,
-    import_suppressions,
+    errors,
     loaded,
-    numbers_of,
     refuse_expired,
 )
 from airflow_provider_caixin.campaign.report import report_pieces
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.cli.lookup import open_hook, open_ledger, read_number
-from airflow_provider_caixin.cli.output import csv_file, show_one
-from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note, usage_errors
-from airflow_provider_caixin.compat import NOTSET
-from airflow_provider_caixin.hooks.caixin import CaixinHook, template_id
-from airflow_provider_caixin.ledger import Ledger, LedgerError
-from airflow_provider_caixin.ledger.rows.account_names import name_in_force
+from airflow_provider_caixin.cli.opening import number_of, open_book
+from airflow_provider_caixin.cli.output import show_one
+from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say, usage
+from airflow_provider_caixin.ledger import LedgerError
+from airflow_provider_caixin.ledger.rows.names import name_in_force
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views.reports import ReportRow
-from airflow_provider_caixin.session.arguments import check_rules, object_path, read_column, read_expiry
-from airflow_provider_caixin.session.guards import came_to_nothing, is_nothing
+from airflow_provider_caixin.session.arguments import Arguments
 from airflow_provider_caixin.session.progress import duration, sentence
-from airflow_provider_caixin.session.report_file import ReportError, ReportFile
-from airflow_provider_caixin.session.rules import TaskRules
-from airflow_provider_caixin.settings.ledgers import embedded_path
-from airflow_provider_caixin.vocabulary import UNFINISHED
+from airflow_provider_caixin.session.readers import object_path, read_template_id
+from airflow_provider_caixin.session.report_file import ReportError
+from airflow_provider_caixin.session.session import Session
+from airflow_provider_caixin.session.template import TemplateUnavailable, available_template, missing_opt_out
+from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID
+from airflow_provider_caixin.vocabulary import Status
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from airflow_provider_caixin.settings.connection import CaixinConnection
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-
-@dataclass(frozen=True)
-class Rules:
-    """The rules that were given on the command line, for :meth:`.TaskRules.of`."""
-
-    send_window: Any
-    frequency_cap: Any
-    blocked_regions: Any
-    allow_other_carriers: bool
-    allow_virtual_operators: bool
-    on_unknown: str
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> Rules:
-        """
-        Read them: what is not given is the connection's.
-
-        :param args: the command's.
-        :raises ValueError: for one that cannot be right.
-        """
-        window, cap, regions = (
-            _rule(getattr(args, name)) for name in ("send_window", "frequency_cap", "blocked_regions")
-        )
-        check_rules(window, cap, regions)
-        return cls(
-            window,
-            cap,
-            regions,
-            args.allow_other_carriers,
-            args.allow_virtual_operators,
-            getattr(args, "on_unknown", "hold"),
-        )
+# Where a campaign stands that is not finished.
+_UNFINISHED: Final = frozenset({Status.LOADING, Status.RUNNING, Status.PAUSED, Status.WAITING})
 
 
 def check(args: argparse.Namespace) -> Exit:
-    """
-    Say what would happen to an audience now.
-
-    :param args: the command's.
-    """
-    with usage_errors():
-        audience, opted_out = _audience(args), _opted_out(args)
-        _report_file(args, audience)
-    with open_hook(args) as hook:
-        plan = _plan(args, hook.settings, audience)
-        with open_ledger(args, hook.settings, make=True) as ledger:
-            plan, beside = _known(args, plan, ledger, audience)
-            if beside:
-                note(str(beside))
-            counts = _preview(args, plan, ledger, audience, opted_out, args.report_file)
-    show_one(counts.as_result(args.report_file), args.output, _rows(counts))
-    _foretell(plan, counts)
+    """Show what would happen to an audience now."""
+    session, audience = _session(args)
+    with session:
+        beside = _find_campaign(args, session, audience)
+        if beside:
+            say(str(beside))
+        rows: list[ReportRow] = []
+        counts = _preview(session, audience, rows.append if session.report else lambda _: None)
+        if session.report:
+            with session.report.open() as file:
+                file.writelines(report_pieces(rows))
+    show_one(counts.as_result(vars(args).get("report_file")), args.output, _rows(counts))
+    _foretell(session.plan, counts)
     return Exit.DONE if counts.would_send else Exit.NOTHING
 
 
 def send(args: argparse.Namespace) -> Exit:
-    """
-    Send a template to an audience.
-
-    :param args: the command's.
-    """
+    """Send a template to an audience."""
     if args.dry_run:
         return check(args)
-    with usage_errors():
-        audience, opted_out = _audience(args), _opted_out(args)
-        report = _report_file(args, audience)
-    files = _Unchanged(audience, opted_out)
-    with open_hook(args) as hook:
-        plan = _plan(args, hook.settings, audience)
-        opens_at = plan.opening(time.time())
-        if opens_at is not None:
-            raise OutsideWindow(
-                f"The send window {plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M} (Asia/Shanghai). Nothing was sent.",
-                opens_at,
-            )
-        if args.ledger not in (None, hook.settings.ledger_conn_id):
-            note(
-                f"{args.ledger!r} is not the ledger of the connection: what was sent by that one is not known here, and caps, rate "
-                "and volume are counted apart."
-            )
-        with open_ledger(args, hook.settings, make=True) as ledger:
-            if report:
-                report.check()
-            plan, beside = _known(args, plan, ledger, audience)
-            if beside and beside.forbids:
-                raise Refused(f"{beside} Nothing was sent.", Exit.FAILED)
-            if beside:
-                note(str(beside))
-            so_far = loaded(ledger, plan, _loader(plan))
-            if not so_far.by_loader:
-                refuse_expired(plan, time.time(), so_far.first_at)
-            try:
-                preview = _preview(args, plan, ledger, audience, opted_out)
-            except DamagedRows:
-                # What can be read of it holds whatever comes of the rest.
-                import_suppressions(ledger, opted_out, str(opted_out))
-                raise
-            _ask(args, hook, plan, ledger, preview)
+    session, audience = _session(args)
+    files = _Unchanged(audience, session.opted_out)
+    opens_at = session.plan.opening(time.time())
+    if opens_at is not None:
+        raise errors.OutsideWindow(
+            f"The send window {session.plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M} (Asia/Shanghai). "
+            "Nothing was sent.",
+            opens_at,
+        )
+    if args.ledger not in (None, session.settings.ledger_conn_id):
+        say(
+            f"{args.ledger!r} is not the ledger of the connection: what was sent by that one is not known here, and caps, rate "
+            "and volume are counted apart."
+        )
+    with session:
+        ledger = session.ledger
+        if session.report:
+            session.report.check()
+        beside = _find_campaign(args, session, audience)
+        if beside and beside.forbids:
+            raise Refused(f"{beside} Nothing was sent.", Exit.FAILED)
+        if beside:
+            say(str(beside))
+        so_far = loaded(ledger, session.plan, _loader(session.plan))
+        if not so_far.by_loader:
+            refuse_expired(session.plan, time.time(), so_far.first_at)
+        try:
+            preview = _preview(session, audience)
+        except DamagedRows:
+            # What can be read of it holds whatever comes of the rest.
+            session.import_opt_outs()
+            raise
+        _ask(args, session, preview)
+        files.check()
+        if session.import_opt_outs() is not None:
             files.check()
-            if args.suppress_file:
-                import_suppressions(ledger, opted_out, str(opted_out))
-                files.check()
-            return _send(args, Campaign(plan, ledger, hook.client), audience, files)
+        return _send(args, session, audience, files)
 
 
-def _ask(args: argparse.Namespace, hook: CaixinHook, plan: Plan, ledger: Ledger, preview: Counts) -> None:
-    """Say what is about to be billed, and ask."""
+def _session(args: argparse.Namespace) -> tuple[Session, Audience]:
+    """Read what a command was given, and show which rules it loosens."""
+    file = _audience_file(args.audience)
+    with usage():
+        given = Arguments.of_command(
+            vars(args),
+            tpl_id=read_template_id(args.tpl_id) if args.tpl_id else 0,
+            audience_file=file,
+            caixin_conn_id=args.conn_id or DEFAULT_CONN_ID,
+        )
+        audience: Audience
+        if file is not None:
+            audience = FileAudience(file, given.audience_column)
+        else:
+            # They were typed, so one that is none is a mistake to mend and no row to skip.
+            audience = ListAudience([number_of(one) for one in args.audience])
+        session = Session(
+            given,
+            campaign_id=lambda: _campaign_id(given, audience),
+            open_ledger=lambda settings: open_book(args, settings, make=True),
+            where="in this command",
+        )
+    for one in session.rules.loosened:
+        say(f"A rule is loosened: {one}.")
+    return session, audience
+
+
+def _ask(args: argparse.Namespace, session: Session, preview: Counts) -> None:
+    """Show what is about to be billed, and ask."""
+    plan = session.plan
     again = preview.unknown if plan.on_unknown == "resend" else 0
     if not preview.would_send and not again:
         why = ", ".join(f"{reason}: {number:,}" for reason, number in preview.skipped.most_common() if number)
@@ -171,77 +150,75 @@ def _ask(args: argparse.Namespace, hook: CaixinHook, plan: Plan, ledger: Ledger,
         if preview.skipped["duplicate"]:
             hint = " duplicate is also who got it in this campaign: to send it once more give another --campaign-id."
         raise Refused(
-            f"Campaign {plan.campaign_id!r} has nobody to send to: of {preview.total:,} recipients none would get the message "
+            f"Campaign {plan.campaign_id!r} has no recipient to send to: of {preview.total:,} recipients none would get the message "
             f"({why or 'the audience is empty'}; rejected: {preview.rejected.total():,}, unknown: {preview.unknown:,}).{hint}",
             Exit.FAILED if preview.skipped["cancelled"] else Exit.NOTHING,
         )
-    with StatusLine("Asking the gateway for the template"):
-        template = hook.get_template(plan.tpl_id)
-    if not template.available:
-        raise Refused(
-            f"Template {plan.tpl_id} is not available (tpl_state 0): Juhe has not approved it yet, or took it out of use.",
-            Exit.FAILED,
-        )
-    note(f"Template {plan.tpl_id}: {template.content}")
-    if not template.names_opt_out:
-        note("It names no way to opt out, such as 拒收请回复R: marketing messages have to.")
-    with ledger.reading() as connection:
-        account = name_in_force(connection, plan.account, plan.known_app_key)
+    try:
+        with Busy("Asking the gateway for the template"):
+            template = available_template(session.hook, plan.tpl_id)
+    except TemplateUnavailable as error:
+        raise Refused(str(error), Exit.FAILED) from None
+    say(f"Template {plan.tpl_id}: {template.content}")
+    if warning := missing_opt_out(template):
+        say(warning)
+    with session.ledger.reading() as connection:
+        account = name_in_force(connection, plan.account, plan.account_key)
     say(f"Campaign {plan.campaign_id!r}, account {account!r}, window {plan.window or 'off'}.")
     _foretell(plan, preview)
-    twice = f" and up to {again:,} in doubt once more" if again else ""
+    twice = f" and up to {again:,} unknown ones once more" if again else ""
     confirm(f"Send {preview.would_send:,} messages{twice}, each of which is billed?", yes=args.yes)
 
 
-def _send(args: argparse.Namespace, campaign: Campaign, audience: Audience, files: _Unchanged) -> Exit:
+def _send(args: argparse.Namespace, session: Session, audience: Audience, files: _Unchanged) -> Exit:
     stop = threading.Event()
+    campaign = session.open_campaign()
     with _stopped_by_signals(stop) as caught:
         try:
             with StatusLine("Loading the audience") as busy:
                 counted = _Counted(audience, busy, files.check)
                 source = _loader(campaign.plan)
-                # Typed numbers are another audience each time, which a person has just said yes to.
+                # Typed numbers are another audience each time, which was just said yes to.
                 place: str = "numbers"
                 change: Literal["add", "keep"] | None = "add"
                 if isinstance(audience, FileAudience):
-                    place, change = audience.place, args.audience_change
+                    place, change = audience.place, session.given.audience_change
                 where = f"{source}/{place}"
                 campaign.load(counted, where, stop.is_set, audience_change=change, formerly=source)
                 campaign.send(stop, lambda progress: setattr(busy, "text", sentence(progress)))
-        except CampaignStopped as stopped:
-            if not isinstance(stopped, StoppedInSilence):
+        except errors.CampaignStopped as stopped:
+            if not isinstance(stopped, errors.StoppedInSilence):
                 with suppress(LedgerError):
-                    _tell(args, campaign.counts(), None)
-            note(f"{stopped} The same command goes on where the campaign stands.")
-            # At its end the interpreter looks through all of Airflow for garbage: seconds on a busy host, which are not left.
+                    _show_counts(args, campaign.counts(), None)
+            say(f"{stopped} The same command goes on where the campaign stands.")
+            # At its end the interpreter looks through all of Airflow for garbage: seconds that are not left.
             gc.freeze()
             return Exit.TERMINATED if signal.SIGTERM in caught else Exit.INTERRUPTED
-        except LedgerSilent:
+        except errors.LedgerSilent:
             raise
-        except CampaignError:
-            # What came first is the error that people see.
+        except errors.CampaignError:
+            # The error that came first is the one that is shown.
             with suppress(LedgerError, OSError, Refused):
-                _end(args, campaign)
+                _end(args, session, campaign)
             raise
-    counts = _end(args, campaign)
+    counts = _end(args, session, campaign)
     campaign.check_ratio()
     return Exit.DONE if counts.sent else Exit.NOTHING
 
 
-def _end(args: argparse.Namespace, campaign: Campaign) -> Counts:
-    """Say what became of whom, and write the report."""
+def _end(args: argparse.Namespace, session: Session, campaign: Campaign) -> Counts:
+    """Show what became of the recipients, and write the report."""
     counts = campaign.counts()
-    _tell(args, counts, args.report_file)
-    if args.report_file:
-        try:
-            with StatusLine("Writing the report"), csv_file(args.report_file) as file:
-                campaign.write_report(file)
-        except ReportError as error:
-            raise Refused(
-                f"{error} The counts hold; without any send the report is had by: campaign report "
-                f"{shlex.quote(campaign.plan.campaign_id)} --file FILE",
-                Exit.FAILED,
-            ) from None
+    _show_counts(args, counts, vars(args).get("report_file"))
+    try:
+        with Busy("Writing the report"):
+            session.write_report(campaign)
+    except ReportError as error:
+        raise Refused(
+            f"{error} The counts hold; without any send the report is had by: campaign report "
+            f"{shlex.quote(campaign.plan.campaign_id)} --file FILE",
+            Exit.FAILED,
+        ) from None
     return counts
 
 
@@ -263,22 +240,13 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[set[int]]:
 
 
 class _Unchanged:
-    """
-    Holds a person's yes to the files that it was given to.
-
-    :param audience: who is to get the message.
-    :param opted_out: who is not.
-    """
+    """Hold a yes to the files that it was given to."""
 
     def __init__(self, audience: Audience, opted_out: Audience) -> None:
         self._seen = [(one, one.fingerprint) for one in (audience, opted_out)]
 
     def check(self) -> None:
-        """
-        Make sure that nobody is sent anything whom the question did not count.
-
-        :raises Refused: when a file is another by now.
-        """
+        """Refuse to send to recipients that the question did not count: a file is another by now."""
         for one, fingerprint in self._seen:
             if one.fingerprint != fingerprint:
                 raise Refused(
@@ -288,13 +256,7 @@ class _Unchanged:
 
 
 class _Counted:
-    """
-    An audience that says how far it was read.
-
-    :param audience: the audience.
-    :param busy: whom it tells.
-    :param at_end: called behind the last row; a load has merged nothing yet then.
-    """
+    """An audience that shows how far it was read; ``at_end`` is called while a load has merged nothing yet."""
 
     def __init__(
         self, audience: Audience, busy: StatusLine, at_end: Callable[[], None] = lambda: None
@@ -318,65 +280,22 @@ class _Counted:
         self._at_end()
 
 
-def _audience(args: argparse.Namespace) -> Audience:
-    """Take numbers, or one file."""
-    given: list[str] = args.audience
-    if len(given) == 1 and normalise(given[0]) is None and not given[0].strip("+-() ").isdigit():
-        return FileAudience(object_path(given[0]), read_column(args.column))
-    # A person typed them, so one that is none is a mistake to mend and no row to skip.
-    return ListAudience([read_number(one) for one in given])
+def _audience_file(words: list[str]) -> ObjectStoragePath | None:
+    """Return the file that an audience is; None: it is numbers."""
+    if len(words) == 1 and normalise(words[0]) is None and not words[0].strip("+-() ").isdigit():
+        return object_path(words[0])
+    return None
 
 
-def _opted_out(args: argparse.Namespace) -> Audience:
-    if args.suppress_file is None:
-        return ListAudience([])
-    # An empty variable of a shell is no list of nobody.
-    if is_nothing(args.suppress_file):
-        raise ValueError(came_to_nothing("suppress_file", args.suppress_file))
-    return FileAudience(object_path(args.suppress_file), argument="suppress_file")
-
-
-def _report_file(args: argparse.Namespace, audience: Audience) -> ReportFile | None:
-    """Take where the report goes, unless it is where the audience or the opt-outs come from."""
-    if args.report_file is None:
-        return None
-    if is_nothing(args.report_file):
-        raise ValueError(f"report_file {args.report_file!r}: expected a path or URL.")
-    report = ReportFile(object_path(args.report_file))
-    report.refuse_inputs(
-        audience_file=object_path(args.audience[0]) if isinstance(audience, FileAudience) else None,
-        suppress_file=object_path(args.suppress_file) if args.suppress_file else None,
-        ledger=object_path(embedded_path()),
-    )
-    return report
-
-
-def _plan(args: argparse.Namespace, settings: CaixinConnection, audience: Audience) -> Plan:
-    with usage_errors():
-        tpl_id = template_id(args.tpl_id) if args.tpl_id else 0
-        rules = TaskRules.of(Rules.of(args), settings, "in this command")
-        for one in rules.loosened:
-            note(f"A rule is loosened: {one}.")
-        return rules.plan(
-            settings,
-            campaign_id=_campaign_id(args, tpl_id, audience),
-            tpl_id=tpl_id,
-            expires_at=read_expiry(getattr(args, "expires_at", None)),
-            max_messages=args.max_messages,
-            on_unknown=getattr(args, "on_unknown", "hold"),
-            max_failure_ratio=getattr(args, "max_failure_ratio", 0.5),
-        )
-
-
-def _campaign_id(args: argparse.Namespace, tpl_id: int, audience: Audience) -> str:
-    """Give the same name to the same command, so that nobody is billed twice for a repetition."""
-    if args.campaign_id is not None:
-        return str(args.campaign_id)
+def _campaign_id(given: Arguments, audience: Audience) -> str:
+    """Return the same name for the same command, so that a repetition bills nothing twice."""
+    if given.campaign_id is not None:
+        return str(given.campaign_id)
     if isinstance(audience, FileAudience):
-        with StatusLine("Reading the file"):
-            return f"{_of_file(tpl_id, audience)}{audience.content[:12]}"
+        with Busy("Reading the file"):
+            return f"{_of_file(given.tpl_id, audience)}{audience.content[:12]}"
     # A hash of few numbers would give them away to whoever tries all.
-    return f"cli/{tpl_id}/{datetime.now(CHINA):%Y-%m-%d}"
+    return f"cli/{given.tpl_id}/{datetime.now(CHINA):%Y-%m-%d}"
 
 
 def _loader(plan: Plan) -> str:
@@ -392,7 +311,6 @@ class _Beside:
     """
     A campaign of the same template and file name that is not finished.
 
-    :param found: the campaign.
     :param is_by_time: it has its name from the file's time, so it may be of this very content.
     :param options: by which a command finds the same ledger.
     """
@@ -408,11 +326,11 @@ class _Beside:
 
     @property
     def forbids(self) -> bool:
-        """Whether another campaign beside it could reach people for the second time."""
+        """Whether another campaign beside it could reach recipients for the second time."""
         return self.is_by_time or self.reached > 0
 
     def __str__(self) -> str:
-        """Say which it is, and what a person may do."""
+        """Return which it is, and what may be done."""
         name = shlex.quote(self.found.campaign_id)
         if not self.forbids:
             return (
@@ -427,28 +345,28 @@ class _Beside:
         )
 
 
-def _known(
-    args: argparse.Namespace, plan: Plan, ledger: Ledger, audience: Audience
-) -> tuple[Plan, _Beside | None]:
+def _find_campaign(args: argparse.Namespace, session: Session, audience: Audience) -> _Beside | None:
     """
-    Find the campaign of a file that was given no name: by content, or by time of change as earlier versions named it.
+    Find the campaign of a file that was given no name: by content, or as earlier versions named it, by time.
 
-    :return: the plan, of the campaign that is there; else also what else of the file's name is not finished.
+    :return: where it is new, what else of the file's name is not finished.
     """
-    if args.campaign_id is not None or not isinstance(audience, FileAudience):
-        return plan, None
+    plan = session.plan
+    if session.given.campaign_id is not None or not isinstance(audience, FileAudience):
+        return None
     prefix = _of_file(plan.tpl_id, audience)
     earlier = prefix + audience.fingerprint[:8]
-    with ledger.reading() as connection:
-        now = ledger.now(connection)
+    with session.ledger.reading() as connection:
+        now = session.ledger.now(connection)
         if campaign_views.find(connection, plan.campaign_id, now):
-            return plan, None
+            return None
         if campaign_views.find(connection, earlier, now):
             note(
                 f"Campaign {earlier!r} has this file's time and size: it goes on under that name, which an earlier version gave it."
             )
-            return replace(plan, campaign_id=earlier), None
-        unfinished = campaign_views.campaigns(connection, now, search=prefix, status=UNFINISHED, most=1_000)
+            session.plan = replace(plan, campaign_id=earlier)
+            return None
+        unfinished = campaign_views.campaigns(connection, now, search=prefix, status=_UNFINISHED, most=1_000)
     given = (("--conn-id", args.conn_id), ("--ledger", args.ledger))
     options = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given if value)
     beside = [
@@ -457,32 +375,18 @@ def _known(
         if (kind := re.fullmatch(re.escape(prefix) + "([0-9a-f]{8}|[0-9a-f]{12})", one.campaign_id))
         and (one.left or one.loading_until is not None)
     ]
-    return plan, max(beside, key=lambda one: one.forbids, default=None)
+    return max(beside, key=lambda one: one.forbids, default=None)
 
 
 def _preview(
-    args: argparse.Namespace,
-    plan: Plan,
-    ledger: Ledger,
-    audience: Audience,
-    opted_out: Audience,
-    report_file: str | None = None,
+    session: Session, audience: Audience, tell: Callable[[ReportRow], None] = lambda _: None
 ) -> Counts:
-    with StatusLine("Reading the audience") as busy:
-        if args.suppress_file:
-            plan = replace(plan, suppressed=frozenset(numbers_of(opted_out)))
-        audience = _Counted(audience, busy)
-        if report_file is None:
-            return dry_run(plan, ledger, audience)
-        rows: list[ReportRow] = []
-        counts = dry_run(plan, ledger, audience, rows.append)
-        with csv_file(report_file) as file:
-            file.writelines(report_pieces(rows))
-        return counts
+    with Busy("Reading the audience") as busy:
+        return session.dry_run(_Counted(audience, busy), tell)
 
 
 def _foretell(plan: Plan, counts: Counts) -> None:
-    """Say what the numbers alone do not."""
+    """Show what the counts alone do not."""
     if counts.mostly_invalid:
         note(counts.mostly_invalid)
     if not counts.would_send:
@@ -498,7 +402,7 @@ def _foretell(plan: Plan, counts: Counts) -> None:
         note(f"The send window {plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M} (Asia/Shanghai).")
 
 
-def _tell(args: argparse.Namespace, counts: Counts, report_file: str | None) -> None:
+def _show_counts(args: argparse.Namespace, counts: Counts, report_file: str | None) -> None:
     show_one(counts.as_result(report_file), args.output, _rows(counts))
     if counts.mostly_invalid:
         note(counts.mostly_invalid)
@@ -515,9 +419,3 @@ def _rows(counts: Counts) -> list[dict[str, Any]]:
         {"state": state, "reason": reason, "recipients": number} for state, reason, number in found if number
     ]
     return [*rows, {"state": "total", "reason": "", "recipients": counts.total}]
-
-
-def _rule(text: str | None) -> Any:
-    if text is None:
-        return NOTSET
-    return None if text.strip().lower() == "none" else text

@@ -15,7 +15,7 @@ from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import unknowns
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import unknowns as unknown_views
-from airflow_provider_caixin.session.arguments import object_path
+from airflow_provider_caixin.session.readers import object_path
 
 
 def list_unknown(args: argparse.Namespace) -> Exit:

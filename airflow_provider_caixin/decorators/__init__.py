@@ -1,1 +1,1 @@
-"""Decorators: campaigns to people whom a function names."""
+"""Decorators: campaigns to the recipients that a function returns."""

@@ -1,4 +1,4 @@
-"""``@task.caixin_send``: a campaign to the people whom a function names."""
+"""``@task.caixin_send``: a campaign to the recipients that a function returns."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.session.masking import Argument, uncovered
+from airflow_provider_caixin.session.masking import MaskedArgument, unmasked
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_caixin.audience import Audience
+    from airflow_provider_caixin.session.arguments import Arguments
 
 
 class CaixinSendDecoratedOperator(DecoratedOperator, CaixinSendOperator):
     """
-    Send one template to the people whom a function returns; in all else a :class:`CaixinSendOperator`.
+    Send one template to the recipients that a function returns; in all else a :class:`CaixinSendOperator`.
 
-    What the function returns is read as ``mobiles`` is: one number, a list, a generator. It goes into the ledger and stands
-    nowhere else, neither as XCom nor as a rendered field. Of the function's arguments Airflow shows plain
-    values too short to hold a number, and of the others the type.
+    What the function returns is read as ``mobiles`` is: one number, a list, a generator. It goes into the
+    ledger and stands nowhere else, neither as XCom nor as a rendered field. Of the function's arguments
+    Airflow shows plain values too short to hold a number, and of the others the type.
 
-    The function is called once for its campaign: a retry, or a task that comes back when the window opens, goes on with the
-    people in the ledger. With other arguments or a changed body it is called again, and ``audience_change`` goes by what it
-    returns. A dry run calls it each time.
+    The function is called once for its campaign: a retry, or a task that comes back when the window opens,
+    goes on with the recipients in the ledger. With other arguments or a changed body it is called again, and
+    ``audience_change`` goes by what it returns. A dry run calls it each time.
 
     :param python_callable: the function.
     :param op_args: its positional arguments (templated).
@@ -48,9 +49,9 @@ class CaixinSendDecoratedOperator(DecoratedOperator, CaixinSendOperator):
             if name not in ("mobiles", "audience_file", "audience_column")
         ),
     )
-    _covers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
-        "op_args": Argument.cover,
-        "op_kwargs": Argument.cover,
+    _masks: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "op_args": MaskedArgument.each,
+        "op_kwargs": MaskedArgument.each,
     }
 
     def __init__(
@@ -71,22 +72,22 @@ class CaixinSendDecoratedOperator(DecoratedOperator, CaixinSendOperator):
             raise ValueError(f"{name}() is asynchronous: expected a function that returns its numbers.")
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
 
-    def _audience(self, context: Context) -> Audience:
+    def _audience(self, given: Arguments, context: Context) -> Audience:  # noqa: ARG002  # the function is its source
         from airflow_provider_caixin.audience import digest_of
 
-        args = [uncovered(value) for value in self.op_args]
-        kwargs = {name: uncovered(value) for name, value in self.op_kwargs.items()}
+        args = [unmasked(value) for value in self.op_args]
+        kwargs = {name: unmasked(value) for name, value in self.op_kwargs.items()}
         wanted = {**context, **kwargs}
 
         def call() -> Any:
-            given = KeywordParameters.determine(self.python_callable, args, wanted).unpacking()
-            return self.python_callable(*args, **given)
+            taken = KeywordParameters.determine(self.python_callable, args, wanted).unpacking()
+            return self.python_callable(*args, **taken)
 
         fingerprint = digest_of([self._text(), args, kwargs])
         return FunctionAudience(call, fingerprint, f"{self.python_callable.__name__}()")
 
     def _text(self) -> str:
-        """Give the function's text without its decorator; of one without a text, as in an interactive session, its name."""
+        """Return the function's text without its decorator; its name where it has no text, as in an interactive session."""
         try:
             return str(self.get_python_source())  # type: ignore[no-untyped-call]
         except (OSError, TypeError):
@@ -97,9 +98,7 @@ class FunctionAudience:
     """
     What a function returns, which is called when the rows are asked for.
 
-    :param call: the function with its arguments.
     :param fingerprint: what it is known by: its text and arguments, not what it returns.
-    :param name: its name, for messages.
     """
 
     def __init__(self, call: Callable[[], Any], fingerprint: str, name: str) -> None:
@@ -113,11 +112,7 @@ class FunctionAudience:
         return self._name
 
     def __iter__(self) -> Iterator[object]:
-        """
-        Call the function.
-
-        :raises AudienceError: it returned what is no audience.
-        """
+        """Call the function; an AudienceError says that it returned what is no audience."""
         from airflow_provider_caixin.audience import audience_from
 
         audience = audience_from(self._call(), argument=self._name)

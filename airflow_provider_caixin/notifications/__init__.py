@@ -1,1 +1,1 @@
-"""Notifiers: a message to the few people who have to know."""
+"""Notifiers: a message to the few who have to know."""

@@ -1,52 +1,54 @@
-"""The notifier: a video SMS to the few people who have to know what became of a run."""
+"""The notifier: a video SMS to the few who have to know what became of a run."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseNotifier
+from airflow.providers.common.compat.sdk import AirflowException, BaseNotifier
 
 from airflow_provider_caixin.compat import NOTSET, ArgNotSet
-from airflow_provider_caixin.session.arguments import check_rules, object_path, one_of, read_campaign_id
-from airflow_provider_caixin.session.masking import Covering, uncovered
-from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID, read_flag
+from airflow_provider_caixin.session.arguments import Arguments, read_early
+from airflow_provider_caixin.session.readers import check_choice, read_campaign_id
+from airflow_provider_caixin.session.rendering import GuardedTemplater
+from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_caixin.audience import Audience
-    from airflow_provider_caixin.campaign import Counts, Plan
+    from airflow_provider_caixin.campaign import Counts
     from airflow_provider_caixin.rules import FrequencyCap, SendWindow
-    from airflow_provider_caixin.settings.connection import CaixinConnection
 
-_PATIENCE = 30.0
+_LONGEST_SECONDS: Final = 30.0
 
 
-class CaixinNotifier(Covering, BaseNotifier):
+class CaixinNotifier(GuardedTemplater, BaseNotifier):
     """
-    Send a template to a few people, as a callback of a Dag or task, or when a deadline is missed.
+    Send a template to a few recipients, as a callback of a Dag or task, or when a deadline is missed.
 
-    It is a small campaign: the rules, the gate and the ledger are those of all others, so nobody is billed twice for one
-    occasion however often Airflow calls, and the frequency cap counts these messages, too: with the usual cap whoever had one
-    today gets none. Outside the send window nothing is sent, nothing waits, and the log says so.
+    It is a small campaign: rules, pacer and ledger are those of all others, so no message is billed twice for
+    one occasion however often Airflow calls, and the frequency cap counts these messages, too: with the usual
+    cap a recipient who had one today gets none. Outside the send window nothing is sent, nothing waits, and
+    the log says so.
 
-    It sends for half a minute at the most; who has got nothing by then is told by the error. Other errors are raised as well:
-    Airflow logs them, and they change nothing about the task. For a deadline keep numbers out of the callback's ``kwargs``,
-    which Airflow stores and logs: give ``audience_file``.
+    It sends for half a minute at the most; the error tells who has got nothing by then. Other errors are
+    raised as well: Airflow logs them, and they change nothing about the task. For a deadline keep numbers out
+    of the callback's ``kwargs``, which Airflow stores and logs: give ``audience_file``.
 
     :param tpl_id: template id (templated).
     :param mobiles: one number or a list (templated).
     :param audience_file: path or URL of a .txt or .csv; either this or ``mobiles`` (templated).
-    :param campaign_id: same id: same campaign; None: one for each run, task and state, or deadline (templated).
+    :param campaign_id: same id: same campaign; None: one for each run, task and state, or deadline
+        (templated).
     :param caixin_conn_id: id of an Airflow connection of type ``caixin`` (templated).
     :param outside_window: ``"log"``, or ``"fail"`` to raise an error.
-    :param send_window: as in :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, like all that follow.
+    :param send_window: as in :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, like all
+        that follow.
     :param frequency_cap: see there.
     :param blocked_regions: see there.
     :param allow_other_carriers: see there.
@@ -55,8 +57,6 @@ class CaixinNotifier(Covering, BaseNotifier):
     """
 
     template_fields: Sequence[str] = ("tpl_id", "mobiles", "audience_file", "campaign_id", "caixin_conn_id")
-
-    on_unknown: Literal["hold"] = "hold"
 
     def __init__(
         self,
@@ -80,104 +80,80 @@ class CaixinNotifier(Covering, BaseNotifier):
         self.audience_file = audience_file
         self.campaign_id = campaign_id
         self.caixin_conn_id = caixin_conn_id
-        self.outside_window = outside_window
         self.send_window = send_window
         self.frequency_cap = frequency_cap
         self.blocked_regions = blocked_regions
-        self.allow_other_carriers = read_flag("allow_other_carriers", allow_other_carriers)
-        self.allow_virtual_operators = read_flag("allow_virtual_operators", allow_virtual_operators)
+        self.allow_other_carriers = allow_other_carriers
+        self.allow_virtual_operators = allow_virtual_operators
+        self.outside_window = outside_window
         # Now, and not when something has failed already.
-        one_of("outside_window", outside_window, ("log", "fail"))
-        check_rules(send_window, frequency_cap, blocked_regions)
+        check_choice("outside_window", outside_window, ("log", "fail"))
+        read_early(self)
         if (mobiles is None) == (audience_file is None):
             raise ValueError("mobiles and audience_file: expected exactly one of the two.")
 
     def __call__(self, *args: Any) -> None:
-        """
-        Send, from a copy: Airflow renders in place, and one notifier serves many runs.
-
-        :param args: the callback's context.
-        """
+        """Send, from a copy: Airflow renders in place, and one notifier serves many runs."""
         super(CaixinNotifier, copy(self)).__call__(*args)
 
     async def async_notify(self, context: Context) -> None:
-        """
-        Send, in a thread: gateway and ledger take their time, and the triggerer has other things to do meanwhile.
-
-        :param context: what the callback is about.
-        """
+        """Send, in a thread: gateway and ledger take their time, and the triggerer has other things to do meanwhile."""
         await asyncio.to_thread(self.notify, context)
 
     def notify(self, context: Context) -> None:
         """
         Send.
 
-        :param context: what the callback is about.
-        :raises AirflowException: when somebody got nothing because something does not work, or most of it failed; outside
-            the window only where ``outside_window`` is ``"fail"``.
+        :raises AirflowException: when a recipient got nothing because something does not work, or most of it
+            failed; outside the window only where ``outside_window`` is ``"fail"``.
         """
-        from airflow_provider_caixin.campaign import Campaign, OutsideWindow
-        from airflow_provider_caixin.hooks.caixin import CaixinHook
+        from airflow_provider_caixin.campaign import OutsideWindow
         from airflow_provider_caixin.ledger.rows.campaign import Origin
-        from airflow_provider_caixin.session.airflow_errors import as_airflow_errors
+        from airflow_provider_caixin.session.airflow_errors import as_airflow_errors, bad_arguments_fail
+        from airflow_provider_caixin.session.session import Session, audience_of
         from airflow_provider_caixin.settings.ledgers import open_ledger
 
-        self._refuse_lost()
-        with as_airflow_errors(), CaixinHook(self.caixin_conn_id) as hook:
-            try:
+        self._refuse_empty()
+        with as_airflow_errors():
+            with bad_arguments_fail():
                 occasion = _Occasion.of(context)
-                audience, plan = self._audience(), self._plan(occasion, hook.settings)
-            except ValueError as error:
-                raise AirflowFailException(str(error)) from None
-            opens_at = plan.opening(time.time())
+                given = Arguments.of(self)
+                audience = audience_of(given)
+                # Dags' callbacks run in the Dag processor and deadlines in the triggerer. Where these are
+                # containers of their own, a ledger made there would know of no other campaign's messages.
+                make = bool(occasion.task_id)
+                session = Session(
+                    given,
+                    campaign_id=lambda: self._campaign_id(occasion, given.tpl_id),
+                    open_ledger=lambda settings: closing(open_ledger(settings.ledger_conn_id, make=make)),
+                    origin=Origin(occasion.dag_id, occasion.run_id, occasion.task_id, occasion.map_index),
+                )
+            for warning in session.rules.warnings(given):
+                self.log.warning("%s", warning)
+            opens_at = session.plan.opening(time.time())
             if opens_at is not None:
-                self._closed(f"The send window {plan.window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}.")
+                window = session.plan.window
+                self._closed(f"The send window {window} is closed; it opens {opens_at:%Y-%m-%d %H:%M}.")
                 return
             stop = threading.Event()
-            # Dags' callbacks run in the Dag processor and deadlines in the triggerer. Where these are containers of their own, a
-            # ledger made there would know of nobody's messages.
-            make = bool(occasion.task_id)
-            with closing(open_ledger(hook.settings.ledger_conn_id, make=make)) as ledger:
-                origin = Origin(occasion.dag_id, occasion.run_id, occasion.task_id, occasion.map_index)
-                campaign = Campaign(plan, ledger, hook.client, origin=origin)
-                patience = threading.Timer(_PATIENCE, stop.set)
-                patience.daemon = True
-                patience.start()
+            with session:
+                campaign = session.open_campaign()
+                # Two notifiers of one occasion are one source: each with recipients of its own.
+                source = f"notifier/{'/'.join(map(str, occasion))}"
                 try:
-                    # Two notifiers of one occasion are one source: each with people of its own.
-                    source = f"notifier/{'/'.join(map(str, occasion))}"
-                    campaign.load(audience, source, stop.is_set, audience_change="add")
-                    campaign.send(stop)
+                    with _set_after(_LONGEST_SECONDS, stop):
+                        campaign.load(audience, source, stop.is_set, audience_change="add")
+                        campaign.send(stop)
                 except OutsideWindow as closed:
                     campaign.skip_rest("window_closed")
                     self._closed(str(closed))
-                finally:
-                    patience.cancel()
-                self._tell(campaign.counts())
+                self._log_counts(campaign.counts())
                 campaign.check_ratio()
 
-    def _audience(self) -> Audience:
-        from airflow_provider_caixin.audience import FileAudience, audience_from
-
-        if self.mobiles is not None:
-            return audience_from(uncovered(self.mobiles))
-        return FileAudience(object_path(self.audience_file))
-
-    def _plan(self, occasion: _Occasion, settings: CaixinConnection) -> Plan:
-        from airflow_provider_caixin.hooks.caixin import template_id
-        from airflow_provider_caixin.session.rules import TaskRules
-
-        rules = TaskRules.of(self, settings)
-        for sentence in rules.warnings(self):
-            self.log.warning("A rule is loosened: %s.", sentence)
-        tpl_id = template_id(self.tpl_id)
-        return rules.plan(
-            settings,
-            campaign_id="/".join(["notify", *occasion.parts(), str(tpl_id)])
-            if self.campaign_id is None
-            else read_campaign_id(self.campaign_id),
-            tpl_id=tpl_id,
-        )
+    def _campaign_id(self, occasion: _Occasion, tpl_id: int) -> str:
+        if self.campaign_id is not None:
+            return read_campaign_id(self.campaign_id)
+        return "/".join(["notify", *occasion.parts(), str(tpl_id)])
 
     def _closed(self, why: str) -> None:
         sentence = f"{why} Who is not notified now will not be."
@@ -185,15 +161,27 @@ class CaixinNotifier(Covering, BaseNotifier):
             raise AirflowException(sentence)
         self.log.warning("%s", sentence)
 
-    def _tell(self, counts: Counts) -> None:
+    def _log_counts(self, counts: Counts) -> None:
         details = {**counts.skipped, **counts.rejected}
         self.log.info(
-            "Campaign %s: %d of %d people are notified%s.",
+            "Campaign %s: %d of %d recipients are notified%s.",
             counts.campaign_id,
             counts.sent,
             counts.total,
             "".join(f", {number} not: {reason}" for reason, number in details.items() if number),
         )
+
+
+@contextmanager
+def _set_after(seconds: float, stop: threading.Event) -> Iterator[None]:
+    """Set an event when the block takes longer."""
+    timer = threading.Timer(seconds, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class _Occasion(NamedTuple):
@@ -208,9 +196,8 @@ class _Occasion(NamedTuple):
     @classmethod
     def of(cls, context: Context) -> _Occasion:
         """
-        Read it from what Airflow gives: to tasks' callbacks all, to Dags' some, to deadlines' a few plain values.
+        Read it from what Airflow gives: all to tasks' callbacks, some to Dags', a few plain values to deadlines'.
 
-        :param context: Airflow's context.
         :raises ValueError: when there is no run in it.
         """
         given: Mapping[str, Any] = context  # more kinds of it than Airflow's type knows
@@ -229,6 +216,6 @@ class _Occasion(NamedTuple):
         return cls(ti.dag_id, ti.run_id, ti.task_id, index, str(getattr(state, "value", state) or "running"))
 
     def parts(self) -> list[str]:
-        """Give what is known of it, from the outside in."""
+        """Return what is known of it, from the outside in."""
         index = "" if self.map_index < 0 else str(self.map_index)
         return [part for part in (self.dag_id, self.run_id, self.task_id, index, self.event) if part]

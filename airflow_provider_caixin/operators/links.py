@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
@@ -13,60 +13,40 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
 
 
-class CampaignLink(BaseOperatorLink):
+class _OperatorLink(BaseOperatorLink):
     """
-    Leads to the campaign that a task sends.
+    A link whose address the operator keeps in an attribute.
 
-    The UI reads the address from an XCom, which Airflow pushes when the task has ended. The operator pushes it before it sends, too:
-    people look while it runs.
+    The UI reads it from an XCom, which Airflow pushes when the task has ended. The operator pushes it earlier, too: it is
+    looked at while the task runs.
     """
+
+    attribute: ClassVar[str]
+
+    @property
+    def xcom_key(self) -> str:
+        """The key of the XCom that keeps it."""
+        return f"caixin_{self.name.lower().replace(' ', '_')}"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  # Airflow's signature
+        """Return the address, empty where there is none to offer."""
+        return str(getattr(operator, self.attribute, ""))
+
+
+class CampaignLink(_OperatorLink):
+    """Leads to the campaign that a task sends."""
 
     name = "Campaign"
-
-    @property
-    def xcom_key(self) -> str:
-        """The key of the XCom that keeps it."""
-        return "caixin_campaign"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  # Airflow's signature
-        """
-        Give the page's address, empty where there is no campaign to see.
-
-        :param operator: the operator that ran.
-        :param ti_key: its task instance.
-        """
-        return str(getattr(operator, "campaign_page", ""))
+    attribute = "campaign_page"
 
 
-class TemplateMediaLink(BaseOperatorLink):
-    """
-    The video or picture that recipients see, where the gateway keeps it.
-
-    The operator pushes it as XCom, from which the UI reads it, when it has looked at the template; a run that had nothing to
-    send did not look and offers no link.
-    """
+class TemplateMediaLink(_OperatorLink):
+    """Leads to the video or picture that recipients see; a run that had nothing to send did not look at it."""
 
     name = "Template media"
-
-    @property
-    def xcom_key(self) -> str:
-        """The key of the XCom that keeps it."""
-        return "caixin_template_media"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002  # Airflow's signature
-        """
-        Give the address, empty where there is none to offer.
-
-        :param operator: the operator that ran.
-        :param ti_key: its task instance.
-        """
-        return str(getattr(operator, "template_media", ""))
+    attribute = "template_media"
 
 
 def campaign_page(campaign_id: str) -> str:
-    """
-    Give the address of a campaign's page, as a browser that shows Airflow's UI finds it.
-
-    :param campaign_id: the campaign's name.
-    """
+    """Return the address of a campaign's page, as a browser that shows Airflow's UI finds it."""
     return f"{ui_path()}/caixin/#/campaigns?id={quote(campaign_id, safe='')}"

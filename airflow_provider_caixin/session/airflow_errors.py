@@ -17,9 +17,9 @@ from airflow_provider_caixin.session.report_file import ReportError
 @contextmanager
 def as_airflow_errors() -> Iterator[None]:
     """
-    Translate errors whose text is made for people.
+    Translate errors whose text says all that is needed.
 
-    :raises AirflowFailException: where a retry helps nothing before a person acted.
+    :raises AirflowFailException: where a retry helps nothing before someone acted.
     :raises AirflowException: where it may help.
     """
     try:
@@ -35,4 +35,13 @@ def as_airflow_errors() -> Iterator[None]:
     except (CampaignError, CaixinError, LedgerUnavailable) as error:
         raise AirflowException(str(error)) from None
     except LedgerError as error:
+        raise AirflowFailException(str(error)) from None
+
+
+@contextmanager
+def bad_arguments_fail() -> Iterator[None]:
+    """Fail without a retry, with the sentence of the ValueError, where an argument or a setting cannot be right."""
+    try:
+        yield
+    except ValueError as error:
         raise AirflowFailException(str(error)) from None

@@ -1,208 +1,210 @@
-"""The arguments of whoever sends, an operator, a notifier or a command, as Dags and templates give them."""
+"""
+The arguments of whoever sends: an entry for each serves operators, notifier and command line alike.
 
+A new argument is an entry of :class:`Arguments`, the operator's signature and docstring, and whatever acts on
+it. Template fields, guards, the options of ``airflow caixin send`` and ``check`` and what the plan gets
+follow from the entry.
+
+Airflow loads this module with each of its own commands, so it imports the standard library alone: the
+functions that read values are found by name when there is something to read.
+"""
+
+# ruff: noqa: RUF009  # what is called for each makes its field()
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Literal
-
-from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.compat import ArgNotSet
-from airflow_provider_caixin.rules import FrequencyCap, SendWindow
-from airflow_provider_caixin.session.guards import OFF, came_to_nothing, is_nothing, is_path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_caixin.compat import ArgNotSet
+    from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 
-def object_path(value: Any) -> ObjectStoragePath:
+_FOR_ANY_NAME: Final = ("read_flag", "read_limit")
+#: What a command says for no rule at all; a rule that it does not name is the connection's.
+NO_RULE: Final = "none"
+
+
+class Option(NamedTuple):
     """
-    Make a path of what a Dag gives: a path of this host or a URL.
+    How the command line takes an argument.
 
-    :param value: text or path.
+    :param flags: with spaces between.
+    :param kind: ``whole`` is a number from 0, ``share`` a number or ``none``.
+    :param of_check: whether ``check`` takes it as well as ``send``.
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    return value if isinstance(value, ObjectStoragePath) else ObjectStoragePath(str(value))
+    flags: str
+    help: str
+    metavar: str | None = None
+    kind: Literal["text", "whole", "share"] = "text"
+    of_check: bool = True
 
 
-def check_rules(send_window: Any, frequency_cap: Any, blocked_regions: Any) -> None:
+class Argument(NamedTuple):
     """
-    Refuse rules that cannot be right, where a Dag is read and not where it runs.
+    What is known of an argument.
 
-    :param send_window: what was given as such, or nothing.
-    :param frequency_cap: the same.
-    :param blocked_regions: the same.
-    :raises ValueError: names the argument and what was expected.
+    :param reader: the function of :mod:`.readers` that reads it; None: it is taken as it is.
+    :param choices: the texts that it may be, where it is not its default.
+    :param is_rule: whether it is the connection's where it is not given.
+    :param in_template: whether it is a template field.
+    :param is_guard: whether it keeps recipients from being billed: a template must not come to nothing.
+    :param is_name: the same, where nothing would mean another campaign, or another column of its audience.
+    :param is_file: whether it is a path or URL.
+    :param in_plan: whether it is a field of the plan.
     """
-    if not isinstance(send_window, ArgNotSet | None):
-        SendWindow.parse(send_window)
-    if not isinstance(frequency_cap, ArgNotSet | None):
-        FrequencyCap.parse(frequency_cap)
-    if not isinstance(blocked_regions, ArgNotSet | None):
-        from airflow_provider_caixin.settings.connection import regions_of
 
-        regions_of(blocked_regions)
+    reader: str | None = None
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    is_rule: bool = False
+    in_template: bool = False
+    is_guard: bool = False
+    is_name: bool = False
+    is_file: bool = False
+    in_plan: bool = False
+    option: Option | None = None
+
+    def read(self, name: str, value: object) -> Any:
+        """
+        Read what a Dag, a rendered template or a command gave.
+
+        :raises ValueError: names the argument, the value and what was expected.
+        """
+        readers = import_module("airflow_provider_caixin.session.readers")
+        if self.choices and value != self.default:
+            readers.check_choice(name, value, self.choices)
+        if self.reader is None:
+            return value
+        read = getattr(readers, self.reader)
+        return read(name, value) if self.reader in _FOR_ANY_NAME else read(value)
 
 
-def one_of(name: str, value: object, choices: Sequence[str]) -> None:
+def _argument(reader: str | None = None, default: Any = None, **known: Any) -> Any:
+    return field(default=default, metadata={"known": Argument(reader, default, **known)})
+
+
+def _flag(default: bool = False, **known: Any) -> Any:
+    return _argument("read_flag", default, **known)
+
+
+def _rule(reader: str, option: Option) -> Any:
+    known = Argument(reader, is_rule=True, option=option)
+    return field(default_factory=_not_given, metadata={"known": known})
+
+
+def _not_given() -> ArgNotSet:
+    from airflow_provider_caixin.compat import NOTSET
+
+    return NOTSET
+
+
+# fmt: off
+@dataclass(frozen=True, kw_only=True, repr=False)  # there are numbers in it
+class Arguments:
     """
-    Refuse an argument that is none of its choices.
+    What whoever sends was given, read; the operator's docstring says what each means.
 
-    :param name: the argument.
-    :param value: its value.
-    :param choices: what it may be.
-    :raises ValueError: names all three.
+    A notifier or a command lacks some, which are as by default; how a closed window is waited for is the
+    operator's own. ``campaign_id`` is as it was given: each who sends has a name of its own for a campaign
+    that was given none.
     """
-    if value not in choices:
-        raise ValueError(f"{name} {value!r} is not known: expected one of {', '.join(map(repr, choices))}.")
+
+    tpl_id: int = _argument("read_template_id", 0, in_template=True)
+    mobiles: Any = _argument("read_mobiles", in_template=True)
+    audience_file: ObjectStoragePath | None = _argument("read_audience_file", in_template=True, is_file=True)
+    audience_column: str | None = _argument("read_column", in_template=True, is_name=True, option=Option(
+        "--column --audience-column", "the column of a .csv (mobile, 手机号, 手机号码, 手机, else the only one)", "NAME"))
+    campaign_id: Any = _argument(in_template=True, is_name=True, option=Option(
+        "--campaign-id", "same id: same campaign, which no recipient gets twice", "ID"))
+    caixin_conn_id: str = _argument(default="caixin_default", in_template=True)
+    send_window: SendWindow | ArgNotSet | None = _rule("read_send_window", Option(
+        "--send-window", "such as 09:00-18:00 in Asia/Shanghai, or none (the connection's)", "HOURS"))
+    frequency_cap: FrequencyCap | ArgNotSet | None = _rule("read_frequency_cap", Option(
+        "--frequency-cap", "member_marketing, games_health, JSON or none (the connection's)", "CAP"))
+    blocked_regions: tuple[str, ...] | ArgNotSet | None = _rule("read_blocked_regions", Option(
+        "--blocked-regions", "such as 北京,沈阳, or none (the connection's)", "NAMES"))
+    suppress_file: ObjectStoragePath | None = _argument(
+        "read_suppress_file", in_template=True, is_guard=True, is_file=True, option=Option(
+        "--suppress-file", "numbers that opted out, .txt or .csv: they go on the suppression list", "FILE"))
+    allow_other_carriers: bool = _flag(option=Option(
+        "--allow-other-carriers", "also numbers of other networks: some were ported"))
+    allow_virtual_operators: bool = _flag(option=Option(
+        "--allow-virtual-operators", "also virtual operators' numbers"))
+    expires_at: datetime | timedelta | Literal["close"] | None = _argument(
+        "read_expiry", in_template=True, is_guard=True, in_plan=True, option=Option("--expires-at",
+        'such as "2026-11-25 18:00" (Asia/Shanghai), or close: what is left then is skipped', "MOMENT", of_check=False))
+    max_messages: int | None = _argument("read_limit", in_template=True, is_guard=True, in_plan=True, option=Option(
+        "--max-messages", "at most so many billed or possibly billed", "N", "whole"))
+    on_unknown: Literal["hold", "resend"] = _argument(default="hold", choices=("hold", "resend"), in_plan=True, option=Option(
+        "--on-unknown", "resend: send once more what is unknown, which may bill twice (hold)", of_check=False))
+    audience_change: Literal["add", "keep"] | None = _argument(choices=("add", "keep"), option=Option("--audience-change",
+        "of a file with other recipients than when the campaign loaded it: send to both lists, or to the first",
+        of_check=False))
+    max_failure_ratio: float | None = _argument(default=0.5, in_plan=True, option=Option("--max-failure-ratio",
+        "fail when this share was rejected or is unknown, or none (0.5)", "SHARE", "share", of_check=False))
+    max_consecutive_failures: int | None = _argument(default=50, in_plan=True)
+    check_template: bool = _flag(default=True)
+    allow_backfill: bool = _flag()
+    dry_run: bool = _argument("read_dry_run", default=False, in_template=True, is_guard=True)
+    report_file: ObjectStoragePath | None = _argument(
+        "read_report_file", in_template=True, is_file=True, option=Option(
+        "--report-file", "write a CSV with a line for each recipient, full numbers in it", "FILE"))
+    # fmt: on
+
+    @classmethod
+    def of(cls, giver: object) -> Self:
+        """Read an operator's or a notifier's attributes; a ValueError names the first that cannot be right."""
+        given = vars(giver)
+        return cls(**{name: one.read(name, given[name]) for name, one in ARGUMENTS.items() if name in given})
+
+    @classmethod
+    def of_command(cls, options: Mapping[str, Any], **others: Any) -> Self:
+        """
+        Read the options of a command that were given; a ValueError names the first that cannot be right.
+
+        :param others: arguments that no option gives.
+        """
+        from airflow_provider_caixin.session.readers import check_not_empty, object_path
+
+        for name, one in ARGUMENTS.items():
+            if one.option is None or name not in options:
+                continue
+            value = options[name]
+            if one.is_rule and value.strip().lower() == NO_RULE:
+                value = None
+            elif one.is_file:
+                # A shell makes an empty text of a variable that is not set: that is not "no file".
+                check_not_empty(name, value)
+                value = object_path(value)
+            others[name] = one.read(name, value)
+        return cls(**others)
+
+    def for_plan(self) -> dict[str, Any]:
+        """Return those that are fields of the plan."""
+        return {name: getattr(self, name) for name, one in ARGUMENTS.items() if one.in_plan}
 
 
-def read_campaign_id(value: object) -> str:
+ARGUMENTS: Final[Mapping[str, Argument]] = {one.name: one.metadata["known"] for one in fields(Arguments)}
+TEMPLATE_FIELDS: Final = tuple(name for name, one in ARGUMENTS.items() if one.in_template)
+GUARDS: Final = tuple(name for name, one in ARGUMENTS.items() if one.is_guard)
+
+
+def read_early(giver: object) -> None:
     """
-    Read a campaign's name, which a template may have made.
+    Read an operator's or notifier's arguments that are no templates, where the Dag is read.
 
-    :param value: what was given.
-    :raises ValueError: when it is empty, or the text of None.
+    A mistake in one is an import error then, and not tomorrow's failure. The texts of flags become truth values.
     """
-    text = str(value).strip()
-    if text in ("", "None"):
-        raise ValueError(
-            f"campaign_id {value!r} is what its template came to: expected a name; leave the argument out for one of its own."
-        )
-    return text
-
-
-def read_column(value: object) -> str | None:
-    """
-    Read a column's name, which a template may have made.
-
-    :param value: what was given; None: none is named.
-    :raises ValueError: when it is no name, such as a place.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise ValueError(
-            f"audience_column {value!r}: expected the name of a column, as the first row has it, or None."
-        )
-    if is_nothing(value):
-        raise ValueError(came_to_nothing("audience_column", value))
-    return value
-
-
-def refuse_place(value: object) -> None:
-    """
-    Refuse a column that is given by its place, where a Dag is read.
-
-    :param value: what was given as ``audience_column``: a name, or what is rendered to one.
-    :raises ValueError: when it is a number.
-    """
-    if isinstance(value, (int, float)):
-        read_column(value)
-
-
-def read_suppress_file(value: object) -> ObjectStoragePath | None:
-    """
-    Read where a list of people who opted out is.
-
-    :param value: what was given; None, or the text ``off``: there is none.
-    :raises ValueError: when it is nothing otherwise, or no path.
-    """
-    if value is None or _is_off(value):
-        return None
-    if is_nothing(value):
-        raise ValueError(came_to_nothing("suppress_file", value))
-    return _path("suppress_file", value)
-
-
-def read_report_file(value: object) -> ObjectStoragePath | None:
-    """
-    Read where a report goes.
-
-    :param value: what was given; None, or an empty text: there is none.
-    :raises ValueError: when it is the text of None, which is what a template makes of nothing, or no path.
-    """
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    if is_nothing(value):
-        raise ValueError(
-            f"report_file {value!r} is what its template came to: expected a path, or an empty text for none."
-        )
-    return _path("report_file", value)
-
-
-def read_budget(value: object) -> int | None:
-    """
-    Read a number of messages, which a template makes a text of; the text ``off`` is no limit.
-
-    :param value: what was given.
-    :raises ValueError: when a text is no whole number.
-    """
-    if not isinstance(value, str):
-        return value  # type: ignore[return-value]  # what is none of these is refused by the plan
-    text = value.strip()
-    if _is_off(text):
-        return None
-    if is_nothing(text):
-        raise ValueError(came_to_nothing("max_messages", value))
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise ValueError(
-        f'max_messages {value!r}: expected a whole number from 0, or None or "off" for no limit.'
-    )
-
-
-def read_expiry(value: object) -> datetime | timedelta | Literal["close"] | None:
-    """
-    Read a moment, which a template makes a text of; without a zone it is Asia/Shanghai.
-
-    A day, as a date or its text, is the end of that day in China; the text ``off`` is no expiry.
-
-    :param value: what was given.
-    :raises ValueError: when it is none of these.
-    """
-    if isinstance(value, str):
-        text = value.strip()
-        if text == "close":
-            return "close"
-        if _is_off(text):
-            return None
-        if is_nothing(text):
-            raise ValueError(came_to_nothing("expires_at", value))
-        value = _moment(text)
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=CHINA)
-    if isinstance(value, date):
-        return datetime.combine(value + timedelta(days=1), time.min, CHINA)
-    if isinstance(value, timedelta) and value <= timedelta(0):
-        raise ValueError(
-            f"expires_at {value.total_seconds():g} s: expected a time above 0 from the campaign's first load."
-        )
-    if value is None or isinstance(value, timedelta):
-        return value
-    raise ValueError(
-        f'expires_at {value!r} is not known: expected a moment, a day, a timedelta, "close" or None.'
-    )
-
-
-def _moment(text: str) -> datetime | date:
-    # Of a day alone datetime would make its beginning, and a week is no day.
-    if "W" not in text.upper():
-        for read in (date.fromisoformat, datetime.fromisoformat):
-            with suppress(ValueError):
-                return read(text)
-    raise ValueError(
-        f'expires_at {text!r} is not a moment: expected one such as "2026-11-23 18:00", a day, a timedelta, "close" or "{OFF}".'
-    )
-
-
-def _is_off(value: object) -> bool:
-    return isinstance(value, str) and value.strip().lower() == OFF
-
-
-def _path(name: str, value: object) -> ObjectStoragePath:
-    if not isinstance(value, str) and not is_path(value):
-        raise ValueError(f"{name} is a {type(value).__name__}: expected a path or URL.")
-    return object_path(value)
+    given = vars(giver)
+    for name, one in ARGUMENTS.items():
+        if name in given and not one.in_template:
+            found = one.read(name, given[name])
+            if isinstance(found, bool):
+                setattr(giver, name, found)

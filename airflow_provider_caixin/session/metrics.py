@@ -13,8 +13,9 @@ Metrics of campaigns, for whatever Airflow's ``[metrics]`` section sends them to
     caixin.window.closed          counter: runs that found the window closed, or closing
     caixin.window.wait            timer: how long it then is until the opening
 
-Each counter counts what its own process brought about: attempts of a task, and tasks that share a campaign, add up. The
-one tag is ``conn_id``; a gauge of several campaigns on one connection is that of the last one that told it.
+Each counter counts what its own process brought about: attempts of a task, and tasks that share a campaign,
+add up. The one tag is ``conn_id``; a gauge of several campaigns on one connection is that of the last one
+that sent it.
 """
 
 from __future__ import annotations
@@ -39,19 +40,13 @@ if TYPE_CHECKING:
 
 
 class CampaignMetrics:
-    """
-    Tells the metrics of one run, while it lasts and at its end.
-
-    :param campaign: the campaign.
-    :param conn_id: the connection's id.
-    :param log: told once when metrics cannot be told.
-    """
+    """Send the metrics of one run, while it lasts and at its end; ``log`` gets one warning where that fails."""
 
     def __init__(self, campaign: Campaign, conn_id: str, log: logging.Logger | Logger) -> None:
         self._campaign = campaign
         self._tags = {"conn_id": conn_id}
         self._log = log
-        self._told: Counter[Outcome] = Counter()
+        self._sent: Counter[Outcome] = Counter()
         self._warned = False
 
     def __enter__(self) -> Self:
@@ -61,11 +56,7 @@ class CampaignMetrics:
         self._count()
 
     def beside(self, tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
-        """
-        Give a function that tells progress to another one and as metrics.
-
-        :param tell: the other one.
-        """
+        """Return a function that hands progress to another one and sends it as metrics."""
 
         def both(progress: Progress) -> None:
             tell(progress)
@@ -80,11 +71,7 @@ class CampaignMetrics:
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
-        """
-        Tell how long a part of the run takes, however it ends.
-
-        :param what: ``load`` or ``send``.
-        """
+        """Send how long a part of the run takes, ``load`` or ``send``, however it ends."""
         began = time.monotonic()
         try:
             yield
@@ -92,30 +79,26 @@ class CampaignMetrics:
             self._try("timing", f"caixin.{what}", timedelta(seconds=time.monotonic() - began))
 
     def window_closed(self, opens_at: datetime) -> None:
-        """
-        Tell that messages wait for the window.
-
-        :param opens_at: when it opens.
-        """
+        """Send that messages wait for the window, and how long."""
         self._try("incr", "caixin.window.closed")
         self._try("timing", "caixin.window.wait", opens_at - datetime.now(UTC))
 
     def _count(self) -> None:
-        """Tell what came since the last time."""
+        """Send what came since the last time."""
         outcomes = self._campaign.outcomes.copy()
-        for (state, detail), number in (outcomes - self._told).items():
+        for (state, detail), number in (outcomes - self._sent).items():
             self._try("incr", _name(state, detail), number)
-        self._told = outcomes
+        self._sent = outcomes
 
     def _try(self, how: str, name: str, *values: Any) -> None:
-        """Tell a metric; a campaign does not stop because nobody counts along."""
+        """Send a metric; a campaign does not stop because that fails."""
         try:
             # The client is made when Stats is first asked for a method of it.
             getattr(Stats, how)(name, *values, tags=self._tags)
         except Exception as error:  # noqa: BLE001
             if not self._warned:
                 self._warned = True
-                self._log.warning("Metrics cannot be told: %s", error)
+                self._log.warning("Metrics cannot be sent: %s", error)
 
 
 def _name(state: State, detail: str) -> str:

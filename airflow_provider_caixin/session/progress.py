@@ -1,22 +1,23 @@
-"""How far a campaign is, told in the task's log and its state store."""
+"""How far a campaign is, and how it ended, in the task's log and its state store."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-    from airflow_provider_caixin.campaign import Progress
+    from airflow_provider_caixin.campaign import Counts, Progress
 
-_OFTEN_FOR: Final = 10.0
-_OFTEN: Final = 1.0
-_SELDOM: Final = 10.0
+_OFTEN_FOR_SECONDS: Final = 10.0
+_OFTEN_SECONDS: Final = 1.0
+_SELDOM_SECONDS: Final = 10.0
 # Updates come about once a second; one that is a little early must not wait for the next.
-_EARLY: Final = 0.2
+_EARLY_SECONDS: Final = 0.2
 
 STATE_KEY: Final = "progress"
 
@@ -25,7 +26,8 @@ class ProgressLog:
     """
     Logs progress every second at first and every 10 s later; keeps the counts in Airflow's task state store.
 
-    Called in the main thread, because a write to the store takes some 13 ms and uses the task's only channel to Airflow.
+    Called in the main thread, because a write to the store takes some 13 ms and uses the task's only channel
+    to Airflow.
 
     :param log: the task's log.
     :param store: the task state store (Airflow 3.3 and later), or None.
@@ -43,34 +45,30 @@ class ProgressLog:
         self._warned = False
 
     def __call__(self, progress: Progress) -> None:
-        """
-        Take note of the counts as they are now.
-
-        :param progress: the campaign's counts, rate and time to go.
-        """
-        now = self._clock() + _EARLY
+        """Log and keep the counts as they are now, as often as is due."""
+        now = self._clock() + _EARLY_SECONDS
         if now >= self._log_due:
-            self._log_due = now + (_OFTEN if now - self._started < _OFTEN_FOR else _SELDOM) - _EARLY
+            self._log_due = (
+                now
+                + (_OFTEN_SECONDS if now - self._started < _OFTEN_FOR_SECONDS else _SELDOM_SECONDS)
+                - _EARLY_SECONDS
+            )
             self._log.info("%s", sentence(progress))
         if self._store is not None and now >= self._store_due:
-            self._store_due = now + _SELDOM - _EARLY
+            self._store_due = now + _SELDOM_SECONDS - _EARLY_SECONDS
             self._keep(progress)
 
     def _keep(self, progress: Progress) -> None:
         try:
             self._store.set(STATE_KEY, progress.as_dict())
-        except Exception as error:  # noqa: BLE001  # a campaign does not stop because nobody can watch it
+        except Exception as error:  # noqa: BLE001  # a campaign does not stop because it cannot be watched
             if not self._warned:
                 self._warned = True
                 self._log.warning("Progress cannot be kept in the task state store: %s", error)
 
 
 def sentence(progress: Progress) -> str:
-    """
-    Say in a line how far a campaign is.
-
-    :param progress: the campaign's counts.
-    """
+    """Return in a line how far a campaign is."""
     left = progress.pending + progress.in_flight
     eta = "" if progress.eta is None or not left else f", about {duration(progress.eta)} to go"
     return (
@@ -80,11 +78,7 @@ def sentence(progress: Progress) -> str:
 
 
 def duration(seconds: float) -> str:
-    """
-    Write a length of time for people: ``45 s``, ``4 min 58 s``, ``2 h 05 min``.
-
-    :param seconds: the length.
-    """
+    """Return a length of time as it is written: ``45 s``, ``4 min 58 s``, ``2 h 05 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -93,3 +87,28 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest:02} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min"
+
+
+def log_counts(log: logging.Logger | Logger, counts: Counts) -> None:
+    """Log in a line how a run ended, and what about it should be looked at."""
+    log.info(
+        "Campaign %s, %d recipients: %d sent, %s rejected, %d unknown, %s skipped, %d pending.",
+        counts.campaign_id,
+        counts.total,
+        counts.sent,
+        _by_reason(counts.rejected),
+        counts.unknown,
+        _by_reason(counts.skipped),
+        counts.pending,
+    )
+    if counts.mostly_invalid:
+        log.warning("%s", counts.mostly_invalid)
+    if counts.would_send is not None:
+        log.info("Dry run: nothing was sent; %d recipients would get the message.", counts.would_send)
+    elif not counts.sent and counts.total != 1:
+        log.warning("None of the %d recipients got the message.", counts.total)
+
+
+def _by_reason(counts: Counter[str]) -> str:
+    details = ", ".join(f"{reason}: {number}" for reason, number in counts.most_common())
+    return f"{counts.total()} ({details})" if details else "0"

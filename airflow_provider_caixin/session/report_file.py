@@ -38,12 +38,7 @@ _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"
 
 
 class ReportError(OSError):
-    """
-    A report cannot be written.
-
-    :param sentence: where to, and why.
-    :param lasting: whether it stays so until a person acts.
-    """
+    """A report cannot be written; ``lasting``: it stays so until someone acts."""
 
     def __init__(self, sentence: str, *, lasting: bool) -> None:
         super().__init__(sentence)
@@ -54,8 +49,8 @@ class ReportFile:
     """
     A CSV that is there as a whole or not at all, as far as the place allows it.
 
-    On this host its folder is made, and it is written aside and renamed. In a store nothing is made but the object itself:
-    to make its folder would be to make a bucket.
+    On this host its folder is made, and it is written aside and renamed. In a store nothing is made but the
+    object itself: to make its folder would be to make a bucket.
 
     :param path: where to.
     :param argument: what it was given as, for messages.
@@ -71,10 +66,9 @@ class ReportFile:
 
     def refuse_inputs(self, **inputs: ObjectStoragePath | None) -> None:
         """
-        Make sure that the report overwrites nothing that the campaign reads.
+        Check that the report overwrites nothing that the campaign reads, in whatever spelling.
 
         :param inputs: files by the names of their arguments; None: there is none.
-        :raises ValueError: when it is one of them, in whatever spelling.
         """
         for name, path in inputs.items():
             if path is not None and _same(self._path, path):
@@ -83,12 +77,8 @@ class ReportFile:
                 )
 
     def check(self) -> None:
-        """
-        Make sure that the report can be written, by writing something else beside it and removing that.
-
-        :raises ReportError: when it cannot.
-        """
-        with self._told():
+        """Check that the report can be written, by writing something else beside it and removing that."""
+        with self._translated():
             if self._here is None:
                 self._probe()
             elif _is_written_straight(self._here):
@@ -101,12 +91,8 @@ class ReportFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[str]]:
-        """
-        Open it for writing.
-
-        :raises ReportError: when it cannot be written.
-        """
-        with self._told():
+        """Open it for writing; a ReportError says why it cannot be written."""
+        with self._translated():
             if self._here is None or _is_written_straight(self._here):
                 with self._path.open("w", encoding=_ENCODING, newline="") as file:  # type: ignore[no-untyped-call]
                     yield file
@@ -137,7 +123,7 @@ class ReportFile:
             )
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except (LedgerError, BrokenPipeError):
@@ -167,12 +153,12 @@ def _same(one: ObjectStoragePath, other: ObjectStoragePath) -> bool:
 
 
 def _address(path: ObjectStoragePath) -> tuple[str, str]:
-    """Say where in which kind of store it is; through which connection makes no other bucket of it."""
+    """Return where in which kind of store it is; through which connection makes no other bucket of it."""
     return _ALIASES.get(path.protocol, path.protocol), posixpath.normpath(path.path)
 
 
 def _is_written_straight(path: Path) -> bool:
-    """Tell whether it is no file, but a pipe or a device, or nothing may be put beside it; what a shell has redirected is not replaced either."""
+    """Return whether it is no file but a pipe or a device, or redirected by a shell, or nothing may be put beside it."""
     if not path.exists() or path.is_dir():
         return False
     folder = Path(os.path.realpath(path)).parent
@@ -181,7 +167,7 @@ def _is_written_straight(path: Path) -> bool:
 
 
 def _put(aside: Path, target: Path) -> None:
-    """Replace a file, or write over it where that is refused: it is a mount of its own, or another's in a folder like /tmp."""
+    """Replace a file, or write over it where that is refused: it is a mount, or another user's in a folder like /tmp."""
     try:
         aside.replace(target)
     except OSError:
@@ -191,7 +177,7 @@ def _put(aside: Path, target: Path) -> None:
 
 
 def _aside(path: Path) -> Path:
-    """Give a name beside the file that a path leads to, where it may be written and renamed."""
+    """Return a name beside the file that a path leads to, where it may be written and renamed."""
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
@@ -203,7 +189,7 @@ def _aside(path: Path) -> Path:
 
 
 def _keep_mode(path: Path, aside: Path) -> None:
-    """Let those read the new file who could read the old one, and nobody else."""
+    """Let those users read the new file who could read the old one, and no others."""
     with suppress(FileNotFoundError):
         before = path.stat()
         aside.chmod(stat.S_IMODE(before.st_mode))

@@ -1,58 +1,30 @@
-"""The rules of a task: its own arguments over its connection's, and what it loosens by that."""
+"""The rules that hold for a run: the arguments that were given over its connection's, and what they loosen by that."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from airflow_provider_caixin.audience import Classifier, Segments
 from airflow_provider_caixin.audience.regions import resolve
 from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.compat import NOTSET, ArgNotSet
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
-from airflow_provider_caixin.settings.connection import regions_of
 from airflow_provider_caixin.settings.options import get_option
 
 if TYPE_CHECKING:
-    from airflow_provider_caixin.campaign import Plan
+    from airflow_provider_caixin.session.arguments import Arguments
     from airflow_provider_caixin.settings.connection import CaixinConnection
 
-
-_BY_NONE = "(by None, which a field of a YAML file with nothing behind it is, too: leave the field out)"
-
-
-class Given(Protocol):
-    """The rules that whoever sends was given as arguments: an operator, a notifier, a command."""
-
-    @property
-    def send_window(self) -> Any:
-        """The window, None for any time, or not given; so the next two."""
-
-    @property
-    def frequency_cap(self) -> Any:
-        """The cap."""
-
-    @property
-    def blocked_regions(self) -> Any:
-        """The regions."""
-
-    @property
-    def allow_other_carriers(self) -> bool:
-        """Whether numbers of other networks get messages."""
-
-    @property
-    def allow_virtual_operators(self) -> bool:
-        """Whether virtual operators' numbers do."""
-
-    @property
-    def on_unknown(self) -> str:
-        """What to do with recipients in doubt."""
+_BY_NONE: Final = (
+    " (by None, which a field of a YAML file with nothing behind it is, too: leave the field out)"
+)
 
 
-class TaskRules(NamedTuple):
+class RulesInForce(NamedTuple):
     """
-    What holds for a task.
+    What holds for a run.
 
     :param window: the send window; None: any time.
     :param cap: the frequency cap; None: none.
@@ -65,76 +37,47 @@ class TaskRules(NamedTuple):
     cap: FrequencyCap | None
     regions: tuple[str, ...]
     classifier: Classifier
-    loosened: list[str]
+    loosened: tuple[str, ...]
 
     @classmethod
-    def of(cls, task: Given, settings: CaixinConnection, where: str = "in this Dag") -> TaskRules:
+    def of(cls, given: Arguments, settings: CaixinConnection, where: str) -> RulesInForce:
         """
-        Settle the rules: argument, if given, else what connection, configuration and built-in default came to.
+        Settle the rules: the argument if given, else what connection, configuration or built-in default says.
 
-        :param task: the arguments.
-        :param settings: its connection.
         :param where: where the arguments were given, for the sentences about what they loosen.
-        :raises ValueError: for a region that the number data does not know, or an unreadable ``segments_file``.
+        :raises ValueError: for a region that the number data does not know, or a bad ``segments_file``.
         """
         segments = _segments()
         window, cap, regions = settings.send_window, settings.frequency_cap, settings.blocked_regions
         loosened: list[str] = []
-        if not isinstance(task.send_window, ArgNotSet):
-            window = None if task.send_window is None else SendWindow.parse(task.send_window)
+        if not isinstance(given.send_window, ArgNotSet):
+            window = given.send_window
             loosened += _looser_window(window, settings.send_window, where)
-        if not isinstance(task.frequency_cap, ArgNotSet):
-            cap = None if task.frequency_cap is None else FrequencyCap.parse(task.frequency_cap)
+        if not isinstance(given.frequency_cap, ArgNotSet):
+            cap = given.frequency_cap
             loosened += _looser_cap(cap, settings.frequency_cap, where)
-        if not isinstance(task.blocked_regions, ArgNotSet):
-            regions = () if task.blocked_regions is None else regions_of(task.blocked_regions)
+        if not isinstance(given.blocked_regions, ArgNotSet):
+            regions = given.blocked_regions or ()
             loosened += _fewer_regions(regions, settings.blocked_regions, segments, where)
-        if task.allow_other_carriers:
+        if given.allow_other_carriers:
             loosened.append("allow_other_carriers: numbers that other networks issued get messages")
-        if task.allow_virtual_operators:
+        if given.allow_virtual_operators:
             loosened.append("allow_virtual_operators: virtual operators' numbers get messages")
-        if task.on_unknown == "resend":
+        if given.on_unknown == "resend":
             loosened.append("on_unknown is resend: what is unknown is sent once more and may be billed twice")
         classifier = Classifier(
             blocked_regions=regions,
-            allow_other_carriers=task.allow_other_carriers,
-            allow_virtual_operators=task.allow_virtual_operators,
+            allow_other_carriers=given.allow_other_carriers,
+            allow_virtual_operators=given.allow_virtual_operators,
             segments=segments,
         )
-        return cls(window, cap, regions, classifier, loosened)
+        return cls(window, cap, regions, classifier, tuple(loosened))
 
-    def warnings(self, task: Given) -> Iterator[str]:
-        """
-        Say for a Dag's log what is loosened, and of None also how it may have come about.
-
-        :param task: the arguments.
-        """
+    def warnings(self, given: Arguments) -> Iterator[str]:
+        """Yield for a Dag's log what is loosened, and of None also how it may have come about."""
         for sentence in self.loosened:
-            by_none = getattr(task, sentence.split(" ")[0], NOTSET) is None
-            yield f"{sentence} {_BY_NONE}" if by_none else sentence
-
-    def plan(self, settings: CaixinConnection, **arguments: Any) -> Plan:
-        """
-        Make the plan of a run under these rules.
-
-        :param settings: the connection.
-        :param arguments: what else :class:`~airflow_provider_caixin.campaign.Plan` takes.
-        :raises ValueError: for an argument that cannot be right.
-        """
-        from airflow_provider_caixin.campaign import Plan
-
-        return Plan(
-            account=settings.account,
-            known_app_key=settings.known_app_key(),
-            rate=settings.messages_per_second,
-            window=self.window,
-            cap=self.cap,
-            classifier=self.classifier,
-            max_per_day=settings.max_per_day,
-            timeout=settings.timeout,
-            loosened=tuple(self.loosened),
-            **arguments,
-        )
+            by_none = getattr(given, sentence.split(" ")[0], NOTSET) is None
+            yield f"A rule is loosened: {sentence}{_BY_NONE * by_none}."
 
     def __str__(self) -> str:
         return (

@@ -9,6 +9,7 @@ from airflow_provider_caixin.compat import ArgNotSet
 from airflow_provider_caixin.hooks.caixin import CaixinHook
 from airflow_provider_caixin.juhe import AccountRefused, CaixinError, WrongEndpoint
 from airflow_provider_caixin.rules import SendWindow
+from airflow_provider_caixin.session.template import availability
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.juhe import Template
@@ -53,17 +54,12 @@ class TemplateCheck(NamedTuple):
         """
         found = self.templates.get(tpl_id)
         if self.error is not None:
-            sentence, hopeless = self.error, self.is_final
-        elif found is None:
-            sentence, hopeless = f"Template {tpl_id} does not exist in this account", missing == "fail"
-        elif not found.available:
-            sentence = f"Template {tpl_id} is there and not available (tpl_state 0)"
-            hopeless = unavailable == "fail"
-        else:
-            return Finding(found, f"Template {tpl_id} is available: 【{found.signature}】")
-        if hopeless and self.error is None:
-            sentence += "; Juhe approves templates and takes them out of use."
-        return Finding(None, sentence, hopeless=hopeless)
+            return Finding(None, self.error, hopeless=self.is_final)
+        sentence = availability(tpl_id, found)
+        if found and found.available:
+            return Finding(found, sentence)
+        hopeless = (unavailable if found else missing) == "fail"
+        return Finding(None, f"{sentence}." if hopeless else sentence, hopeless=hopeless)
 
 
 class Finding(NamedTuple):

@@ -1,1 +1,1 @@
-"""Transfers: campaigns to people whom another system knows."""
+"""Transfers: campaigns to recipients that another system knows."""

@@ -1,4 +1,4 @@
-"""A campaign to the people whom a query finds."""
+"""A campaign to the recipients that a query finds."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
 
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.session.arguments import read_column
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_caixin.audience import Audience
     from airflow_provider_caixin.audience.sources.rows import Cursor
+    from airflow_provider_caixin.session.arguments import Arguments
 
 
 class SqlToCaixinOperator(CaixinSendOperator):
     """
-    Send one template to the people whom a query finds; in all else a :class:`CaixinSendOperator`.
+    Send one template to the recipients that a query finds; in all else a :class:`CaixinSendOperator`.
 
-    The rows are streamed from the database into the ledger, through a cursor on the server's side where the driver has one
-    (psycopg, PyMySQL, mysqlclient), and stand nowhere else. The query runs once: a retry, or a task that comes back when the
-    window opens, goes on with the people in the ledger. With another text, or other parameters, it is run
-    again, and ``audience_change`` goes by the people whom it finds.
+    The rows are streamed from the database into the ledger, through a cursor on the server's side where the
+    driver has one (psycopg, PyMySQL, mysqlclient), and stand nowhere else. The query runs once: a retry, or a
+    task that comes back when the window opens, goes on with the recipients in the ledger. With another text,
+    or other parameters, it is run again, and ``audience_change`` goes by the recipients that it finds.
 
-    One row is one recipient. Their column is ``audience_column``; without that it is ``mobile``, 手机号, 手机号码 or 手机, in this
-    order and whatever their case, else the only column. NULL counts as ``invalid_number``. What ``sql`` and ``parameters`` come
-    to is shown by Airflow: no number belongs into them.
+    One row is one recipient. Its column is ``audience_column``; without that it is ``mobile``, 手机号, 手机号码 or
+    手机, in this order and whatever their case, else the only column. NULL counts as ``invalid_number``.
+    Airflow shows what ``sql`` and ``parameters`` come to: no number belongs into them.
 
     :param sql: one SELECT, or a file of it that ends in .sql (templated).
     :param sql_conn_id: id of a connection of any type that has a hook of the common.sql provider (templated).
@@ -68,7 +68,7 @@ class SqlToCaixinOperator(CaixinSendOperator):
         self.parameters = parameters
         self.hook_params = hook_params
 
-    def _audience(self, context: Context) -> Audience:  # noqa: ARG002  # the query is rendered by now
+    def _audience(self, given: Arguments, context: Context) -> Audience:  # noqa: ARG002  # the query is rendered by now
         from airflow_provider_caixin.audience import QueryAudience
 
         if not isinstance(self.sql, str) or not self.sql.strip():
@@ -76,7 +76,7 @@ class SqlToCaixinOperator(CaixinSendOperator):
                 f"sql is a {type(self.sql).__name__}: expected the text of one SELECT, or a .sql file."
             )
         identity = (self.sql_conn_id, self.hook_params, self.sql, self.parameters)
-        return QueryAudience(self._query, read_column(self.audience_column), identity=identity)
+        return QueryAudience(self._query, given.audience_column, identity=identity)
 
     @contextmanager
     def _query(self) -> Iterator[Cursor]:

@@ -19,7 +19,7 @@ KEY = "unit-test-app-key"
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a ledger of its own, and let it call execute."""
+    """Set up a ledger of its own for each test, and let it call execute."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
     for name in [name for name in os.environ if name.startswith(("AIRFLOW__CAIXIN__", "AIRFLOW_CONN_"))]:
@@ -34,7 +34,7 @@ def _running_sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def sandbox(_running_sandbox: SandboxServer) -> SandboxServer:
-    """Give a sandbox that has seen nothing yet."""
+    """Return a sandbox that has seen nothing yet."""
     _running_sandbox.reset()
     return _running_sandbox
 
@@ -67,7 +67,7 @@ def to_sandbox(sandbox: SandboxServer, connect: Connect) -> Connect:
 
 @pytest.fixture
 def context() -> dict[str, Any]:
-    """Give the context of a task, as far as the operator reads it."""
+    """Return the context of a task, as far as the operator reads it."""
     ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="send", map_index=-1, xcom_push=lambda **_: None)
     return {"ti": ti, "dag_run": SimpleNamespace(run_type="manual")}
 

@@ -22,10 +22,13 @@ import sqlalchemy as sa
 from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, StoppedInSilence
 from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.cli import main
+from airflow_provider_caixin.cli import send as cli_send
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.views import checks
-from airflow_provider_caixin.sandbox import SandboxServer
-from airflow_provider_caixin.session.arguments import object_path
+from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from airflow_provider_caixin.session import session
+from airflow_provider_caixin.session.readers import object_path
 from airflow_provider_caixin.settings.ledgers import embedded_path
 
 from .conftest import A, B, C, Run
@@ -345,8 +348,8 @@ def test_nobody_is_billed_whom_the_question_did_not_count(
                 change()
             return super().load(*given, **named)
 
-    monkeypatch.setattr("airflow_provider_caixin.cli.send.confirm", confirm)
-    monkeypatch.setattr("airflow_provider_caixin.cli.send.Campaign", Changing)
+    monkeypatch.setattr(cli_send, "confirm", confirm)
+    monkeypatch.setattr(session, "Campaign", Changing)
     paths = (str(files["audience"]), "--suppress-file", str(files["suppressed"]))
     answer = run("send", "--tpl-id", "65535", *paths)
     assert answer.status == 1

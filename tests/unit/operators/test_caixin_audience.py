@@ -34,7 +34,7 @@ def operator(**arguments: Any) -> CaixinSendOperator:
 
 
 def billed(sandbox: SandboxServer) -> list[str]:
-    """Say whom the sandbox billed."""
+    """Return the numbers that the sandbox billed."""
     return sorted(row["mobile"] for row in sandbox.billed())
 
 
@@ -137,7 +137,10 @@ class Frame:
 
 @pytest.mark.parametrize(
     ("returned", "sentence"),
-    [(Frame(), r"people\(\): got a table \(Frame\)"), (["张三", "李四"], r"people\(\): none of the 2 rows")],
+    [
+        (Frame(), r"recipients\(\): got a table \(Frame\)"),
+        (["张三", "李四"], r"recipients\(\): none of the 2 rows"),
+    ],
     ids=["frame", "names"],
 )
 def test_a_function_that_returns_something_else(
@@ -145,21 +148,21 @@ def test_a_function_that_returns_something_else(
 ) -> None:
     """The function is named."""
 
-    def people() -> Any:
+    def recipients() -> Any:
         return returned
 
     with pytest.raises(AirflowFailException, match=sentence):
-        CaixinSendDecoratedOperator(task_id="send", tpl_id=65535, python_callable=people).execute(context)
+        CaixinSendDecoratedOperator(task_id="send", tpl_id=65535, python_callable=recipients).execute(context)
     assert billed(sandbox) == []
 
 
 def test_a_function_that_returns_bytes(sandbox: SandboxServer, context: Any) -> None:
     """They are read as the text that they spell."""
 
-    def people() -> list[bytes]:
+    def recipients() -> list[bytes]:
         return [A.encode(), B.encode()]
 
-    CaixinSendDecoratedOperator(task_id="send", tpl_id=65535, python_callable=people).execute(context)
+    CaixinSendDecoratedOperator(task_id="send", tpl_id=65535, python_callable=recipients).execute(context)
     assert billed(sandbox) == [A, B]
 
 
@@ -169,7 +172,7 @@ class Bucket(AbstractFileSystem):  # type: ignore[misc]
     cachable = False
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
-        """Tell of the prefix."""
+        """Describe the prefix."""
         return {"name": path, "size": 0, "type": "directory"}
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> AbstractBufferedFile:
@@ -178,7 +181,7 @@ class Bucket(AbstractFileSystem):  # type: ignore[misc]
 
 @pytest.fixture
 def bucket() -> Iterator[str]:
-    """Give the URL of a prefix that looks like a file."""
+    """Return the URL of a prefix that looks like a file."""
     attach("memory", fs=Bucket())
     yield "memory://bucket/members.csv"
     stores._STORE_CACHE.clear()

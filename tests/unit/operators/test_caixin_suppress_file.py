@@ -38,7 +38,7 @@ def test_who_is_in_the_file_gets_nothing_ever(
     logged: Callable[[], str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The people are on the ledger's list, with the file as the reason, also for campaigns that name no file."""
+    """The recipients are on the ledger's list, with the file as the reason, also for campaigns that name no file."""
     file = tmp_path / "optout.csv"
     file.write_text(f"id,手机号\n1,+86 {B}\n2,\n3,{B}\n4,13500000001\n", encoding="utf-8-sig")
     result = operator(file).execute(context)

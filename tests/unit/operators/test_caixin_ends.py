@@ -25,28 +25,28 @@ from airflow_provider_caixin.rules import SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.settings.ledgers import open_ledger
 
-PEOPLE = [f"139123400{number:02}" for number in range(20)]
+TWENTY = [f"139123400{number:02}" for number in range(20)]
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
 
 
 def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535 to twenty people."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, "mobiles": PEOPLE, **arguments})
+    """Make an operator of template 65535 to twenty numbers."""
+    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, "mobiles": TWENTY, **arguments})
 
 
 def closed_window() -> SendWindow:
-    """Give a window that is closed now and for hours to come."""
+    """Return a window that is closed now and for hours to come."""
     return SendWindow("20:00-21:00" if datetime.now(CHINA).hour < 12 else "03:00-04:00")
 
 
 def opening() -> datetime:
-    """Say when the closed window opens."""
+    """Return when the closed window opens."""
     return closed_window().next_opening(datetime.now(UTC))
 
 
 def billed(sandbox: SandboxServer) -> list[str]:
-    """Say whom the sandbox billed."""
+    """Return the numbers that the sandbox billed."""
     return sorted(row["mobile"] for row in sandbox.billed())
 
 
@@ -100,7 +100,7 @@ def test_resumed(sandbox: SandboxServer, context: Any) -> None:
     with pytest.raises(TaskDeferred):
         operator(send_window=closed_window(), deferrable=True).execute(context)
     assert operator(deferrable=True).resume(context, event=opening())["sent"] == 20
-    assert billed(sandbox) == PEOPLE
+    assert billed(sandbox) == TWENTY
 
 
 def test_failed(sandbox: SandboxServer, context: Any) -> None:
@@ -154,7 +154,7 @@ def test_deferred_half_way(sandbox: SandboxServer, context: Any) -> None:
     assert caught.value.trigger.moment.astimezone(CHINA).isoformat() == f"{tomorrow}T00:00:00+08:00"
     assert len(billed(sandbox)) == 5
     assert operator().resume(context)["sent"] == 20
-    assert billed(sandbox) == PEOPLE
+    assert billed(sandbox) == TWENTY
 
 
 def test_failed_half_way(sandbox: SandboxServer, context: Any) -> None:
@@ -217,7 +217,7 @@ def test_killed(sandbox: SandboxServer, to_sandbox: Any, context: Any) -> None:
     assert 0 < len(billed(sandbox)) < 20
     to_sandbox()
     assert operator().execute(context)["sent"] == 20
-    assert billed(sandbox) == PEOPLE
+    assert billed(sandbox) == TWENTY
 
 
 def test_killed_before_it_began(sandbox: SandboxServer, context: Any) -> None:

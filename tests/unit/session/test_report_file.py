@@ -120,7 +120,7 @@ def test_over_an_input(
     """The member list is not what a report is written over, however it is spelt."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "made").mkdir()
-    file = tmp_path / "people.csv"
+    file = tmp_path / "recipients.csv"
     file.write_text(f"mobile\n{A}\n")
     arguments: dict[str, Any] = {name: str(file), "report_file": spelt(file, how)}
     if name == "audience_file":

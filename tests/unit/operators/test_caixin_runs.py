@@ -25,7 +25,7 @@ KEY = "a-key-for-whole-runs"
 TYPED = "13912340009"
 AUDIENCE = (ROOT / "example_dags" / "data" / "audience.csv").read_text(encoding="utf-8")
 # Known numbers and not whatever looks like one: ids are full of digits, too.
-PEOPLE = {
+NUMBERS = {
     *re.findall(r"1[3-9]\d{9}", AUDIENCE),
     TYPED,
     *(f"139123400{last:02}" for last in range(1, 9)),
@@ -52,10 +52,10 @@ with DAG("forms", schedule=None) as forms:
     CaixinSendOperator.partial(task_id="mapped", tpl_id=65535).expand(mobiles=[["13912340003"], "13912340004"])
 
     @task(show_return_value_in_logs=False)
-    def people():
+    def recipients():
         return ["13912340005", "13912340006"]
 
-    CaixinSendOperator(task_id="xcom", tpl_id=65535, mobiles=people())
+    CaixinSendOperator(task_id="xcom", tpl_id=65535, mobiles=recipients())
 
 with DAG("guards", schedule=None) as guards:
 
@@ -114,20 +114,20 @@ def opens_soon(context):
     usual = os.environ["AIRFLOW_CONN_CAIXIN_DEFAULT"]
     name = f"AIRFLOW_CONN_{context['ti'].task_id.upper()}"
     os.environ.setdefault(name, usual.replace("00:00-24:00", f"{opens:%H:%M:%S}-24:00"))
-    # Each night a job writes the same people anew.
-    written = Path(os.environ["AIRFLOW_HOME"], "people.txt")
+    # Each night a job writes the same recipients anew.
+    written = Path(os.environ["AIRFLOW_HOME"], "recipients.txt")
     written.write_text("13912340008")
     with written.with_name("attempts.txt").open("a") as attempts:
         attempts.write("+")
     os.utime(written, times=(moment := written.with_name("attempts.txt").stat().st_size, moment))
 
 with DAG("waiting", schedule=None) as waiting:
-    written = {"audience_file": Path(os.environ["AIRFLOW_HOME"], "people.txt")}
-    for name, deferrable, people in (("deferred", True, {"mobiles": ["13912340007"]}), ("rescheduled", False, written)):
+    written = {"audience_file": Path(os.environ["AIRFLOW_HOME"], "recipients.txt")}
+    for name, deferrable, recipients in (("deferred", True, {"mobiles": ["13912340007"]}), ("rescheduled", False, written)):
         CaixinSendOperator(
             task_id=name,
             tpl_id=65535,
-            **people,
+            **recipients,
             caixin_conn_id=name,
             deferrable=deferrable,
             pre_execute=opens_soon,
@@ -145,8 +145,8 @@ for module, name, conf in json.loads(sys.argv[1]):
 
 
 def shown_in(text: str) -> set[str]:
-    """Find the numbers of people that a text shows."""
-    return {number for number in PEOPLE if number in text}
+    """Find the numbers of recipients that a text shows."""
+    return {number for number in NUMBERS if number in text}
 
 
 class Runs(NamedTuple):
@@ -176,7 +176,7 @@ class Runs(NamedTuple):
             return database.execute(sql).fetchall()
 
     def results(self, dag_id: str, task_id: str) -> list[Any]:
-        """Give the results of a Dag's task, as XCom has them."""
+        """Return the results of a Dag's task, as XCom has them."""
         where = f"key = 'return_value' AND dag_id = '{dag_id}' AND task_id = '{task_id}'"
         return [json.loads(value) for (value,) in self.query(f"SELECT value FROM xcom WHERE {where}")]
 
@@ -222,7 +222,7 @@ def test_what_airflow_keeps_of_an_audience(runs: Runs) -> None:
         ("literal", -1): "2 numbers: 139****0001, 139****0002",
         ("mapped", 0): "1 number: 139****0003",
         ("mapped", 1): "1 number: 139****0004",
-        ("people", -1): None,
+        ("recipients", -1): None,
         ("xcom", -1): "2 numbers: 139****0005, 139****0006",
     }
     assert KEY not in text
@@ -261,7 +261,7 @@ def test_what_airflow_keeps_of_the_other_ways(runs: Runs) -> None:
     assert len(runs.query(links)) == 4
 
     assert "names no way to opt out" not in text
-    assert "1 of 1 people are notified." in text
+    assert "1 of 1 recipients are notified." in text
     assert not shown_in(text)
     assert not shown_in(
         repr(
@@ -326,13 +326,13 @@ def test_the_examples(runs: Runs, tmp_path: Path) -> None:
     (daily,) = runs.results("caixin_daily", "send")
     assert daily["sent"] > 300
 
-    # A number that a person typed, or a Dag passes on by XCom, is in Airflow's database by that; nothing else is.
+    # A number that someone typed, or a Dag passes on by XCom, is in Airflow's database by that; nothing else is.
     assert KEY not in text
     assert not shown_in(text)
     kept = runs.query("SELECT rendered_fields FROM rendered_task_instance_fields")
     if runs.query("SELECT 1 FROM sqlite_master WHERE name = 'task_state_store'"):
         kept += runs.query("SELECT value FROM task_state_store")
-    kept += runs.query("SELECT value FROM xcom WHERE task_id NOT IN ('chunks', 'people', 'numbers')")
+    kept += runs.query("SELECT value FROM xcom WHERE task_id NOT IN ('chunks', 'recipients', 'numbers')")
     assert len(kept) > 10
     assert not shown_in(repr(kept))
 

@@ -32,7 +32,7 @@ class Clock:
     now = 100.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
@@ -60,7 +60,7 @@ def test_the_sentence() -> None:
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (298, "4 min 58 s"), (7500, "2 h 05 min")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    """Lengths of time are written as people say them."""
+    """Lengths of time are written as they are said."""
     assert duration(seconds) == text
 
 

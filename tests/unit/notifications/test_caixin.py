@@ -46,13 +46,13 @@ def notifier(**arguments: Any) -> CaixinNotifier:
 
 
 def task_context(state: Any = "failed", map_index: int = -1) -> dict[str, Any]:
-    """Give what a task's callback gets, as far as it is looked at."""
+    """Return what a task's callback gets, as far as it is looked at."""
     ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="t", map_index=map_index, state=state)
     return {"ti": ti, "dag": DAG("dag", schedule=None), "dag_run": SimpleNamespace(run_id="run")}
 
 
 def closed() -> str:
-    """Give a window that is closed now."""
+    """Return a window that is closed now."""
     hour = (datetime.now(CHINA) + timedelta(hours=3)).hour
     return f"{hour:02}:00-{hour:02}:59"
 
@@ -69,12 +69,12 @@ def test_a_callback_that_is_called_twice(sandbox: SandboxServer, logged: Callabl
     notifier(mobiles=[A, B])(task_context())
     assert sorted(row["mobile"] for row in sandbox.billed()) == [A, A, A, A, B]
     text = logged()
-    assert "Campaign notify/dag/run/t/failed/65536: 1 of 1 people are notified." in text
+    assert "Campaign notify/dag/run/t/failed/65536: 1 of 1 recipients are notified." in text
     assert A not in text
 
 
 def test_two_notifiers_of_one_occasion(sandbox: SandboxServer) -> None:
-    """They share a campaign, each with people of its own: neither takes the other for itself, changed."""
+    """They share a campaign, each with recipients of its own: neither takes the other for itself, changed."""
     for mobiles in (A, B, A):
         notifier(mobiles=mobiles)(task_context())
     assert sorted(row["mobile"] for row in sandbox.billed()) == [A, B]
@@ -142,7 +142,7 @@ def test_the_usual_rules(sandbox: SandboxServer, logged: Callable[[], str]) -> N
     for state in ("failed", "up_for_retry"):
         notifier(frequency_cap="member_marketing")(task_context(state))
     assert len(sandbox.billed()) == 1
-    assert "0 of 1 people are notified, 1 not: frequency_cap." in logged()
+    assert "0 of 1 recipients are notified, 1 not: frequency_cap." in logged()
 
 
 def test_outside_the_window(sandbox: SandboxServer, logged: Callable[[], str]) -> None:
@@ -201,8 +201,8 @@ def test_a_deadline_in_the_triggerer(
     sandbox: SandboxServer, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     """Airflow's own trigger for deadlines awaits it, twice with one bill, and meanwhile its loop goes on."""
-    (tmp_path / "people.txt").write_text(A)
-    kwargs = {"tpl_id": 65536, "audience_file": str(tmp_path / "people.txt")}
+    (tmp_path / "recipients.txt").write_text(A)
+    kwargs = {"tpl_id": 65536, "audience_file": str(tmp_path / "recipients.txt")}
     callback = AsyncCallback(CaixinNotifier, kwargs=kwargs)
     ticks: list[float] = []
 
@@ -257,7 +257,7 @@ def test_a_deadline_in_the_executor(sandbox: SandboxServer) -> None:
 def test_it_gives_up(sandbox: SandboxServer, to_sandbox: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """A channel that stays busy does not hold up whoever calls back; no thread is left."""
     to_sandbox()
-    monkeypatch.setattr("airflow_provider_caixin.notifications.caixin._PATIENCE", 0.5)
+    monkeypatch.setattr("airflow_provider_caixin.notifications.caixin._LONGEST_SECONDS", 0.5)
     before = threading.active_count()
     with pytest.raises(AirflowException, match="told to stop"):
         notifier(mobiles=magic_mobile(236300))(task_context())

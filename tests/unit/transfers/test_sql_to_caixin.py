@@ -18,6 +18,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow.sdk import DAG
 
 from airflow_provider_caixin.sandbox import SandboxServer
+from airflow_provider_caixin.session.arguments import Arguments
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator, _cursor
 from tests.unit.conftest import Connect
 
@@ -45,7 +46,7 @@ def operator(**arguments: Any) -> SqlToCaixinOperator:
 
 
 def billed(sandbox: SandboxServer) -> list[str]:
-    """Say whom the sandbox billed."""
+    """Return the numbers that the sandbox billed."""
     return sorted(row["mobile"] for row in sandbox.billed())
 
 
@@ -74,7 +75,7 @@ def test_it_runs_once(crm: Path, sandbox: SandboxServer, context: Any) -> None:
 
 @pytest.mark.usefixtures("crm")
 def test_other_parameters(sandbox: SandboxServer, context: Any) -> None:
-    """They are part of what a query is known by; whom it finds with them is added once a person said so."""
+    """They are part of what a query is known by; whom it finds with them is added once someone said so."""
     sql = "SELECT mobile FROM customer WHERE tier = ?"
     first = operator(sql=sql, parameters=[1]).execute(context)
     with pytest.raises(AirflowFailException, match=r"changed under campaign .* are new and .* are gone"):
@@ -141,9 +142,11 @@ def test_another_audience_beside(name: str) -> None:
 
 def test_in_a_dag(tmp_path: Path) -> None:
     """The query is a template, or a file of one; default_args and mapping work as ever."""
-    (tmp_path / "people.sql").write_text("SELECT mobile FROM {{ table }}")
+    (tmp_path / "recipients.sql").write_text("SELECT mobile FROM {{ table }}")
     with DAG("d", schedule=None, template_searchpath=str(tmp_path), default_args={"sql_conn_id": "crm"}):
-        task = SqlToCaixinOperator(task_id="a", tpl_id=1, sql="people.sql", parameters={"day": "{{ ds }}"})  # type: ignore[call-arg]
+        task = SqlToCaixinOperator(
+            task_id="a", tpl_id=1, sql="recipients.sql", parameters={"day": "{{ ds }}"}
+        )  # type: ignore[call-arg]
         mapped = SqlToCaixinOperator.partial(task_id="b", tpl_id=1, sql="SELECT {{ ds }}").expand(
             parameters=[[1], [2]]
         )
@@ -219,7 +222,8 @@ def test_postgresql_streams(connect: Connect, sandbox: SandboxServer, context: A
             extra=extra,
         )
         sql = f"SELECT {A} + n AS mobile, 'x' AS name FROM generate_series(%(first)s, {MANY}) n"
-        rows = operator(sql=sql, parameters={"first": 1})._audience(context)
+        task = operator(sql=sql, parameters={"first": 1})
+        rows = task._audience(Arguments.of(task), context)
         tracemalloc.start()
         last = None
         for row in rows:
@@ -264,10 +268,10 @@ def test_mysql_streams(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyMySQL's unbuffered cursor: rows are read while they are wanted, and the rest is not read for a close."""
     task = operator(sql=f"SELECT {A} + seq AS mobile FROM seq_1_to_{MANY}")
     monkeypatch.setattr(task, "_hook", PyMySqlHook)
-    rows = iter(task._audience(context))
+    rows = iter(task._audience(Arguments.of(task), context))
     assert next(rows) == int(A) + 1
     rows.close()  # type: ignore[attr-defined]
-    assert sum(1 for _ in task._audience(context)) == MANY
+    assert sum(1 for _ in task._audience(Arguments.of(task), context)) == MANY
 
 
 @pytest.mark.service
