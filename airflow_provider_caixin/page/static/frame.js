@@ -24,7 +24,7 @@ export function follow(event) {
   link.remove();
 }
 
-/** Where a person signs in and comes back from. */
+/** Where the reader signs in and comes back from. */
 export function signIn() {
   const back = (outer() ?? self).location;
   const url = new URL("../api/v2/auth/login", document.baseURI);

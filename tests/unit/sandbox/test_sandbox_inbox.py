@@ -10,14 +10,19 @@ import pytest
 
 from airflow_provider_caixin.juhe.codes import CODES
 from airflow_provider_caixin.sandbox import MAGIC, SandboxServer, magic_mobile
-from airflow_provider_caixin.sandbox.app import STATIC
+from airflow_provider_caixin.sandbox.app import SHARED, STATIC
 
 if TYPE_CHECKING:
     from tests.unit.sandbox.conftest import Caller
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-WORDS = (STATIC / "words.js").read_text(encoding="utf-8")
+SCRIPTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js")))
+
+
+def _words(name: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads((STATIC / f"{name}.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _asked(caller: Caller, path: str) -> dict[str, Any]:
@@ -36,7 +41,8 @@ def test_the_page_loads_nothing_from_elsewhere(caller: Caller) -> None:
     assert policy["frame-ancestors"] == "'none'"
     assert {policy[f"{kind}-src"] for kind in ("script", "style", "img", "media", "connect")} == {"'self'"}
     assert headers["x-content-type-options"] == "nosniff"
-    assert "javascript" in caller.ask("GET", "/static/inbox.js")[1]["content-type"]
+    for name in ("inbox.js", "shared/parts.js", "shared/vendor/preact.js"):
+        assert "javascript" in caller.ask("GET", f"/static/{name}")[1]["content-type"]
     assert caller.ask("GET", "/static/../app.py")[0] == 404
 
 
@@ -86,14 +92,9 @@ def test_codes_come_with_their_words_and_numbers(caller: Caller) -> None:
     assert found[0]["mobile"] is None
 
 
-def _words(language: str) -> dict[str, str]:
-    block = WORDS.split(f"const {language} = {{")[1].split("\n};")[0]
-    return dict(re.findall(r'^  "?([\w.]+)"?:\s+"((?:[^"\\]|\\.)*)",$', block, re.MULTILINE))
-
-
 def test_both_languages_say_everything() -> None:
     """Every word has its Chinese, with the same gaps to fill, and so has every fault."""
-    english, chinese = _words("EN"), _words("ZH")
+    english, chinese = _words("words.en"), _words("words.zh")
     assert english["tab.switches"] == "Switches"
     assert english.keys() == chinese.keys()
     gaps = [
@@ -103,19 +104,31 @@ def test_both_languages_say_everything() -> None:
     assert gaps[0] == gaps[1]
     said = {key for key, text in chinese.items() if re.search("[一-鿿]", text)}
     assert chinese.keys() - said == {"sid", "language"}
-    faults = re.findall(r'^  (\d{5}): ".+",$', WORDS.split("FAULTS_ZH = {")[1], re.MULTILINE)
-    assert {int(number) for number in faults} == set(MAGIC)
+    assert {int(number) for number in _words("faults.zh")} == set(MAGIC)
 
 
 def test_no_word_is_missing() -> None:
     """What the page asks to be said by its name is there."""
-    asked = set()
-    for path in STATIC.glob("*.*"):
-        text = path.read_text(encoding="utf-8")
-        asked |= set(re.findall(r'\bsay\("([\w.]+)"', text))
-        asked |= set(re.findall(r'data-(?:word|label|hint)="([\w.]+)"', text))
+    words = _words("words.en").keys()
+    asked = set(re.findall(r'\bt\(\s*"([\w.]+)"', SCRIPTS))
     assert len(asked) > 80
-    assert asked - _words("EN").keys() == set()
+    assert asked - words == set()
+    # Others are put together, as t(`count.${name}`), or stand in a list of names.
+    begun = tuple(re.findall(r"\bt\(`([\w.]+\.)\$\{", SCRIPTS))
+    listed = set(re.findall(r'"([\w.]+)"', SCRIPTS))
+    assert {word for word in words - asked - listed if not word.startswith(begun)} <= {
+        "over_rate_off",
+        "outside_window_off",
+    }
+
+
+def test_the_inbox_loads_nothing_else_of_the_page() -> None:
+    """Its scripts name files of their own and of the shared folder, and those name none of the page's."""
+    for folder, inside in ((STATIC, r"\./(shared/)?[\w-]+\.js"), (SHARED, r"\./(vendor/)?[\w-]+\.js")):
+        for path in folder.glob("*.js"):
+            for name in re.findall(r'(?:from|import\()\s*"([^"]+)"', path.read_text(encoding="utf-8")):
+                assert re.fullmatch(inside, name), (path.name, name)
+                assert (folder / name).is_file() or (SHARED / name.removeprefix("./shared/")).is_file(), name
 
 
 @pytest.mark.parametrize(
