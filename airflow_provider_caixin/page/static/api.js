@@ -1,4 +1,5 @@
-// Questions to the server. Every one ends: with an answer, or with a Problem that says what is wrong in a sentence.
+// Questions to the server. Every one ends: with an answer, or with a Problem that says what is wrong in a
+// sentence.
 import { said } from "./language.js";
 import { t } from "./shared/words.js";
 

@@ -77,7 +77,8 @@ function List({ query }) {
 
   const older = more.of === asked ? more : { rows: [], next: live.data?.next ?? null };
   const fresh = live.data?.campaigns ?? [];
-  // A new campaign moves the first page on: what both hold is shown once, and what fell between is shown still.
+  // A new campaign moves the first page on: what both hold is shown once, and what fell between is shown
+  // still.
   const seen = new Set(fresh.map(({ key }) => key));
   const rows = [...fresh, ...older.rows.filter(({ key }) => !seen.has(key))];
   const load = async () => {

@@ -42,8 +42,8 @@ function useTheme() {
  * Draw bars over time, one upon the other, and a limit above them.
  *
  * `times`: seconds since the epoch, ascending; `series`: [{name, colour, values}]; `limit`: a height or null;
- * `days`: each time is a whole day; `width`: how long each time lasts, in seconds. The table of the same figures, for
- * those who cannot see them, is the caller's.
+ * `days`: each time is a whole day; `width`: how long each time lasts, in seconds. The table of the same
+ * figures, for those who cannot see them, is the caller's.
  */
 export function Chart({ times, series, limit = null, limitName = null, days = false, width, label }) {
   const place = useRef(null);

@@ -1,4 +1,5 @@
-// The page's language: the one chosen in Airflow's UI, else the browser's; and what the server says, in that language.
+// The page's language: the one chosen in Airflow's UI, else the browser's; and what the server says, in that
+// language.
 import { fill, isChinese, json, languageOf, speak } from "./shared/words.js";
 
 let language = null;

@@ -8,8 +8,8 @@ const SELDOM_MILLISECONDS = 15_000;
 /**
  * Keep the answer to a question.
  *
- * `path` null asks nothing. `moving(answer)` says whether to ask often; without it the question is asked once.
- * Return {data, problem, at, reload}; after a problem the last data stays.
+ * `path` null asks nothing. `moving(answer)` says whether to ask often; without it the question is asked
+ * once. Return {data, problem, at, reload}; after a problem the last data stays.
  */
 export function useLive(path, query = {}, moving = null) {
   const question = path === null ? null : JSON.stringify([path, query]);

@@ -28,7 +28,8 @@ function List({ campaign, changed }) {
   const [chosen, setChosen] = useState(new Set());
   const path = `campaigns/${campaign.key}/doubts`;
   const live = useLive(path, { ledger: page.ledger, most: PAGE, after: past.at(-1) });
-  // Asked for anew when their number has changed, and not by time: a list must not move under the reader's hand.
+  // Asked for anew when their number has changed, and not by time: a list must not move under the reader's
+  // hand.
   useEffect(() => {
     if (live.data) live.reload();
   }, [campaign.counts.unknown]);

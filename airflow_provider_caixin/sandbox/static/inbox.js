@@ -85,8 +85,8 @@ async function lookAtPhone(state = page.state) {
   const { number, phoneRows: known, phoneSeen } = page;
   if (number === null) return;
   const requests = state?.requests ?? 0;
-  // Old rows stay as they are known; recent ones are asked for again, for an answer gets lost later than its message
-  // arrives.
+  // Old rows stay as they are known; recent ones are asked for again, for an answer gets lost later than its
+  // message arrives.
   const after = known === null ? -1 : Math.max((known.at(-1)?.n ?? phoneSeen) - 1, phoneSeen - RECENT);
   const found = await gateway.phone(number, after);
   if (number !== page.number) return;

@@ -1,5 +1,5 @@
 // The inbox's language: the browser's at first, then whichever was chosen.
-import { isChinese, languageOf, speak } from "./shared/words.js";
+import { isChinese, languageOf, load, speak } from "./shared/words.js";
 
 const KEPT = "caixin-sandbox-language";
 
@@ -11,10 +11,15 @@ function kept() {
   }
 }
 
-export const speakFirst = () => speak(languageOf(kept() ?? navigator.language));
+const other = () => (isChinese() ? "en" : "zh");
+
+export async function speakFirst() {
+  await speak(languageOf(kept() ?? navigator.language));
+  await load(other()); // so that the button works at once, also when the sandbox is gone
+}
 
 export async function switchLanguage() {
-  const name = isChinese() ? "en" : "zh";
+  const name = other();
   await speak(name);
   try {
     localStorage.setItem(KEPT, name);

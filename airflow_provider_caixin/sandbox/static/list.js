@@ -1,6 +1,7 @@
-// The messages, newest first: one page of them at a time, so that the page stays small however many there are.
+// The messages, newest first: one page of them at a time, so that the page stays small however many there
+// are.
 import { contentOf, labels, mediaOf, reasons, spaced, Time } from "./meaning.js";
-import { Badge, Icon } from "./shared/parts.js";
+import { Badge, Empty, Icon } from "./shared/parts.js";
 import { html, useLayoutEffect, useRef } from "./shared/ui.js";
 import { t } from "./shared/words.js";
 
@@ -63,16 +64,14 @@ function Message({ row, template, isChosen, open }) {
 
 /** What stands where there are no messages. */
 export function Nothing({ search, isSearching }) {
-  if (isSearching) return html`<div id="nothing" class="empty"><p>${t("where.more")}</p></div>`;
+  if (isSearching) return html`<${Empty} id="nothing">${t("where.more")}<//>`;
   if (search !== "") {
-    return html`<div id="nothing" class="empty">
-      <h2>${t("nothing.search", { text: search })}</h2>
-      <p>${t("nothing.search.text")}</p>
-    </div>`;
+    return html`
+      <${Empty} id="nothing" title=${t("nothing.search", { text: search })}>${t("nothing.search.text")}<//>
+    `;
   }
-  return html`<div id="nothing" class="empty">
-    <h2>${t("nothing.title")}</h2>
-    <p>${t("nothing.text")}</p>
-    <code>${`AIRFLOW_CONN_CAIXIN_DEFAULT='caixin://:any-key@${location.host}/http?send_window=00:00-24:00'`}</code>
-  </div>`;
+  const sample = `AIRFLOW_CONN_CAIXIN_DEFAULT='caixin://:any-key@${location.host}/http?send_window=00:00-24:00'`;
+  return html`
+    <${Empty} id="nothing" title=${t("nothing.title")}>${t("nothing.text")}<code>${sample}</code><//>
+  `;
 }

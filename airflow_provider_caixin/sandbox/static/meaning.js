@@ -1,5 +1,5 @@
-// What a row of the record means, in words. The gateway's codes come from the sandbox in both languages, its faults in
-// English; their Chinese is faults.zh.json.
+// What a row of the record means, in words. The gateway's codes come from the sandbox in both languages, its
+// faults in English; their Chinese is faults.zh.json.
 
 import { precise } from "./shared/format.js";
 import { html } from "./shared/ui.js";

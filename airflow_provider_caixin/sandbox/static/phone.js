@@ -6,7 +6,8 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "./shared/ui.
 import { t } from "./shared/words.js";
 
 export const MOST_ROWS = 100;
-// Browsers allow some 75 players on a page, so only the newest videos show their first frame before they play.
+// Browsers allow some 75 players on a page, so only the newest videos show their first frame before they
+// play.
 const WITH_FRAME = 5;
 const AT_END_PIXELS = 40;
 

@@ -48,8 +48,9 @@ export function Field({ label, children, wide = false, id = null }) {
   </div>`;
 }
 
-export const Empty = ({ title, children }) => html`
-  <div class="empty"><h2>${title}</h2>${children && html`<p>${children}</p>`}</div>
+/** What stands where there is nothing else: a title, a text, or both. */
+export const Empty = ({ title = null, children, ...rest }) => html`
+  <div class="empty" ...${rest}>${title && html`<h2>${title}</h2>`}${children && html`<p>${children}</p>`}</div>
 `;
 
 /** The content of a template: its signature and its text. */
@@ -69,8 +70,8 @@ export const Said = ({ said, close, name }) => html`
 `;
 
 /**
- * Ask before something that cannot be undone or may bill: {title, text, yes, no, grave}, and {field, value, input} for
- * an answer that is typed. `close` is called with true or what was typed, else with null.
+ * Ask before something that cannot be undone or may bill: {title, text, yes, no, grave}, and {field, value,
+ * input} for an answer that is typed. `close` is called with true or what was typed, else with null.
  */
 export function Question({ question, close }) {
   const dialog = useRef(null);

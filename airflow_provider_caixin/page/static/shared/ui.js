@@ -1,4 +1,5 @@
-// Preact and htm in one module: what every part of both pages is made of. Text stays text: nothing here takes markup.
+// Preact and htm in one module: what every part of both pages is made of. Text stays text: nothing here takes
+// markup.
 import htm from "./vendor/htm.js";
 import { createContext, h, render } from "./vendor/preact.js";
 

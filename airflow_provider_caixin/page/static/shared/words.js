@@ -1,5 +1,5 @@
-// Words in the reader's language. Each page has its own lists, words.en.json and words.zh.json; which language it is
-// follows Airflow on one page and a button on the other.
+// Words in the reader's language. Each page has its own lists, words.en.json and words.zh.json; which
+// language it is follows Airflow on one page and a button on the other.
 
 const loaded = {};
 let language = "en";
@@ -13,10 +13,15 @@ export async function json(name) {
   return answer.json();
 }
 
-/** Load the words of a language, "en" or "zh", and use them from now on. */
-export async function speak(name) {
+/** Load the words of a language, "en" or "zh". */
+export function load(name) {
   loaded[name] ??= json(`words.${name}.json`);
-  words = await loaded[name];
+  return loaded[name];
+}
+
+/** Use the words of a language from now on. */
+export async function speak(name) {
+  words = await load(name);
   language = name;
   plural = new Intl.PluralRules(name);
   document.documentElement.lang = name === "zh" ? "zh-CN" : "en";
