@@ -261,7 +261,7 @@ function Row({ campaign, changed }) {
         </span>
       </div>
       <${Bar} counts=${counts} total=${total} label=${t("progress.of", { id: campaign.campaign_id })} />
-      <p class="soft figures">
+      <p class="soft row">
         <span>${done(campaign)}</span>
         ${speed(campaign).map((text) => html`<span key=${text}>${text}</span>`)}
         ${counts.unknown > 0 && html`<span class="unsettled">${t("unknown.n", { n: counts.unknown })}</span>`}
