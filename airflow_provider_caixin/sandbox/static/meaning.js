@@ -60,7 +60,7 @@ export function mediaOf(template) {
   return { address: match[1], isVideo: /\.(mp4|3gp)$/i.test(match[1]) };
 }
 
-/** A number as people read it, 139 1234 5678; anything else as it is. */
+/** A number in groups, 139 1234 5678; anything else as it is. */
 export function spaced(number) {
   if (number === "") return t("number.none");
   return /^1\d{10}$/.test(number) ? `${number.slice(0, 3)} ${number.slice(3, 7)} ${number.slice(7)}` : number;

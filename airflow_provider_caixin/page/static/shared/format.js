@@ -1,5 +1,5 @@
-// Figures and moments as people read them. Moments are seconds since the epoch, and shown in China's time
-// wherever the reader is.
+// Figures and moments as text. Moments are seconds since the epoch, and shown in China's time wherever the
+// reader is.
 import { locale } from "./words.js";
 
 const ZONE = "Asia/Shanghai";
