@@ -117,7 +117,7 @@ function List({ campaign, changed }) {
         </tbody>
       </table>
     </div>
-    <div class="row wrap">
+    <div class="row">
       ${may && html`<span class="soft" aria-live="polite">${t("chosen", { n: ids.length })}</span>${buttons(false)}`}
       <span class="row push">
         ${past.length > 0 && html`<button type="button" class="button" onClick=${() => setPast(past.slice(0, -1))}>${t("before")}</button>`}
@@ -128,7 +128,7 @@ function List({ campaign, changed }) {
       may &&
       campaign.counts.unknown > rows.length &&
       html`
-      <div class="row wrap"><span class="soft">${t("unknown.all", { n: count(campaign.counts.unknown) })}</span>${buttons(true)}</div>
+      <div class="row"><span class="soft">${t("unknown.all", { n: count(campaign.counts.unknown) })}</span>${buttons(true)}</div>
     `
     }
     ${!may && html`<p class="soft">${t("may_not.dag")}</p>`}

@@ -102,7 +102,7 @@ export const Findings = ({ state, open }) => html`
     <${Fact} text=${t("worst_billed")} value=${count(state.worst_second_billed)} />
     <${Fact} text=${t("template_calls")} value=${count(state.template_calls)} />
   </ul>
-  <p class="links">
+  <p>
     ${t("record")}: <a href="_sandbox/requests.jsonl" download="requests.jsonl">${t("record.all")}</a> ·${" "}
     <a href="_sandbox/billed.jsonl" download="billed.jsonl">${t("record.billed")}</a>
   </p>
