@@ -75,12 +75,11 @@ export function Switches({ state, act, ask }) {
 function useDraft(set) {
   const [draft, setDraft] = useState(null);
   const isEdited = useRef(false);
-  const shown = draft ?? set;
   return {
-    shown,
+    shown: draft ?? set,
     type: (change) => {
       isEdited.current = true;
-      setDraft({ ...shown, ...change });
+      setDraft((last) => ({ ...(last ?? set), ...change }));
     },
     settle: (element) => {
       isEdited.current = false;
