@@ -8,13 +8,14 @@ LOCK := requirements/airflow-3.3.txt
 TESTERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 DOWNLOAD = $(if $(findstring airflow,$(LOCK)),160 MB,25 MB)
 BIN = $(VENV)/bin
+BIOME = node_modules/.bin/biome
 # Commands that a script starts by name, such as airflow, come from the same environment.
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m
 
 # The packages of Airflow 3.2 as of this day; later ones break it (requirements/airflow-3.2.in).
 AIRFLOW_3_2_DAY := 2026-06-15
 
-.PHONY: help demo up cluster cluster-test test test-3.2 pytest coverage lint bench faults docs tables package lock clean
+.PHONY: help demo up cluster cluster-test test test-3.2 pytest coverage lint lint-pages bench faults docs tables package lock clean
 .NOTPARALLEL:
 
 help:
@@ -25,7 +26,7 @@ help:
 	@echo "make test          linters and all tests, with Airflow 3.3"
 	@echo "make test-3.2      all tests, with Airflow 3.2"
 	@echo "make coverage      which lines and branches the unit and integration tests reach"
-	@echo "make lint          linters alone"
+	@echo "make lint          linters alone; those of JavaScript and CSS need npm"
 	@echo "make bench         measure what is claimed about speed"
 	@echo "make faults        campaigns under faults by chance; N=20 rounds, SEED=7 DATABASE=mysql that one again (tests/faults/README.md)"
 	@echo "make docs          build the documentation into site/, strictly"
@@ -69,11 +70,17 @@ pytest: $(VENV)/installed
 coverage: $(VENV)/installed
 	$(RUN) pytest --cov -n $(TESTERS) --dist loadgroup $(or $(TESTS),tests/unit tests/integration)
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed lint-pages
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# JavaScript and CSS. Where npm is missing, a person goes on without; CI has it, and does not.
+lint-pages:
+	@if command -v npm >/dev/null; then $(MAKE) -s --no-print-directory node_modules/installed && $(BIOME) check --error-on-warnings; \
+	else echo "JavaScript and CSS were not checked: that needs npm, which comes with Node.js 20 or newer." >&2; \
+	  test "$(CI)" != true; fi
 
 # From an environment of its own: what sends messages needs none of these packages.
 docs:
@@ -96,6 +103,10 @@ tables: $(VENV)/installed
 # Entry points and version are metadata that an editable install copies, so a new pyproject.toml means a new install.
 $(VENV)/installed: $(VENV)/locked pyproject.toml README.md airflow_provider_caixin/__init__.py
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+node_modules/installed: package-lock.json
+	@npm ci --loglevel=error
 	@touch $@
 
 # From scratch whenever the lock changes: what an older lock had and this one lacks must not stay behind.
@@ -132,5 +143,5 @@ define resolve
 endef
 
 clean:
-	rm -rf .venv .venv-3.2 .venv-docs .venv-package .demo .up .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* build dist site
+	rm -rf .venv .venv-3.2 .venv-docs .venv-package node_modules .demo .up .cluster .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* build dist site
 	find . -name __pycache__ -prune -exec rm -rf {} +

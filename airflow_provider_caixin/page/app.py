@@ -26,12 +26,7 @@ from airflow_provider_caixin.page.routes import (
 
 STATIC: Final = Path(__file__).parent / "static"
 # What a host's own table may say of them makes browsers refuse them.
-_TYPES: Final = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".css": "text/css",
-    ".json": "application/json",
-}
+_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 
 
 def make_app() -> FastAPI:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MEDIA = Path(__file__).parent / "media"
 STATIC = Path(__file__).parent / "static"
+# Parts, words, icons and tokens that the inbox has in common with the Caixin page: files for a browser, no Python.
+SHARED = Path(__file__).parents[1] / "page" / "static" / "shared"
 _LINES_AT_A_TIME = 200
 
 
@@ -48,6 +50,7 @@ def make_app(sandbox: Sandbox) -> FastAPI:
     """
     app = FastAPI(title="caixin sandbox", openapi_url="/_sandbox/openapi.json", docs_url=None, redoc_url=None)
     app.mount("/media", StaticFiles(directory=MEDIA), name="media")
+    app.mount("/static/shared", StaticFiles(directory=SHARED), name="shared")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)

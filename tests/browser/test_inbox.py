@@ -60,7 +60,7 @@ def counted(page: Page, name: str, value: str) -> None:
 
 def open_phone(page: Page, mobile: str = MOBILE) -> None:
     """Click the newest message to a number."""
-    page.locator(f'[data-mobile="{mobile}"]').first.click()
+    page.locator(f'[data-number="{mobile}"]').first.click()
     page.wait_for_selector(".thread")
 
 
@@ -117,12 +117,12 @@ def test_what_went_wrong_is_told_in_words(new_page: Callable[..., Page], sandbox
         "Not accepted, HTTP 500 with a page. not accepted",
         "晨山书店 会员日：全场图书八五折，凭此短信到店再领书签一枚。拒收请回复R billed answer lost",
     ]
-    assert page.locator('[data-count="duplicates"].bad dd').inner_text() == "1"
+    assert page.locator('[data-count="duplicates"][data-tone="bad"] dd').inner_text() == "1"
     page.get_by_role("button", name="139 1234 5678 2×").click()
     assert (
         page.locator(".missed").inner_text().startswith("Not received, not billed\n\ntemplate is not valid")
     )
-    assert page.locator(".bubble .label.bad").all_inner_texts() == ["billed 2×", "billed 2×"]
+    assert page.locator(".bubble .badge[data-tone=bad]").all_inner_texts() == ["billed 2×", "billed 2×"]
     open_phone(page, magic_mobile(99004))
     page.wait_for_selector("text=Accepted and billed, connection reset: the answer is lost.")
     decided = page.locator("#findings tr")
@@ -309,7 +309,7 @@ def test_the_language_is_the_readers(new_page: Callable[..., Page], sandbox: San
     """The browser's language at first, then whichever was chosen, also after a reload."""
     page = new_page(locale="zh-TW")
     visit(page, sandbox)
-    assert (page.title(), page.locator("html").get_attribute("lang")) == ("彩信沙箱", "zh-CN")
+    assert (page.title(), page.locator("html").get_attribute("lang")) == ("视频短信沙箱", "zh-CN")
     page.get_by_role("button", name="English").click()
     assert (page.title(), page.locator("html").get_attribute("lang")) == ("Caixin sandbox", "en")
     tab(page, "Switches")
@@ -359,7 +359,7 @@ def test_it_is_usable_on_a_telephone(
     assert fits()
     picture(page, f"inbox-narrow-phone-{locale}")
     page.locator("#back").click()
-    assert page.evaluate("document.activeElement.dataset.mobile") == MOBILE
+    assert page.evaluate("document.activeElement.dataset.number") == MOBILE
     open_phone(page, "1" * 64)
     assert fits()
     page.go_back()
@@ -378,7 +378,7 @@ def test_the_keyboard_reaches_everything(page: Page, sandbox: SandboxServer) -> 
     visit(page, sandbox)
 
     def focused() -> str:
-        found: str = page.evaluate("document.activeElement.dataset.mobile ?? document.activeElement.id")
+        found: str = page.evaluate("document.activeElement.dataset.number ?? document.activeElement.id")
         return found
 
     page.keyboard.press("Tab")
@@ -392,7 +392,7 @@ def test_the_keyboard_reaches_everything(page: Page, sandbox: SandboxServer) -> 
     page.keyboard.press("Enter")
     page.wait_for_selector('.phone h2:text-is("139 0000 0001")')
     send(sandbox, "13900000003", PICTURE)
-    page.wait_for_selector('[data-mobile="13900000003"]')
+    page.wait_for_selector('[data-number="13900000003"]')
     assert focused() == "13900000001"
     page.locator("#tab-findings").focus()
     page.keyboard.press("ArrowRight")
@@ -449,8 +449,8 @@ def test_a_campaign_goes_on_beside_it(page: Page, sandbox: SandboxServer) -> Non
     sender = threading.Thread(target=pour)
     sender.start()
     try:
-        page.wait_for_selector(f'[data-mobile="{MOBILE}"]')
-        page.locator(f'[data-mobile="{MOBILE}"]').first.click()
+        page.wait_for_selector(f'[data-number="{MOBILE}"]')
+        page.locator(f'[data-number="{MOBILE}"]').first.click()
         until(
             page,
             "Number(document.querySelector('[data-count=requests] dd').innerText.replace(',', '')) > 600",
@@ -460,7 +460,7 @@ def test_a_campaign_goes_on_beside_it(page: Page, sandbox: SandboxServer) -> Non
         sender.join()
     counted(page, "requests", f"{sandbox.state()['requests']:,}")
     assert page.locator("#messages li").count() == 50
-    page.wait_for_selector(".note:has-text('Only the last 100 are shown.')")
+    page.wait_for_selector(".thread p:has-text('Only the last 100 are shown.')")
     assert page.locator(".bubble").count() == 100
     assert page.viewport_size == WIDE
     assert page.locator("#pace .line").get_attribute("d") != ""

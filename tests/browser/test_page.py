@@ -42,7 +42,7 @@ pytestmark = [
 FRAMED = "allow-scripts and allow-same-origin"
 
 UNICOM, INVALID, WRONG = "18600001234", "12345", magic_mobile(236306)
-DOUBTED = (magic_mobile(10014), magic_mobile(10014, tries=1))
+UNKNOWN = (magic_mobile(10014), magic_mobile(10014, tries=1))
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 
 #: A heading of each part in both languages, and something that only real data can show.
@@ -50,7 +50,7 @@ PARTS = {
     "": ("Overview", "总览"),
     "templates": ("Templates", "模板"),
     "campaigns": ("Campaigns", "发送任务"),
-    "person": ("A person", "号码查询"),
+    "recipient": ("Recipient", "号码查询"),
     "usage": ("Usage", "用量"),
 }
 
@@ -88,7 +88,7 @@ def shop(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
     folder = tmp_path_factory.mktemp("shop")
     with SandboxServer(latency_ms=(5, 20)) as gateway:
         numbers = some_people(40)
-        rows = [*numbers, *numbers[:5], UNICOM, INVALID, WRONG, *DOUBTED]
+        rows = [*numbers, *numbers[:5], UNICOM, INVALID, WRONG, *UNKNOWN]
         connection = live.connect(gateway, timeout=3)
         run = live.trigger(
             "live",
@@ -181,14 +181,14 @@ def test_each_part_in_both_languages_widths_and_colours(
     """Each part has its heading and real data, in the language and colours that Airflow's UI has, and nothing sticks out."""
     page = visit(part, language=language, theme=theme, viewport=size)
     heading(page, PARTS[part][language == "zh-CN"])
-    if part == "person":
+    if part == "recipient":
         page.get_by_role("textbox").fill(shop.numbers[0])
         page.keyboard.press("Enter")
     shown = {
         "": shop.connection,
         "templates": "65535",
         "campaigns": shop.campaign_id,
-        "person": shop.campaign_id,
+        "recipient": shop.campaign_id,
         "usage": datetime.now(CHINA).date().isoformat(),
     }[part]
     text(page, shown)
@@ -264,17 +264,17 @@ def test_a_running_campaign_is_paused_and_resumed_by_clicking(
     assert len(shop.gateway.billed()) == before + 150
 
 
-def test_doubts_are_resolved_by_a_person(visit: Callable[..., Page], shop: Shop) -> None:
+def test_unknown_outcomes_are_resolved(visit: Callable[..., Page], shop: Shop) -> None:
     """One counts as sent, the other goes back to be sent again; both after a question."""
     page = visit(f"campaigns/{shop.key}")
-    heading(page, "2 recipients in doubt")
+    heading(page, "2 recipients with unknown outcome")
     # Masked they are the same; recipients are in the order of their numbers.
-    masked = f"Choose {DOUBTED[0][:3]}****{DOUBTED[0][-4:]}"
+    masked = f"Choose {UNKNOWN[0][:3]}****{UNKNOWN[0][-4:]}"
     page.get_by_role("checkbox", name=masked).first.check()
     page.get_by_role("button", name="Count as sent", exact=True).click()
     picture(page, "page-question")
     confirm(page, "Count as sent")
-    heading(page, "1 recipient in doubt")
+    heading(page, "1 recipient with unknown outcome")
     page.get_by_role("checkbox", name="Choose all on this page").check()
     page.get_by_role("button", name="Send again", exact=True).click()
     page.keyboard.press("Escape")
@@ -282,17 +282,17 @@ def test_doubts_are_resolved_by_a_person(visit: Callable[..., Page], shop: Shop)
     page.get_by_role("button", name="Send again", exact=True).click()
     confirm(page, "Send again")
     text(page, "1 recipient is pending again.")
-    page.get_by_role("heading", name="in doubt").wait_for(state="detached")
+    page.get_by_role("heading", name="with unknown outcome").wait_for(state="detached")
     ledger = Ledger.sqlite(shop.ledger)
     try:
         with ledger.reading() as connection:
             states = {
                 one: next(entry.state for entry in campaigns_of(connection, one) if entry.key == shop.key)
-                for one in DOUBTED
+                for one in UNKNOWN
             }
     finally:
         ledger.close()
-    assert states == {DOUBTED[0]: "sent", DOUBTED[1]: "pending"}
+    assert states == {UNKNOWN[0]: "sent", UNKNOWN[1]: "pending"}
 
 
 @pytest.mark.parametrize("at", ["/caixin/#/", "/plugin/caixin#/"], ids=["alone", "framed"])
@@ -313,9 +313,9 @@ def test_the_report_is_downloaded(
     assert Path(started.value.path()).read_bytes().startswith(b"\xef\xbb\xbf")
 
 
-def test_a_person_is_looked_up_suppressed_and_released(visit: Callable[..., Page], shop: Shop) -> None:
+def test_a_recipient_is_looked_up_suppressed_and_released(visit: Callable[..., Page], shop: Shop) -> None:
     """The history of a number, its place on the suppression list, and a sentence for what is no number."""
-    page = visit("person")
+    page = visit("recipient")
     field = page.get_by_role("textbox", name="Mobile number")
     field.fill(f"+86 {shop.numbers[10]}")
     field.press("Enter")
@@ -335,7 +335,7 @@ def test_a_person_is_looked_up_suppressed_and_released(visit: Callable[..., Page
 def test_what_is_no_number_gets_a_sentence(visit: Callable[..., Page], expected: list[str]) -> None:
     """The server's sentence is shown as it is."""
     expected.append("status of 422")
-    page = visit("person")
+    page = visit("recipient")
     page.get_by_role("textbox").fill("12")
     page.keyboard.press("Enter")
     text(page, "expected 11 digits")
@@ -398,7 +398,7 @@ def test_a_days_limit_is_set_and_taken_back(visit: Callable[..., Page], shop: Sh
     card.get_by_role("button", name="Set a limit").wait_for()
 
 
-def test_rejected_people_are_retried_and_a_campaign_is_cancelled(
+def test_rejected_recipients_are_retried_and_a_campaign_is_cancelled(
     visit: Callable[..., Page], shop: Shop
 ) -> None:
     """Each after a question that says how many; what is cancelled offers nothing any more."""
@@ -431,7 +431,7 @@ def test_usage_is_downloaded_as_it_is_shown(visit: Callable[..., Page], shop: Sh
         page.get_by_role("link", name="CSV").click()
     rows = list(csv.reader(Path(started.value.path()).read_text(encoding="utf-8-sig").splitlines()))
     ours = next(row for row in rows if row[0] == shop.campaign_id)
-    # Of its two doubts another test may have sent one back.
+    # Of its two unknown outcomes another test may have sent one back.
     assert int(ours[1]) + int(ours[2]) in (41, 42)
 
 
@@ -507,8 +507,8 @@ def test_a_viewer_sees_and_changes_nothing(
     )
     assert status == 403
     picture(page, "page-viewer")
-    page = visit("person", role="viewer")
-    text(page, "You may not look people up")
+    page = visit("recipient", role="viewer")
+    text(page, "You may not look up recipients")
     page = visit("templates", role="viewer")
     text(page, "There is no Caixin connection yet")
 

@@ -29,8 +29,10 @@ SHIPPED = (
     "audience/data/segments.zlib",
     "page/static/index.html",
     "page/static/page.css",
+    "page/static/shared/tokens.css",
     "page/static/words.zh.json",
     "sandbox/static/index.html",
+    "sandbox/static/words.zh.json",
 )
 
 # Python 3.11 has it from 3.11.4.
@@ -85,10 +87,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path], 
 
 
 def test_what_others_wrote_comes_with_its_licence(built: tuple[Path, Path]) -> None:
-    """Each library of the page has its licence beside it: ``preact.LICENSE`` also speaks for ``preact-hooks.js``."""
-    vendored = {
-        Path(name).name for name in names_in(built[0]) if name.startswith(f"{PACKAGE}/page/static/vendor/")
-    }
+    """Each library of the pages has its licence beside it: ``preact.LICENSE`` also speaks for ``preact-hooks.js``."""
+    folder = f"{PACKAGE}/page/static/shared/vendor/"
+    vendored = {Path(name).name for name in names_in(built[0]) if name.startswith(folder)}
     libraries = {re.split(r"[-.]", name)[0] for name in vendored if name.endswith((".js", ".css"))}
     assert libraries
     assert {f"{name}.LICENSE" for name in libraries} == {name for name in vendored if "LICENSE" in name}

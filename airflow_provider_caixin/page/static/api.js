@@ -1,7 +1,9 @@
-// Questions to the server. Every one ends: with an answer, or with a Problem that says what is wrong in a sentence.
-import { said, t } from "./words.js";
+// Questions to the server. Every one ends: with an answer, or with a Problem that says what is wrong in a
+// sentence.
+import { said } from "./language.js";
+import { t } from "./shared/words.js";
 
-const PATIENCE = 15_000;
+const PATIENCE_MILLISECONDS = 15_000;
 
 /** What went wrong; `kind` is the server's word, or "timeout", "offline", "broken". */
 export class Problem extends Error {
@@ -14,13 +16,15 @@ export class Problem extends Error {
 
 /** Write an address of the server's JSON; what is null or empty is left out. */
 export function address(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
   const text = new URLSearchParams(given).toString();
   return `api/${path}${text ? `?${text}` : ""}`;
 }
 
 async function ask(url, options, signal) {
-  const patience = AbortSignal.timeout(PATIENCE);
+  const patience = AbortSignal.timeout(PATIENCE_MILLISECONDS);
   let answer;
   let body;
   try {
@@ -32,12 +36,14 @@ async function ask(url, options, signal) {
     body = await answer.json();
   } catch (error) {
     if (signal?.aborted) throw error;
-    if (patience.aborted) throw new Problem("timeout", t("problem.timeout", { seconds: PATIENCE / 1000 }));
+    if (patience.aborted)
+      throw new Problem("timeout", t("problem.timeout", { seconds: PATIENCE_MILLISECONDS / 1000 }));
     if (answer === undefined) throw new Problem("offline", t("problem.offline"));
   }
   if (answer.ok && body !== undefined) return body;
   if (answer.status === 401) throw new Problem("unauthenticated", t("problem.unauthenticated"), 401);
-  const detail = typeof body?.detail === "string" ? said(body.detail)[0] : t("problem.broken", { status: answer.status });
+  const detail =
+    typeof body?.detail === "string" ? said(body.detail)[0] : t("problem.broken", { status: answer.status });
   throw new Problem(body?.kind ?? "broken", detail, answer.status);
 }
 

@@ -1,13 +1,16 @@
-// One campaign: where its audience went, how fast, and what a person can do about it.
-import { html, useEffect, useRef, useState } from "./ui.js";
+// One campaign: where its audience went, how fast, and what can be done about it.
 import { address, post } from "./api.js";
-import { Chart } from "./chart.js";
-import { Doubts } from "./doubts.js";
-import { count, exact, moment, percent, rate } from "./format.js";
-import { useLive } from "./live.js";
-import { Action, Bar, Copy, Download, Empty, Field, Icon, Out, Pending, Stale, Status, usePage, word } from "./parts.js";
-import { isChinese, known, meaning, said, t } from "./words.js";
 import { done, speed } from "./campaigns.js";
+import { Chart } from "./chart.js";
+import { exact, moment, percent, rate } from "./format.js";
+import { meaning, said } from "./language.js";
+import { useLive } from "./live.js";
+import { Action, Bar, Copy, Download, Out, Pending, Stale, Status, usePage, word } from "./parts.js";
+import { count } from "./shared/format.js";
+import { Empty, Field, Icon } from "./shared/parts.js";
+import { html, useEffect, useRef, useState } from "./shared/ui.js";
+import { isChinese, known, t } from "./shared/words.js";
+import { Unknown } from "./unknown.js";
 
 const MOVING = new Set(["running", "loading"]);
 const OVER = new Set(["cancelled", "purged"]);
@@ -15,20 +18,25 @@ const STATES = ["sent", "rejected", "unknown", "skipped", "in_flight", "pending"
 
 export function Campaign({ id }) {
   const page = usePage();
-  const live = useLive(`campaigns/${encodeURIComponent(id)}`, { ledger: page.ledger }, (one) => MOVING.has(one.status));
-  // What a person who does not see the bar wants to hear of it: not each step, but where it stands now.
+  const live = useLive(`campaigns/${encodeURIComponent(id)}`, { ledger: page.ledger }, (one) =>
+    MOVING.has(one.status),
+  );
+  // What a reader who does not see the bar wants to hear of it: not each step, but where it stands now.
   const status = live.data?.status;
   const last = useRef(status);
   useEffect(() => {
-    if (last.current && status && status !== last.current) page.say(t("campaign.now", { status: word("status", status) }));
+    if (last.current && status && status !== last.current)
+      page.say(t("campaign.now", { status: word("status", status) }));
     last.current = status;
   }, [status]);
   if (!live.data) {
     return html`
       <${Back} />
-      ${live.problem?.kind === "not_found"
-        ? html`<h1>${t("campaign")}</h1><${Empty} title=${t("campaign.unknown")}>${live.problem.message}<//>`
-        : html`<h1>${t("campaign")}</h1><${Pending} live=${live} />`}
+      ${
+        live.problem?.kind === "not_found"
+          ? html`<h1>${t("campaign")}</h1><${Empty} title=${t("campaign.unknown")}>${live.problem.message}<//>`
+          : html`<h1>${t("campaign")}</h1><${Pending} live=${live} />`
+      }
     `;
   }
   const campaign = live.data;
@@ -38,7 +46,7 @@ export function Campaign({ id }) {
     <${Stale} live=${live} />
     ${campaign.loosened.length > 0 && html`<${Loosened} sentences=${campaign.loosened} />`}
     <${Progress} campaign=${campaign} />
-    <${Doubts} campaign=${campaign} changed=${live.reload} />
+    <${Unknown} campaign=${campaign} changed=${live.reload} />
     <div class="columns">
       <${Funnel} campaign=${campaign} />
       <${Skipped} campaign=${campaign} />
@@ -49,7 +57,8 @@ export function Campaign({ id }) {
   `;
 }
 
-const Back = () => html`<p class="back"><a href="#/campaigns"><${Icon} name="back" />${t("all_campaigns")}</a></p>`;
+const Back = () =>
+  html`<p class="back"><a href="#/campaigns"><${Icon} name="back" />${t("all_campaigns")}</a></p>`;
 
 function Title({ campaign, changed }) {
   const page = usePage();
@@ -65,7 +74,10 @@ function Title({ campaign, changed }) {
 
   async function cancel() {
     const sure = await page.ask({
-      title: t("cancel.title"), text: t("cancel.text", { n: counts.pending, id }), yes: t("cancel.yes"), grave: true,
+      title: t("cancel.title"),
+      text: t("cancel.text", { n: counts.pending, id }),
+      yes: t("cancel.yes"),
+      grave: true,
     });
     if (!sure) return;
     await send("cancel", {});
@@ -78,12 +90,17 @@ function Title({ campaign, changed }) {
       <h1 class="id">${id}</h1>
       <${Copy} text=${id} label=${t("copy.campaign")} />
       <${Status} status=${campaign.status} />
-      ${!over && html`<span class="row push">
-        ${campaign.paused
-          ? html`<${Action} kind="main" run=${() => pause(false)} disabled=${!may} why=${t("may_not.dag")}>${t("resume")}<//>`
-          : html`<${Action} run=${() => pause(true)} disabled=${!may} why=${t("may_not.dag")}>${t("pause")}<//>`}
+      ${
+        !over &&
+        html`<span class="row push">
+        ${
+          campaign.paused
+            ? html`<${Action} kind="main" run=${() => pause(false)} disabled=${!may} why=${t("may_not.dag")}>${t("resume")}<//>`
+            : html`<${Action} run=${() => pause(true)} disabled=${!may} why=${t("may_not.dag")}>${t("pause")}<//>`
+        }
         <${Action} kind="danger" run=${cancel} disabled=${!may} why=${t("may_not.dag")}>${t("cancel")}<//>
-      </span>`}
+      </span>`
+      }
     </div>
     ${!may && html`<p class="soft">${t("may_not.dag")}</p>`}
     <dl class="meta">
@@ -91,23 +108,26 @@ function Title({ campaign, changed }) {
       <div><dt>${t("account")}</dt><dd>${campaign.account}</dd></div>
       <div><dt>Dag</dt><dd>${linked(campaign.links.dag, campaign.dag_id) ?? t("command_line")}</dd></div>
       ${campaign.run_id && html`<div><dt>${t("run")}</dt><dd>${linked(campaign.links.run, campaign.run_id)}</dd></div>`}
-      ${campaign.task_id && html`<div>
+      ${
+        campaign.task_id &&
+        html`<div>
         <dt>${t("task")}</dt>
         <dd>${linked(campaign.links.task, campaign.map_index >= 0 ? `${campaign.task_id} [${campaign.map_index}]` : campaign.task_id)}</dd>
-      </div>`}
+      </div>`
+      }
       <div><dt>${t("created")}</dt><dd>${moment(campaign.created_at)}</dd></div>
       <div><dt>${t("active")}</dt><dd>${moment(campaign.active_at)}</dd></div>
     </dl>
-    ${campaign.account_paused && html`<p class="note"><${Icon} name="alert" />${t("campaign.account_paused", { account: campaign.account })}</p>`}
-    ${campaign.quota_since !== null && html`<p class="note"><${Icon} name="alert" />${t("account.quota", { time: moment(campaign.quota_since) })}</p>`}
-    ${campaign.status === "purged" && html`<p class="note"><${Icon} name="alert" />${t("campaign.is_purged")}</p>`}
+    ${campaign.account_paused && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("campaign.account_paused", { account: campaign.account })}</p>`}
+    ${campaign.quota_since !== null && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("account.quota", { time: moment(campaign.quota_since) })}</p>`}
+    ${campaign.status === "purged" && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("campaign.is_purged")}</p>`}
   `;
 }
 
 const linked = (href, text) => (text === null ? null : href ? html`<${Out} href=${href}>${text}<//>` : text);
 
 const Loosened = ({ sentences }) => html`
-  <section class="note loose" aria-labelledby="loosened">
+  <section class="note" data-tone="warn" aria-labelledby="loosened">
     <${Icon} name="alert" />
     <div>
       <h2 id="loosened">${t("loosened.title")}</h2>
@@ -130,9 +150,11 @@ function Progress({ campaign }) {
       </div>
       <${Bar} counts=${counts} total=${total} label=${t("progress")} />
       <dl class="states">
-        ${STATES.map((state) => html`
+        ${STATES.map(
+          (state) => html`
           <div key=${state} data-state=${state}><dt><i></i>${t(`state.${state}`)}</dt><dd>${count(counts[state])}</dd></div>
-        `)}
+        `,
+        )}
       </dl>
     </section>
   `;
@@ -151,13 +173,15 @@ function Funnel({ campaign }) {
     <section class="card" aria-labelledby="funnel">
       <h2 id="funnel">${t("funnel")}</h2>
       <ol class="funnel">
-        ${steps.map(([name, number]) => html`
+        ${steps.map(
+          ([name, number]) => html`
           <li key=${name} data-step=${name}>
             <span>${t(`funnel.${name}`)}</span>
             <b>${count(number)} <small>${percent(number, total)}</small></b>
             <i style=${{ width: `${total ? (100 * number) / total : 0}%` }}></i>
           </li>
-        `)}
+        `,
+        )}
       </ol>
       <p class="soft">${t("funnel.text")}</p>
     </section>
@@ -170,17 +194,21 @@ function Skipped({ campaign }) {
   return html`
     <section class="card" aria-labelledby="skipped">
       <h2 id="skipped">${t("skipped")}</h2>
-      ${rows.length === 0
-        ? html`<p class="soft">${t("skipped.none")}</p>`
-        : html`<ul class="reasons">
-            ${rows.map(({ reason, count: number }) => html`
+      ${
+        rows.length === 0
+          ? html`<p class="soft">${t("skipped.none")}</p>`
+          : html`<ul class="reasons">
+            ${rows.map(
+              ({ reason, count: number }) => html`
               <li key=${reason}>
-                <span><b>${word("skip", reason)}</b>${known(`skip.why.${reason}`) && html`<small class="soft">${t(`skip.why.${reason}`)}</small>`}</span>
-                <span class="n">${count(number)}</span>
+                <span><b>${word("reason", reason)}</b>${known(`why.${reason}`) && html`<small class="soft">${t(`why.${reason}`)}</small>`}</span>
+                <span class="figure">${count(number)}</span>
                 <i style=${{ width: `${(100 * number) / most}%` }}></i>
               </li>
-            `)}
-          </ul>`}
+            `,
+            )}
+          </ul>`
+      }
     </section>
   `;
 }
@@ -191,7 +219,9 @@ function Rejected({ campaign, changed }) {
   const over = OVER.has(campaign.status);
   const retry = async ({ code, count: number }) => {
     const sure = await page.ask({
-      title: t("retry.title", { code: String(code) }), text: t("retry.text", { n: number }), yes: t("retry.yes"),
+      title: t("retry.title", { code: String(code) }),
+      text: t("retry.text", { n: number }),
+      yes: t("retry.yes"),
     });
     if (!sure) return;
     const { retried } = await post(`campaigns/${campaign.key}/retry`, { code }, { ledger: page.ledger });
@@ -208,11 +238,15 @@ function Rejected({ campaign, changed }) {
             <li key=${entry.code}>
               <div class="title">
                 <h3>${entry.code !== null && html`<code>${entry.code}</code> `}${text}</h3>
-                <b class="n">${count(entry.count)}</b>
-                ${!over && entry.code !== null && html`<${Action}
+                <b class="figure">${count(entry.count)}</b>
+                ${
+                  !over &&
+                  entry.code !== null &&
+                  html`<${Action}
                   run=${() => retry(entry)} disabled=${!campaign.may_edit} why=${t("may_not.dag")}
                   label=${t("retry.title", { code: String(entry.code) })}
-                >${t("retry.do")}<//>`}
+                >${t("retry.do")}<//>`
+                }
               </div>
               ${!isChinese() && entry.code !== null && entry.zh !== text && html`<p class="soft" lang="zh-CN">${entry.zh}</p>`}
               ${cause && html`<p>${cause}</p>`}
@@ -226,7 +260,11 @@ function Rejected({ campaign, changed }) {
   `;
 }
 
-const OUTCOMES = [["sent", 1], ["rejected", 2], ["unknown", 3]];
+const OUTCOMES = [
+  ["sent", 1],
+  ["rejected", 2],
+  ["unknown", 3],
+];
 
 function Minutes({ campaign }) {
   const { minutes, minute_width: width, rate: allowed } = campaign;
@@ -236,7 +274,9 @@ function Minutes({ campaign }) {
   }
   const per = Math.max(1, width / 60);
   const series = OUTCOMES.map(([state, column]) => ({
-    name: t(`state.${state}`), colour: state, values: minutes.map((row) => Math.round(row[column] / per)),
+    name: t(`state.${state}`),
+    colour: state,
+    values: minutes.map((row) => Math.round(row[column] / per)),
   }));
   const requests = minutes.reduce((sum, row) => sum + row[1] + row[2] + row[3], 0);
   return html`
@@ -259,30 +299,43 @@ function Report({ campaign }) {
   const [state, setState] = useState("");
   const [reason, setReason] = useState("");
   const reasons = state === "skipped" ? campaign.skipped.map((one) => one.reason) : [];
-  const path = address(`campaigns/${campaign.key}/report`, { ledger: page.ledger, state, reason: state === "skipped" ? reason : "" });
+  const path = address(`campaigns/${campaign.key}/report`, {
+    ledger: page.ledger,
+    state,
+    reason: state === "skipped" ? reason : "",
+  });
   return html`
     <section class="card" aria-labelledby="report">
       <h2 id="report">${t("report")}</h2>
       <p class="soft">${t("report.text", { time: exact(campaign.as_of) })}</p>
-      ${!campaign.may_edit
-        ? html`<p>${t("may_not.report")}</p>`
-        : campaign.status === "purged"
-          ? html`<p>${t("campaign.is_purged")}</p>`
-          : html`<div class="filters">
+      ${
+        !campaign.may_edit
+          ? html`<p>${t("may_not.report")}</p>`
+          : campaign.status === "purged"
+            ? html`<p>${t("campaign.is_purged")}</p>`
+            : html`<div class="filters">
               <${Field} label=${t("report.state")}>
-                ${(id) => html`<select id=${id} value=${state} onChange=${(event) => setState(event.target.value)}>
+                ${(
+                  id,
+                ) => html`<select id=${id} value=${state} onChange=${(event) => setState(event.target.value)}>
                   <option value="">${t("any")}</option>
                   ${STATES.map((name) => html`<option key=${name} value=${name}>${t(`state.${name}`)}</option>`)}
                 </select>`}
               <//>
-              ${reasons.length > 0 && html`<${Field} label=${t("report.reason")}>
-                ${(id) => html`<select id=${id} value=${reason} onChange=${(event) => setReason(event.target.value)}>
+              ${
+                reasons.length > 0 &&
+                html`<${Field} label=${t("report.reason")}>
+                ${(
+                  id,
+                ) => html`<select id=${id} value=${reason} onChange=${(event) => setReason(event.target.value)}>
                   <option value="">${t("any")}</option>
-                  ${reasons.map((name) => html`<option key=${name} value=${name}>${word("skip", name)}</option>`)}
+                  ${reasons.map((name) => html`<option key=${name} value=${name}>${word("reason", name)}</option>`)}
                 </select>`}
-              <//>`}
+              <//>`
+              }
               <${Download} href=${path}>${t("report.download")}<//>
-            </div>`}
+            </div>`
+      }
     </section>
   `;
 }

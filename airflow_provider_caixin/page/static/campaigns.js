@@ -1,11 +1,14 @@
 // The list of campaigns.
-import { html, useEffect, useState } from "./ui.js";
 import { get } from "./api.js";
-import { count, duration, moment, rate } from "./format.js";
+import { duration, moment, rate } from "./format.js";
+import { said } from "./language.js";
 import { useLive } from "./live.js";
-import { Action, Bar, Empty, Field, Icon, Pending, Stale, Status, Trouble, usePage } from "./parts.js";
+import { Action, Bar, Pending, Stale, Status, Trouble, usePage } from "./parts.js";
 import { campaignLink, remember, replace } from "./route.js";
-import { said, t } from "./words.js";
+import { count } from "./shared/format.js";
+import { Badge, Empty, Field, Icon } from "./shared/parts.js";
+import { html, useEffect, useState } from "./shared/ui.js";
+import { t } from "./shared/words.js";
 
 const STATUSES = ["running", "loading", "waiting", "paused", "done", "cancelled", "purged"];
 const MOVING = new Set(["running", "loading"]);
@@ -18,12 +21,13 @@ export function done({ counts, total, status }) {
 
 /** How fast a campaign is and how long it takes, as far as both are known. */
 export function speed(campaign) {
-  const said = [];
-  if (campaign.status === "running" && campaign.rate_now !== null) said.push(t("rate", { rate: rate(campaign.rate_now) }));
+  const found = [];
+  if (campaign.status === "running" && campaign.rate_now !== null)
+    found.push(t("rate", { rate: rate(campaign.rate_now) }));
   if (campaign.eta !== null && campaign.eta !== undefined && campaign.status === "running") {
-    said.push(t("left", { time: duration(campaign.eta) }));
+    found.push(t("left", { time: duration(campaign.eta) }));
   }
-  return said;
+  return found;
 }
 
 /** A text that follows what is typed when the typing rests. */
@@ -73,7 +77,8 @@ function List({ query }) {
 
   const older = more.of === asked ? more : { rows: [], next: live.data?.next ?? null };
   const fresh = live.data?.campaigns ?? [];
-  // A new campaign moves the first page on: what both hold is shown once, and what fell between is shown still.
+  // A new campaign moves the first page on: what both hold is shown once, and what fell between is shown
+  // still.
   const seen = new Set(fresh.map(({ key }) => key));
   const rows = [...fresh, ...older.rows.filter(({ key }) => !seen.has(key))];
   const load = async () => {
@@ -99,28 +104,30 @@ function List({ query }) {
       <//>
     </form>
     <${Stale} live=${live} />
-    ${isNumber && html`<p role="status">${t("campaigns.number")} <a href="#/person">${t("part.person")}</a></p>`}
-    ${!live.data
-      ? live.problem
-        ? html`<${Trouble} problem=${live.problem} retry=${live.reload} />`
-        : html`<${Pending} live=${live} />`
-      : rows.length === 0
-        ? rested || status
-          ? html`<${Empty} title=${t("campaigns.none_such")}>${t("campaigns.none_such.text")}<//>`
-          : html`<${Empty} title=${t("campaigns.none")}>${t("campaigns.none.text")}<//>`
-        : html`
+    ${isNumber && html`<p role="status">${t("campaigns.number")} <a href="#/recipient">${t("part.recipient")}</a></p>`}
+    ${
+      !live.data
+        ? live.problem
+          ? html`<${Trouble} problem=${live.problem} retry=${live.reload} />`
+          : html`<${Pending} live=${live} />`
+        : rows.length === 0
+          ? rested || status
+            ? html`<${Empty} title=${t("campaigns.none_such")}>${t("campaigns.none_such.text")}<//>`
+            : html`<${Empty} title=${t("campaigns.none")}>${t("campaigns.none.text")}<//>`
+          : html`
             <div class="card scroll">
               <table class="campaigns">
                 <thead><tr>
                   <th scope="col">${t("campaign")}</th><th scope="col">${t("campaigns.status")}</th>
-                  <th scope="col">${t("progress")}</th><th scope="col" class="n">${t("state.sent")}</th>
-                  <th scope="col" class="n">${t("state.unknown")}</th><th scope="col" class="n">${t("created")}</th>
+                  <th scope="col">${t("progress")}</th><th scope="col" class="figure">${t("state.sent")}</th>
+                  <th scope="col" class="figure">${t("state.unknown")}</th><th scope="col" class="figure">${t("created")}</th>
                 </tr></thead>
                 <tbody>${rows.map((campaign) => html`<${Line} key=${campaign.key} campaign=${campaign} />`)}</tbody>
               </table>
             </div>
             ${older.next !== null && html`<p class="row center"><${Action} run=${load}>${t("more")}<//></p>`}
-          `}
+          `
+    }
   `;
 }
 
@@ -132,18 +139,20 @@ const Line = ({ campaign }) => html`
     </th>
     <td>
       <${Status} status=${campaign.status} />
-      ${campaign.loosened.length > 0 && html` <span class="badge loose" title=${campaign.loosened.map((one) => said(one)[0]).join("\n")}>${t("loosened")}</span>`}
+      ${campaign.loosened.length > 0 && html` <${Badge} tone="warn" title=${campaign.loosened.map((one) => said(one)[0]).join("\n")}>${t("loosened")}<//>`}
     </td>
     <td class="wide">
       <${Bar} counts=${campaign.counts} total=${campaign.total} label=${t("progress.of", { id: campaign.campaign_id })} />
       <span class="soft">${[campaign.status === "loading" ? done(campaign) : t("recipients.n", { n: campaign.total }), ...speed(campaign)].join(" · ")}</span>
     </td>
-    <td class="n" data-label=${t("state.sent")}>${count(campaign.counts.sent)}</td>
-    <td class="n" data-label=${t("state.unknown")}>
-      ${campaign.counts.unknown > 0
-        ? html`<span class="doubt"><${Icon} name="alert" />${count(campaign.counts.unknown)}</span>`
-        : "0"}
+    <td class="figure" data-label=${t("state.sent")}>${count(campaign.counts.sent)}</td>
+    <td class="figure" data-label=${t("state.unknown")}>
+      ${
+        campaign.counts.unknown > 0
+          ? html`<span class="unsettled"><${Icon} name="alert" />${count(campaign.counts.unknown)}</span>`
+          : "0"
+      }
     </td>
-    <td class="n" data-label=${t("created")}>${moment(campaign.created_at)}</td>
+    <td class="figure" data-label=${t("created")}>${moment(campaign.created_at)}</td>
   </tr>
 `;

@@ -1,30 +1,6 @@
-// Numbers and moments for people. Moments are seconds since the epoch, and shown in China's time wherever the reader is.
-import { locale, t } from "./words.js";
-
-const ZONE = "Asia/Shanghai";
-const formats = {};
-
-function format(name, options) {
-  const key = `${locale()} ${name}`;
-  return (formats[key] ??= new Intl.DateTimeFormat(locale(), { timeZone: ZONE, hourCycle: "h23", ...options }));
-}
-
-export const count = (number) => number.toLocaleString(locale());
-
-export const clock = (moment) => format("clock", { hour: "2-digit", minute: "2-digit" }).format(moment * 1000);
-
-export const precise = (moment) =>
-  format("precise", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(moment * 1000);
-
-/** The day of a moment as 2026-11-25. */
-export function day(moment) {
-  const parts = Object.fromEntries(
-    format("day", { year: "numeric", month: "2-digit", day: "2-digit" })
-      .formatToParts(moment * 1000)
-      .map(({ type, value }) => [type, value]),
-  );
-  return `${parts.year}-${parts.month}-${parts.day}`;
-}
+// Figures and moments that this page alone writes.
+import { clock, count, day, precise } from "./shared/format.js";
+import { locale, t } from "./shared/words.js";
 
 /** A moment: the time alone where it is of today. */
 export function moment(at, now = Date.now() / 1000) {
@@ -46,7 +22,8 @@ export function duration(seconds) {
   return t("time.d_h", { d: Math.floor(hours / 24), h: hours % 24 });
 }
 
-export const rate = (perSecond) => (perSecond < 10 && perSecond % 1 ? perSecond.toFixed(1) : count(Math.round(perSecond)));
+export const rate = (perSecond) =>
+  perSecond < 10 && perSecond % 1 ? perSecond.toFixed(1) : count(Math.round(perSecond));
 
 export function percent(part, whole) {
   if (!whole) return "0%";

@@ -1,5 +1,6 @@
-// Airflow around this page. Its frame forbids links to the outside and, before 3.3, downloads; both start in the frame's
-// own document instead, which is Airflow's page of the same origin. Standing alone in a tab the page needs none of this.
+// Airflow around this page. Its frame forbids links to the outside and, before 3.3, downloads; both start in
+// the frame's own document instead, which is Airflow's page of the same origin. Standing alone in a tab the
+// page needs none of this.
 
 function outer() {
   try {
@@ -24,7 +25,7 @@ export function follow(event) {
   link.remove();
 }
 
-/** Where a person signs in and comes back from. */
+/** Where the reader signs in and comes back from. */
 export function signIn() {
   const back = (outer() ?? self).location;
   const url = new URL("../api/v2/auth/login", document.baseURI);
@@ -32,7 +33,10 @@ export function signIn() {
   return url.href;
 }
 
-/** Start where the address of Airflow's own page says, and keep it in step: a reload or a shared link leads back here. */
+/**
+ * Start where the address of Airflow's own page says, and keep it in step: a reload or a shared link leads
+ * back here.
+ */
 export function keepPlace() {
   const around = outer();
   if (!around) return;

@@ -1,15 +1,15 @@
 // Data that is asked for again by itself: often while something moves, seldom else, never in a hidden tab.
-import { useCallback, useEffect, useRef, useState } from "./ui.js";
 import { get } from "./api.js";
+import { useCallback, useEffect, useRef, useState } from "./shared/ui.js";
 
-const OFTEN = 2_000;
-const SELDOM = 15_000;
+const OFTEN_MILLISECONDS = 2_000;
+const SELDOM_MILLISECONDS = 15_000;
 
 /**
  * Keep the answer to a question.
  *
- * `path` null asks nothing. `moving(answer)` says whether to ask often; without it the question is asked once.
- * Gives {data, problem, at, reload}; after a problem the last data stays.
+ * `path` null asks nothing. `moving(answer)` says whether to ask often; without it the question is asked
+ * once. Return {data, problem, at, reload}; after a problem the last data stays.
  */
 export function useLive(path, query = {}, moving = null) {
   const question = path === null ? null : JSON.stringify([path, query]);
@@ -28,10 +28,10 @@ export function useLive(path, query = {}, moving = null) {
       clearTimeout(timer);
       if (busy || ended.signal.aborted) return;
       busy = true;
-      let wait = SELDOM;
+      let wait = SELDOM_MILLISECONDS;
       try {
         const data = await get(path, query, ended.signal);
-        if (movement.current?.(data)) wait = OFTEN;
+        if (movement.current?.(data)) wait = OFTEN_MILLISECONDS;
         setState({ question, data, problem: null, at: Date.now() / 1000 });
       } catch (problem) {
         if (ended.signal.aborted) return;

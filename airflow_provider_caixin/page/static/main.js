@@ -1,24 +1,34 @@
 // The page: its head, its parts, and what all of them share.
-import { html, render, useCallback, useEffect, useMemo, useRef, useState } from "./ui.js";
-import { keepPlace } from "./frame.js";
-import { useLive } from "./live.js";
-import { Icon, Page, Pending, Question } from "./parts.js";
-import { useRoute } from "./route.js";
-import { listen, t } from "./words.js";
-import { Overview } from "./overview.js";
-import { Templates } from "./templates.js";
-import { Campaigns } from "./campaigns.js";
 import { Campaign } from "./campaign.js";
-import { Person } from "./person.js";
+import { Campaigns } from "./campaigns.js";
+import { keepPlace } from "./frame.js";
+import { listen } from "./language.js";
+import { useLive } from "./live.js";
+import { Overview } from "./overview.js";
+import { Page, Pending } from "./parts.js";
+import { Recipient } from "./recipient.js";
+import { useRoute } from "./route.js";
+import { Question, Said } from "./shared/parts.js";
+import { html, render, useCallback, useEffect, useMemo, useRef, useState } from "./shared/ui.js";
+import { t } from "./shared/words.js";
+import { Templates } from "./templates.js";
 import { Usage } from "./usage.js";
 
-const PARTS = ["", "templates", "campaigns", "person", "usage"];
+const PARTS = ["", "templates", "campaigns", "recipient", "usage"];
 const LEDGER = "caixin.ledger";
+const SHOWN_MILLISECONDS = 8_000;
+const WRONG_SHOWN_MILLISECONDS = 12_000;
 
 function Shown({ route }) {
   const [part = "", key] = route.parts;
   if (part === "campaigns" && key) return html`<${Campaign} key=${key} id=${key} />`;
-  const View = { "": Overview, templates: Templates, campaigns: Campaigns, person: Person, usage: Usage }[part];
+  const View = {
+    "": Overview,
+    templates: Templates,
+    campaigns: Campaigns,
+    recipient: Recipient,
+    usage: Usage,
+  }[part];
   if (!View) return html`<p>${t("nowhere")} <a href="#/">${t("part.overview")}</a></p>`;
   return html`<${View} key=${route.visit} route=${route} />`;
 }
@@ -27,19 +37,25 @@ function Head({ part, session, ledger, choose }) {
   return html`
     <header class="top">
       <a class="skip" href="#main" onClick=${toMain}>${t("skip")}</a>
-      <p class="brand"><img src="static/icon.svg" alt="" width="26" height="26" />Caixin</p>
+      <p class="brand"><img src="static/icon.svg" alt="" width="26" height="26" />${t("brand")}</p>
       <nav aria-label=${t("parts")}>
-        ${PARTS.map((name) => html`
+        ${PARTS.map(
+          (name) => html`
           <a key=${name} href=${`#/${name}`} aria-current=${part === name ? "page" : null}>${t(`part.${name || "overview"}`)}</a>
-        `)}
+        `,
+        )}
       </nav>
-      ${session && session.ledgers.length > 1 && html`
+      ${
+        session &&
+        session.ledgers.length > 1 &&
+        html`
         <label class="ledger">${t("ledger")}
           <select value=${ledger} onChange=${(event) => choose(event.target.value)}>
             ${session.ledgers.map(({ id, label }) => html`<option key=${id} value=${id}>${label}</option>`)}
           </select>
         </label>
-      `}
+      `
+      }
     </header>
   `;
 }
@@ -79,10 +95,14 @@ function App() {
     }
   }, []);
   const say = useCallback((text, wrong = false) => setSaid({ text, wrong }), []);
-  const ask = useCallback((asked) => new Promise((resolve) => {
-    answered.current = resolve;
-    setQuestion(asked);
-  }), []);
+  const ask = useCallback(
+    (asked) =>
+      new Promise((resolve) => {
+        answered.current = resolve;
+        setQuestion(asked);
+      }),
+    [],
+  );
   const close = useCallback((answer) => {
     answered.current?.(answer);
     answered.current = null;
@@ -91,14 +111,14 @@ function App() {
 
   useEffect(() => {
     if (!said) return undefined;
-    const timer = setTimeout(() => setSaid(null), said.wrong ? 12_000 : 8_000);
+    const timer = setTimeout(() => setSaid(null), said.wrong ? WRONG_SHOWN_MILLISECONDS : SHOWN_MILLISECONDS);
     return () => clearTimeout(timer);
   }, [said]);
 
   // Another part: its heading is where reading starts.
   const here = route.parts.join("/");
   useEffect(() => {
-    document.title = `${t(PARTS.includes(part) ? `part.${part || "overview"}` : "part.overview")} · Caixin`;
+    document.title = `${t(PARTS.includes(part) ? `part.${part || "overview"}` : "part.overview")} · ${t("brand")}`;
     if (place.current !== null && place.current !== here) {
       main.current?.focus({ preventScroll: true });
       scrollTo(0, 0);
@@ -114,13 +134,8 @@ function App() {
         ${session ? html`<${Shown} key=${ledger} route=${route} />` : html`<${Pending} live=${live} />`}
       </main>
       <footer><p>${t("zone")}</p>${session && html`<p>airflow-provider-caixin ${session.version}</p>`}</footer>
-      <div class="said" role="status" aria-live="polite">
-        ${said && html`<p class=${said.wrong ? "wrong" : null}>
-          <${Icon} name=${said.wrong ? "alert" : "check"} /><span>${said.text}</span>
-          <button type="button" class="copy" aria-label=${t("close")} onClick=${() => setSaid(null)}>×</button>
-        </p>`}
-      </div>
-      ${question && html`<${Question} question=${question} close=${close} />`}
+      <${Said} said=${said} close=${() => setSaid(null)} name=${t("close")} />
+      ${question && html`<${Question} question=${{ no: t("no"), ...question }} close=${close} />`}
     <//>
   `;
 }

@@ -1,41 +1,51 @@
-// What is going on now: accounts, running campaigns, doubts that want a decision.
-import { html, useState } from "./ui.js";
+// What is going on now: accounts, campaigns under way, unknown outcomes that want a decision.
 import { post } from "./api.js";
-import { clock, count, duration, moment, percent, rate } from "./format.js";
-import { useLive } from "./live.js";
-import { Action, Bar, Empty, Icon, Meter, Pending, Stale, Status, Switch, usePage } from "./parts.js";
-import { campaignLink } from "./route.js";
-import { t } from "./words.js";
 import { done, speed } from "./campaigns.js";
+import { duration, moment, percent, rate } from "./format.js";
+import { useLive } from "./live.js";
+import { Action, Bar, Meter, Pending, Stale, Status, usePage } from "./parts.js";
+import { campaignLink } from "./route.js";
+import { clock, count } from "./shared/format.js";
+import { Badge, Empty, Icon, Switch } from "./shared/parts.js";
+import { html, useState } from "./shared/ui.js";
+import { t } from "./shared/words.js";
 
 const MOVING = new Set(["running", "loading"]);
 
 export function Overview() {
   const page = usePage();
-  const live = useLive("overview", { ledger: page.ledger }, (data) => data.campaigns.some(({ status }) => MOVING.has(status)));
+  const live = useLive("overview", { ledger: page.ledger }, (data) =>
+    data.campaigns.some(({ status }) => MOVING.has(status)),
+  );
   if (!live.data) return html`<h1>${t("part.overview")}</h1><${Pending} live=${live} />`;
-  const { accounts, campaigns, unknown: doubts, today, now } = live.data;
+  const { accounts, campaigns, doubts: unknown, today, now } = live.data;
   return html`
     <div class="title"><h1>${t("part.overview")}</h1><${Today} today=${today} /></div>
     <${Stale} live=${live} />
-    ${doubts.length > 0 && html`<${Doubts} doubts=${doubts} now=${now} />`}
+    ${unknown.length > 0 && html`<${Unknown} campaigns=${unknown} now=${now} />`}
     <section aria-labelledby="accounts">
       <h2 id="accounts">${t("accounts")}</h2>
-      ${accounts.length === 0
-        ? html`<${Unconnected} session=${page.session} />`
-        : html`<ul class="accounts">
-            ${accounts.map((account) => html`
+      ${
+        accounts.length === 0
+          ? html`<${Unconnected} session=${page.session} />`
+          : html`<ul class="accounts">
+            ${accounts.map(
+              (account) => html`
               <${Account} key=${account.name} account=${account} now=${now} campaigns=${campaigns} changed=${live.reload} />
-            `)}
-          </ul>`}
+            `,
+            )}
+          </ul>`
+      }
     </section>
     <section aria-labelledby="running">
       <div class="title"><h2 id="running">${t("current")}</h2><a href="#/campaigns">${t("all_campaigns")}</a></div>
-      ${campaigns.length === 0
-        ? html`<${Empty} title=${t("current.none")}>${t("current.none.text")}<//>`
-        : html`<ul class="card list">
+      ${
+        campaigns.length === 0
+          ? html`<${Empty} title=${t("current.none")}>${t("current.none.text")}<//>`
+          : html`<ul class="card list">
             ${campaigns.map((campaign) => html`<${Row} key=${campaign.key} campaign=${campaign} changed=${live.reload} />`)}
-          </ul>`}
+          </ul>`
+      }
     </section>
   `;
 }
@@ -43,33 +53,39 @@ export function Overview() {
 const Today = ({ today }) => html`
   <dl class="today">
     <div><dt>${t("today.billed")}</dt><dd>${count(today.billed)}</dd></div>
-    ${today.possibly > 0 && html`<div class="doubt"><dt>${t("today.possibly")}</dt><dd>${count(today.possibly)}</dd></div>`}
+    ${today.possibly > 0 && html`<div class="unsettled"><dt>${t("today.possibly")}</dt><dd>${count(today.possibly)}</dd></div>`}
   </dl>
 `;
 
 function Unconnected({ session }) {
   return html`
     <${Empty} title=${t("connections.none")}>${t("connections.none.text")}<//>
-    ${session.connections.filter(({ problem }) => problem).map(({ id, problem }) => html`
-      <p key=${id} class="note"><${Icon} name="alert" /><span><b>${id}</b>: ${problem}</span></p>
-    `)}
+    ${session.connections
+      .filter(({ problem }) => problem)
+      .map(
+        ({ id, problem }) => html`
+      <p key=${id} class="note" data-tone="warn"><${Icon} name="alert" /><span><b>${id}</b>: ${problem}</span></p>
+    `,
+      )}
   `;
 }
 
-const Doubts = ({ doubts, now }) => html`
-  <section class="card doubts" aria-labelledby="doubts">
-    <h2 id="doubts"><${Icon} name="alert" />${t("doubts")}</h2>
-    <p class="soft">${t("doubts.text")}</p>
+const Unknown = ({ campaigns, now }) => html`
+  <section class="card unknown" aria-labelledby="unknown">
+    <h2 id="unknown"><${Icon} name="alert" />${t("unknown")}</h2>
+    <p class="soft">${t("unknown.text")}</p>
     <ul>
-      ${doubts.map((doubt) => html`
-        <li key=${doubt.key}>
-          <a href=${campaignLink(doubt.key)}>${doubt.campaign_id}</a>
-          <span class="soft">${t("template.n", { id: String(doubt.tpl_id) })}</span>
-          <span class="doubt">${t("doubts.n", { n: doubt.unknown })}</span>
-          ${doubt.oldest !== null && html`<span class="soft">${t("doubts.age", { age: duration(now - doubt.oldest) })}</span>`}
-          <a class="button" href=${campaignLink(doubt.key)}>${doubt.may_edit ? t("decide") : t("look")}</a>
+      ${campaigns.map(
+        (campaign) => html`
+        <li key=${campaign.key}>
+          <a href=${campaignLink(campaign.key)}>${campaign.campaign_id}</a>
+          <span class="soft">${t("template.n", { id: String(campaign.tpl_id) })}</span>
+          <span class="unsettled">${t("unknown.n", { n: campaign.unknown })}</span>
+          ${campaign.oldest !== null && html`<span class="soft">${t("unknown.age", { age: duration(now - campaign.oldest) })}</span>`}
+          <a class="button" href=${campaignLink(campaign.key)}>${campaign.may_edit ? t("decide") : t("look")}</a>
         </li>
-      `)}
+      `,
+      )}
     </ul>
   </section>
 `;
@@ -77,7 +93,9 @@ const Doubts = ({ doubts, now }) => html`
 function Account({ account, now, campaigns, changed }) {
   const page = usePage();
   const [paused, setPaused] = useState(null);
-  const open = campaigns.filter((campaign) => campaign.account === account.name && campaign.status !== "done");
+  const open = campaigns.filter(
+    (campaign) => campaign.account === account.name && campaign.status !== "done",
+  );
   const isPaused = paused ?? account.paused;
 
   async function stop(pause) {
@@ -134,13 +152,19 @@ function Account({ account, now, campaigns, changed }) {
             <b>${count(account.day_count)}</b>
             ${account.max_per_day !== null && html` <span class="soft">${t("of", { most: account.max_per_day })}</span>`}
           </dd>
-          ${account.max_per_day !== null && html`
+          ${
+            account.max_per_day !== null &&
+            html`
             <${Meter} value=${account.day_count} most=${account.max_per_day} label=${t("account.day")} />
-          `}
-          ${account.may_edit && html`<${Action} kind="plain" run=${limit}>
+          `
+          }
+          ${
+            account.may_edit &&
+            html`<${Action} kind="plain" run=${limit}>
             ${t(account.max_per_day === null ? "limit.set" : "limit.change")}
-          <//>`}
-          ${account.limit_by_person && html`<span class="soft">${t("limit.by_person")}</span>`}
+          <//>`
+          }
+          ${account.limit_by_person && html`<span class="soft">${t("limit.set_here")}</span>`}
         </div>
         <div>
           <dt>${t("account.rate")}</dt>
@@ -148,24 +172,33 @@ function Account({ account, now, campaigns, changed }) {
             <b>${account.rate_now === null ? "–" : rate(account.rate_now)}</b>
             ${account.rate !== null && html` <span class="soft">${t("of_rate", { most: rate(account.rate) })}</span>`}
           </dd>
-          ${account.rate !== null && account.rate_now !== null && html`
+          ${
+            account.rate !== null &&
+            account.rate_now !== null &&
+            html`
             <${Meter} value=${account.rate_now} most=${account.rate} label=${t("account.rate")} />
-          `}
+          `
+          }
           ${account.last_sent_at !== null && html`<span class="soft">${t("account.last", { time: moment(account.last_sent_at, now) })}</span>`}
         </div>
       </dl>
-      ${account.quota_since !== null && html`<p class="note">
+      ${
+        account.quota_since !== null &&
+        html`<p class="note" data-tone="warn">
         <${Icon} name="alert" />${t("account.quota", { time: moment(account.quota_since, now) })}
-      </p>`}
-      ${account.pace < 1 && html`<p class="note"><${Icon} name="alert" />${t("account.slowed", { share: percent(account.pace, 1) })}</p>`}
-      ${account.failures > 0 && html`<p class="note"><${Icon} name="alert" />${t("account.failures", { n: account.failures })}</p>`}
+      </p>`
+      }
+      ${account.pace < 1 && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("account.slowed", { share: percent(account.pace, 1) })}</p>`}
+      ${account.failures > 0 && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("account.failures", { n: account.failures })}</p>`}
     </li>
   `;
 }
 
 function Window({ window, known, now }) {
-  if (!window && !known) return html`<p class="window"><span class="dot"></span><span>${t("window.unknown")}</span></p>`;
-  if (!window) return html`<p class="window"><span class="dot" data-open=""></span><span>${t("window.none")}</span></p>`;
+  if (!window && !known)
+    return html`<p class="window"><span class="dot"></span><span>${t("window.unknown")}</span></p>`;
+  if (!window)
+    return html`<p class="window"><span class="dot" data-open=""></span><span>${t("window.none")}</span></p>`;
   const at = window.open ? window.closes_at : window.opens_at;
   return html`
     <div class="window">
@@ -187,7 +220,13 @@ function Day({ text, now }) {
   const [hours, minutes] = clock(now).split(":").map(Number);
   const share = (minute) => `${(100 * minute) / 1440}%`;
   // A window over midnight is two pieces.
-  const pieces = from <= to ? [[from, to]] : [[0, to], [from, 1440]];
+  const pieces =
+    from <= to
+      ? [[from, to]]
+      : [
+          [0, to],
+          [from, 1440],
+        ];
   return html`
     <div class="day" aria-hidden="true">
       ${pieces.map(([start, end]) => html`<i key=${start} style=${{ left: share(start), width: share(end - start) }}></i>`)}
@@ -210,20 +249,22 @@ function Row({ campaign, changed }) {
       <div class="title">
         <a class="id" href=${campaignLink(campaign.key)}>${campaign.campaign_id}</a>
         <${Status} status=${campaign.status} />
-        ${campaign.loosened.length > 0 && html`<span class="badge loose">${t("loosened")}</span>`}
+        ${campaign.loosened.length > 0 && html`<${Badge} tone="warn">${t("loosened")}<//>`}
         <span class="push">
-          ${!campaign.may_edit
-            ? null
-            : campaign.paused
-              ? html`<${Action} run=${() => pause(false)} label=${t("resume.of", { id: campaign.campaign_id })}>${t("resume")}<//>`
-              : html`<${Action} run=${() => pause(true)} label=${t("pause.of", { id: campaign.campaign_id })}>${t("pause")}<//>`}
+          ${
+            !campaign.may_edit
+              ? null
+              : campaign.paused
+                ? html`<${Action} run=${() => pause(false)} label=${t("resume.of", { id: campaign.campaign_id })}>${t("resume")}<//>`
+                : html`<${Action} run=${() => pause(true)} label=${t("pause.of", { id: campaign.campaign_id })}>${t("pause")}<//>`
+          }
         </span>
       </div>
       <${Bar} counts=${counts} total=${total} label=${t("progress.of", { id: campaign.campaign_id })} />
-      <p class="soft figures">
+      <p class="soft row">
         <span>${done(campaign)}</span>
         ${speed(campaign).map((text) => html`<span key=${text}>${text}</span>`)}
-        ${counts.unknown > 0 && html`<span class="doubt">${t("doubts.n", { n: counts.unknown })}</span>`}
+        ${counts.unknown > 0 && html`<span class="unsettled">${t("unknown.n", { n: counts.unknown })}</span>`}
         ${campaign.account_paused && html`<span>${t("account.is_paused")}</span>`}
       </p>
     </li>

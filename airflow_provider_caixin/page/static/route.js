@@ -1,5 +1,5 @@
 // The part of the page that the address names: #/campaigns/7, #/campaigns?id=...
-import { useEffect, useState } from "./ui.js";
+import { useEffect, useState } from "./shared/ui.js";
 
 let visits = 0;
 

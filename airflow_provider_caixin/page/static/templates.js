@@ -1,10 +1,11 @@
 // The templates of a connection, each as a phone shows it.
-import { html, useEffect, useMemo, useState } from "./ui.js";
 import { moment } from "./format.js";
 import { useLive } from "./live.js";
-import { Copy, Empty, Field, Icon, Pending, Stale, usePage } from "./parts.js";
+import { Copy, Pending, Stale, usePage } from "./parts.js";
 import { remember } from "./route.js";
-import { t } from "./words.js";
+import { Badge, Content, Empty, Field, Icon } from "./shared/parts.js";
+import { html, useEffect, useMemo, useState } from "./shared/ui.js";
+import { t } from "./shared/words.js";
 
 const KINDS = ["video", "picture", "other"];
 
@@ -13,7 +14,9 @@ export function Templates({ route }) {
   const { connections } = session;
   const asked = route.query.get("connection");
   const [connection, setConnection] = useState(
-    connections.some(({ id }) => id === asked) ? asked : (connections.find(({ problem }) => !problem) ?? connections[0])?.id,
+    connections.some(({ id }) => id === asked)
+      ? asked
+      : (connections.find(({ problem }) => !problem) ?? connections[0])?.id,
   );
   useEffect(() => remember("templates", { connection }), [connection]);
   if (connections.length === 0) {
@@ -22,16 +25,20 @@ export function Templates({ route }) {
   const { problem } = connections.find(({ id }) => id === connection);
   const choice = html`
     <${Field} label=${t("connection")}>
-      ${(id) => html`<select id=${id} value=${connection} onChange=${(event) => setConnection(event.target.value)}>
+      ${(
+        id,
+      ) => html`<select id=${id} value=${connection} onChange=${(event) => setConnection(event.target.value)}>
         ${connections.map((one) => html`<option key=${one.id} value=${one.id}>${one.id}</option>`)}
       </select>`}
     <//>
   `;
   return html`
     <h1>${t("part.templates")}</h1>
-    ${problem
-      ? html`<div class="filters">${choice}</div><p class="note"><${Icon} name="alert" />${problem}</p>`
-      : html`<${Gallery} key=${connection} connection=${connection} choice=${choice} />`}
+    ${
+      problem
+        ? html`<div class="filters">${choice}</div><p class="note" data-tone="warn"><${Icon} name="alert" />${problem}</p>`
+        : html`<${Gallery} key=${connection} connection=${connection} choice=${choice} />`
+    }
   `;
 }
 
@@ -74,14 +81,17 @@ function Gallery({ connection, choice }) {
     </div>
   `;
   if (!live.data) return html`${filters}<${Pending} live=${live} />`;
-  if (templates.length === 0) return html`${filters}<${Empty} title=${t("templates.none")}>${t("templates.none.text")}<//>`;
+  if (templates.length === 0)
+    return html`${filters}<${Empty} title=${t("templates.none")}>${t("templates.none.text")}<//>`;
   return html`
     ${filters}
     <${Stale} live=${live} />
     <p class="soft" aria-live="polite">${t("templates.shown", { n: shown.length, all: templates.length })}</p>
-    ${shown.length === 0
-      ? html`<${Empty} title=${t("templates.none_such")} />`
-      : html`<ul class="gallery">${shown.map((one) => html`<${Template} key=${one.tpl_id} template=${one} />`)}</ul>`}
+    ${
+      shown.length === 0
+        ? html`<${Empty} title=${t("templates.none_such")} />`
+        : html`<ul class="gallery">${shown.map((one) => html`<${Template} key=${one.tpl_id} template=${one} />`)}</ul>`
+    }
   `;
 }
 
@@ -90,13 +100,13 @@ const Template = ({ template }) => html`
     <div class="title">
       <h2><code>${template.tpl_id}</code></h2>
       <${Copy} text=${String(template.tpl_id)} label=${t("copy.template", { id: String(template.tpl_id) })} />
-      <span class="badge push" data-status=${template.available ? "done" : "cancelled"}>${t(template.available ? "available" : "unavailable")}</span>
+      <span class="push"><${Badge} tone=${template.available ? "good" : "bad"}>${t(template.available ? "available" : "unavailable")}<//></span>
     </div>
     <div class="phone">
       <p class="sender">${template.signature ?? t("no_signature")}</p>
       <div class="bubble" lang="zh-CN">
         <${Media} template=${template} />
-        <p>${template.signature && html`<b>【${template.signature}】</b>`}${template.text}</p>
+        <p class="text"><${Content} signature=${template.signature} text=${template.text} /></p>
       </div>
     </div>
     <p class="soft">${t(`kind_of.${template.kind}`)}
@@ -104,12 +114,13 @@ const Template = ({ template }) => html`
   </li>
 `;
 
-/** Picture or video, fetched from the gateway's address only when a person asks, and without a referrer. */
+/** Picture or video, fetched from the gateway's address only when somebody asks, and without a referrer. */
 function Media({ template }) {
   const { url, kind, tpl_id: id } = template;
   const [wanted, setWanted] = useState(false);
   const [gone, setGone] = useState(false);
-  if (!url) return html`<div class="media none"><${Icon} name="image" /><span>${t("media.none")}</span></div>`;
+  if (!url)
+    return html`<div class="media none"><${Icon} name="image" /><span>${t("media.none")}</span></div>`;
   if (gone) {
     return html`<div class="media none" role="status">
       <${Icon} name="alert" /><span>${t("media.gone", { host: hostOf(url) })}</span>
@@ -119,12 +130,14 @@ function Media({ template }) {
   if (!wanted || kind === "other") {
     return html`<div class="media none">
       <${Icon} name=${kind === "video" ? "play" : "image"} />
-      ${kind === "other"
-        ? html`<span>${t("media.other", { host: hostOf(url) })}</span>`
-        : html`<button type="button" class="button" aria-label=${t(`media.${kind}.of`, { id: String(id) })} onClick=${() => setWanted(true)}>
+      ${
+        kind === "other"
+          ? html`<span>${t("media.other", { host: hostOf(url) })}</span>`
+          : html`<button type="button" class="button" aria-label=${t(`media.${kind}.of`, { id: String(id) })} onClick=${() => setWanted(true)}>
               ${t(`media.${kind}`)}
             </button>
-            <small>${t("media.from", { host: hostOf(url) })}</small>`}
+            <small>${t("media.from", { host: hostOf(url) })}</small>`
+      }
     </div>`;
   }
   // The page itself says no-referrer; a video has no attribute of its own for it.

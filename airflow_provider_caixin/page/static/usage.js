@@ -1,15 +1,16 @@
 // What was billed and what may have been.
-import { html, useEffect, useState } from "./ui.js";
 import { address } from "./api.js";
 import { Chart } from "./chart.js";
-import { count, day } from "./format.js";
 import { useLive } from "./live.js";
-import { Download, Empty, Field, Pending, Stale, usePage } from "./parts.js";
+import { Download, Pending, Stale, usePage } from "./parts.js";
 import { remember } from "./route.js";
-import { t } from "./words.js";
+import { count, day } from "./shared/format.js";
+import { Empty, Field } from "./shared/parts.js";
+import { html, useEffect, useState } from "./shared/ui.js";
+import { t } from "./shared/words.js";
 
 const BY = ["day", "template", "campaign", "dag"];
-const DAY = 86_400;
+const DAY_SECONDS = 86_400;
 // Beyond this a table says nothing that the CSV does not say better.
 const MOST = 200;
 
@@ -21,14 +22,16 @@ export function Usage({ route }) {
   const today = day(Date.now() / 1000);
   const { query } = route;
   const [by, setBy] = useState(BY.includes(query.get("by")) ? query.get("by") : "day");
-  const [from, setFrom] = useState(isDay(query.get("from")) ? query.get("from") : day(noon(today) - 29 * DAY));
+  const [from, setFrom] = useState(
+    isDay(query.get("from")) ? query.get("from") : day(noon(today) - 29 * DAY_SECONDS),
+  );
   const [to, setTo] = useState(isDay(query.get("to")) ? query.get("to") : today);
   useEffect(() => remember("usage", { by, from, to }), [by, from, to]);
   const right = isDay(from) && isDay(to) && from <= to;
   const asked = { by, from, to, ledger: page.ledger };
   const live = useLive(right ? "usage" : null, asked);
   const recent = (days) => () => {
-    setFrom(day(noon(today) - (days - 1) * DAY));
+    setFrom(day(noon(today) - (days - 1) * DAY_SECONDS));
     setTo(today);
   };
   const month = () => {
@@ -56,11 +59,13 @@ export function Usage({ route }) {
       </span>
       ${right && html`<span class="push"><${Download} href=${address("usage.csv", asked)}>CSV<//></span>`}
     </div>
-    ${!right
-      ? html`<p class="note" role="alert">${t("usage.wrong_days")}</p>`
-      : !live.data
-        ? html`<${Pending} live=${live} />`
-        : html`<${Stale} live=${live} /><${Found} by=${by} from=${from} to=${to} data=${live.data} />`}
+    ${
+      !right
+        ? html`<p class="note" data-tone="warn" role="alert">${t("usage.wrong_days")}</p>`
+        : !live.data
+          ? html`<${Pending} live=${live} />`
+          : html`<${Stale} live=${live} /><${Found} by=${by} from=${from} to=${to} data=${live.data} />`
+    }
   `;
 }
 
@@ -69,23 +74,25 @@ function Found({ by, from, to, data }) {
   return html`
     <dl class="totals">
       <div><dt>${t("billed")}</dt><dd>${count(total.billed)}</dd></div>
-      <div class=${total.possibly ? "doubt" : null}><dt>${t("possibly")}</dt><dd>${count(total.possibly)}</dd></div>
+      <div class=${total.possibly ? "unsettled" : null}><dt>${t("possibly")}</dt><dd>${count(total.possibly)}</dd></div>
     </dl>
     <p class="soft">${t("usage.text")}</p>
-    ${rows.length === 0
-      ? html`<${Empty} title=${t("usage.none")}>${t("usage.none.text")}<//>`
-      : html`
+    ${
+      rows.length === 0
+        ? html`<${Empty} title=${t("usage.none")}>${t("usage.none.text")}<//>`
+        : html`
           ${by === "day" && html`<${Days} from=${from} to=${to} rows=${rows} />`}
           <div class="card scroll">
             <table class="usage">
               <thead><tr>
-                <th scope="col">${t(`by.${by}`)}</th><th scope="col" class="n">${t("billed")}</th><th scope="col" class="n">${t("possibly")}</th>
+                <th scope="col">${t(`by.${by}`)}</th><th scope="col" class="figure">${t("billed")}</th><th scope="col" class="figure">${t("possibly")}</th>
               </tr></thead>
               <tbody>${(by === "day" ? [...rows].reverse() : rows).slice(0, MOST).map((row) => html`<${Line} key=${row.name} row=${row} most=${most(rows)} />`)}</tbody>
             </table>
           </div>
           ${rows.length > MOST && html`<p class="soft">${t("usage.cut", { n: MOST, all: rows.length })}</p>`}
-        `}
+        `
+    }
   `;
 }
 
@@ -100,8 +107,8 @@ const Line = ({ row, most: high }) => html`
         <i data-state="unknown" style=${{ width: `${(100 * row.possibly) / high}%` }}></i>
       </span>
     </th>
-    <td class="n">${count(row.billed)}</td>
-    <td class="n">${row.possibly ? html`<span class="doubt">${count(row.possibly)}</span>` : "0"}</td>
+    <td class="figure">${count(row.billed)}</td>
+    <td class="figure">${row.possibly ? html`<span class="unsettled">${count(row.possibly)}</span>` : "0"}</td>
   </tr>
 `;
 
@@ -109,12 +116,12 @@ const Line = ({ row, most: high }) => html`
 function Days({ from, to, rows }) {
   const found = new Map(rows.map((row) => [row.name, row]));
   const times = [];
-  for (let at = noon(from); at <= noon(to) && times.length < 1500; at += DAY) times.push(at);
+  for (let at = noon(from); at <= noon(to) && times.length < 1500; at += DAY_SECONDS) times.push(at);
   const values = (name) => times.map((at) => found.get(day(at))?.[name] ?? 0);
   return html`
     <section class="card" aria-label=${t("usage.chart")}>
       <${Chart}
-        times=${times} days width=${DAY} label=${t("usage.chart.label", { from, to })}
+        times=${times} days width=${DAY_SECONDS} label=${t("usage.chart.label", { from, to })}
         series=${[
           { name: t("billed"), colour: "sent", values: values("billed") },
           { name: t("possibly"), colour: "unknown", values: values("possibly") },

@@ -1,21 +1,25 @@
-// The page: asks the sandbox once a second, while somebody looks, and hands what it hears to those who draw it.
-
-import { drawCounts, drawFindings, Pace } from "./findings.js";
+// The page: asks the sandbox once a second, while somebody looks, and draws what it hears.
+import { Counts, Findings, Pace, PaceFigure } from "./findings.js";
 import { gateway } from "./gateway.js";
-import { drawList, whereText } from "./list.js";
-import { drawMagic } from "./magic.js";
+import { speakFirst, switchLanguage } from "./language.js";
+import { List, Nothing } from "./list.js";
+import { Magic } from "./magic.js";
 import { learn } from "./meaning.js";
-import { drawPhone } from "./phone.js";
-import { followState, makeSwitches } from "./switches.js";
-import { clock, count, currentLanguage, say, switchLanguage } from "./words.js";
+import { MOST_ROWS, Phone } from "./phone.js";
+import { precise } from "./shared/format.js";
+import { Icon, Question, Said } from "./shared/parts.js";
+import { html, render } from "./shared/ui.js";
+import { isChinese, json, t } from "./shared/words.js";
+import { Switches } from "./switches.js";
 
-const SECOND = 1000;
-const WHEN_GONE = 2000;
-const SAID = 4000;
-const PHONE_ROWS = 100;
+const WAIT_MILLISECONDS = 1000;
+const WAIT_WHEN_GONE_MILLISECONDS = 2000;
+const SAID_MILLISECONDS = 4000;
+const TYPING_MILLISECONDS = 200;
+const HELD_PIXELS = 60;
 const RECENT = 60_000; // sends in which an answer may still get lost: three minutes at the fastest
+const PANELS = ["findings", "switches", "magic"];
 
-const at = (id) => document.getElementById(id);
 const pace = new Pace();
 const page = {
   state: null,
@@ -27,14 +31,18 @@ const page = {
   search: "",
   isPaused: false,
   seenRequests: 0, // how many there were when the list was last drawn
-  mobile: null,
+  number: null, // whose telephone is shown
   phoneRows: null,
   phoneRecord: null,
   phoneSeen: 0, // how many requests there were when its rows were asked for
   heardAt: null,
   isGone: false,
-  isSaid: false, // whether codes and faults are there
+  view: "list", // what a narrow window shows: list, phone or side
+  panel: "findings",
+  said: null,
+  question: null,
 };
+const messages = () => document.getElementById("messages");
 
 // ---- asking ----
 
@@ -42,18 +50,15 @@ async function look() {
   const state = await gateway.state();
   await Promise.all([lookAtList(state), lookAtPhone(state)]);
   page.templates = new Map(state.templates.map((template) => [String(template.tplId), template]));
-  if (!page.isSaid) {
-    learn(...(await Promise.all([gateway.codes(), gateway.faults()])));
-    page.isSaid = true;
-    makeSwitches(state.templates, afterChange);
-    drawMagic();
+  if (page.state === null) {
+    learn(...(await Promise.all([gateway.codes(), gateway.faults(), json("faults.zh.json")])));
   }
   page.state = state;
   page.heardAt = Date.now() / 1000;
   pace.add(state.requests);
 }
 
-const isHeld = () => page.isPaused || page.before !== null || at("messages").scrollTop > 60;
+const isHeld = () => page.isPaused || page.before !== null || (messages()?.scrollTop ?? 0) > HELD_PIXELS;
 
 async function lookAtList(state) {
   // A record that begins anew makes every position of the old one wrong.
@@ -66,7 +71,10 @@ async function fetchList(requests) {
   const { search, before } = page;
   const found = await gateway.inbox({ search, before });
   if (search !== page.search || before !== page.before) return; // somebody typed on meanwhile
-  if (page.record !== null && found.record !== page.record && before !== null) return forget();
+  if (page.record !== null && found.record !== page.record && before !== null) {
+    forget();
+    return;
+  }
   page.record = found.record;
   page.rows = found.messages;
   page.further = found.before;
@@ -74,23 +82,31 @@ async function fetchList(requests) {
 }
 
 async function lookAtPhone(state = page.state) {
-  const { mobile, phoneRows: known, phoneSeen } = page;
-  if (mobile === null) return;
+  const { number, phoneRows: known, phoneSeen } = page;
+  if (number === null) return;
   const requests = state?.requests ?? 0;
-  // Old rows stay as they are known; recent ones are asked for again, for an answer gets lost later than its message arrives.
+  // Old rows stay as they are known; recent ones are asked for again, for an answer gets lost later than its
+  // message arrives.
   const after = known === null ? -1 : Math.max((known.at(-1)?.n ?? phoneSeen) - 1, phoneSeen - RECENT);
-  const found = await gateway.phone(mobile, after);
-  if (mobile !== page.mobile) return;
+  const found = await gateway.phone(number, after);
+  if (number !== page.number) return;
   const isSame = known === null || found.record === page.phoneRecord;
-  const rows = [...found.messages, ...(known ?? []).filter((row) => row.n <= after)].slice(0, PHONE_ROWS);
+  const rows = [...found.messages, ...(known ?? []).filter((row) => row.n <= after)].slice(0, MOST_ROWS);
   page.phoneRows = isSame ? rows.map((row) => ({ ...row, bills: rows[0].bills })) : null;
   page.phoneRecord = found.record;
   page.phoneSeen = requests;
 }
 
 function forget() {
-  Object.assign(page, { record: null, rows: [], before: null, further: null, seenRequests: 0, phoneRows: null });
-  at("messages").scrollTop = 0;
+  Object.assign(page, {
+    record: null,
+    rows: [],
+    before: null,
+    further: null,
+    seenRequests: 0,
+    phoneRows: null,
+  });
+  messages().scrollTop = 0;
 }
 
 let timer = 0;
@@ -100,18 +116,12 @@ async function tick() {
   clearTimeout(timer);
   if (isLooking || document.hidden) return;
   isLooking = true;
-  try {
-    await look();
-    page.isGone = false;
-  } catch {
-    page.isGone = true;
-  }
+  await now(look);
   isLooking = false;
-  draw();
-  timer = setTimeout(tick, page.isGone ? WHEN_GONE : SECOND);
+  timer = setTimeout(tick, page.isGone ? WAIT_WHEN_GONE_MILLISECONDS : WAIT_MILLISECONDS);
 }
 
-/** Look and draw at once, after something that a person did. */
+/** Ask the sandbox for something, and draw at once. */
 async function now(action) {
   try {
     await action();
@@ -122,92 +132,53 @@ async function now(action) {
   draw();
 }
 
+// ---- what the reader does ----
+
 let saying = 0;
 
-async function afterChange(sentence) {
+function say(said) {
+  page.said = said;
   clearTimeout(saying);
-  at("said").textContent = sentence;
-  at("said").classList.add("shown");
-  saying = setTimeout(() => at("said").classList.remove("shown"), SAID);
-  await now(look);
-}
-
-// ---- drawing ----
-
-function draw() {
-  drawLink();
-  if (page.state === null) return;
-  const { state, rows, templates, mobile, search } = page;
-  drawCounts(state);
-  pace.draw();
-  drawList({ rows, templates, chosen: mobile, search, searching: rows.length === 0 && page.further !== null });
-  drawPhone({ mobile, rows: page.phoneRows, templates });
-  drawFindings(state, openPhone);
-  followState(state);
-  const fresh = state.requests - page.seenRequests;
-  at("fresh").hidden = !(isHeld() && search === "" && fresh > 0);
-  at("fresh").textContent = say("fresh", { n: count(fresh) });
-  at("newest").disabled = page.before === null;
-  at("older").disabled = page.further === null;
-  at("where").textContent = rows.length > 0 ? whereText({ rows, search, isNewest: page.before === null }) : "";
-}
-
-function drawLink() {
-  const kind = page.isGone ? "gone" : page.state === null ? "waiting" : isHeld() ? "held" : "live";
-  const link = at("link");
-  link.dataset.link = kind;
-  const text = say(`link.${kind}`);
-  if (link.lastElementChild.textContent !== text) link.lastElementChild.textContent = text;
-  const gone = at("gone");
-  const sentence = page.heardAt === null ? say("gone.first") : say("gone.text", { time: clock(page.heardAt) });
-  if (page.isGone && gone.textContent !== sentence) gone.textContent = sentence;
-  gone.hidden = !page.isGone;
-  document.body.classList.toggle("is-gone", page.isGone);
-}
-
-function speak() {
-  document.documentElement.lang = currentLanguage() === "zh" ? "zh-CN" : "en";
-  document.title = say("title");
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
-  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", say(element.dataset.label));
-  for (const element of document.querySelectorAll("[data-hint]")) {
-    element.placeholder = say(element.dataset.hint);
-    element.setAttribute("aria-label", say(element.dataset.hint));
-  }
-  at("language").textContent = say("language");
-  at("language").lang = currentLanguage() === "zh" ? "en" : "zh-CN";
-  at("pause").textContent = say(page.isPaused ? "resume" : "pause");
-  if (page.isSaid) {
-    makeSwitches(page.state.templates, afterChange);
-    drawMagic();
-  }
+  if (said) saying = setTimeout(() => say(null), SAID_MILLISECONDS);
   draw();
 }
 
-// ---- what a person does ----
-
-function show(view) {
-  document.body.dataset.view = view;
-  for (const button of document.querySelectorAll("[data-show]")) {
-    button.setAttribute("aria-current", String(button.dataset.show === (view === "phone" ? "list" : view)));
+/** Change the sandbox, say how it went, and return whether it was changed. */
+async function act(change, sentence = t("said.set")) {
+  let isDone = true;
+  try {
+    await change();
+    say({ text: sentence });
+  } catch (error) {
+    isDone = false;
+    say({ text: t("said.failed", { why: error.message }), wrong: true });
   }
+  await now(look);
+  return isDone;
 }
 
-function openPhone(mobile) {
-  location.hash = `#${encodeURIComponent(mobile)}`;
+function ask(question) {
+  return new Promise((resolve) => {
+    const close = (answer) => {
+      page.question = null;
+      draw();
+      resolve(answer);
+    };
+    page.question = { question, close };
+    draw();
+  });
+}
+
+function open(number) {
+  location.hash = `#${encodeURIComponent(number)}`;
 }
 
 function followAddress() {
-  if (location.hash === "") {
-    Object.assign(page, { mobile: null, phoneRows: null });
-    if (document.body.dataset.view === "phone") show("list");
-    draw();
-    return;
-  }
-  Object.assign(page, { mobile: addressed(), phoneRows: null });
-  show("phone");
+  const number = location.hash === "" ? null : addressed();
+  const view = number === null ? (page.view === "phone" ? "list" : page.view) : "phone";
+  Object.assign(page, { number, view, phoneRows: null });
   draw();
-  now(() => lookAtPhone());
+  if (number !== null) now(() => lookAtPhone());
 }
 
 function addressed() {
@@ -218,84 +189,220 @@ function addressed() {
   }
 }
 
+function show(change) {
+  Object.assign(page, change);
+  draw();
+}
+
+function back() {
+  const { number } = page;
+  history.pushState(null, "", location.pathname);
+  followAddress();
+  const left = [...document.querySelectorAll("[data-number]")].find((one) => one.dataset.number === number);
+  (left ?? messages()).focus();
+}
+
 function turnTo(before) {
   Object.assign(page, { before, rows: before === null ? [] : page.rows });
-  at("messages").scrollTop = 0;
+  messages().scrollTop = 0;
   now(() => fetchList(page.state?.requests ?? 0));
 }
 
-at("messages").addEventListener("click", (event) => {
-  const message = event.target.closest("[data-mobile]");
-  if (message) openPhone(message.dataset.mobile);
-});
-at("messages").addEventListener("keydown", (event) => {
-  const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-  const next = step && document.activeElement.closest("li")?.[step]?.querySelector("button");
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
-});
-at("messages").addEventListener("scroll", () => {
-  drawLink();
-});
+function pause() {
+  page.isPaused = !page.isPaused;
+  draw();
+  if (!page.isPaused) turnTo(null);
+}
+
 let typing = 0;
-at("search").addEventListener("input", () => {
+
+function search(event) {
+  const text = event.target.value;
   clearTimeout(typing);
   typing = setTimeout(() => {
-    const text = at("search").value;
     page.search = /^[\d\s-]*$/.test(text) ? text.replace(/[\s-]/g, "") : text;
     turnTo(null);
-  }, 200);
-});
-at("pause").addEventListener("click", () => {
-  page.isPaused = !page.isPaused;
-  at("pause").setAttribute("aria-pressed", String(page.isPaused));
-  at("pause").textContent = say(page.isPaused ? "resume" : "pause");
-  if (page.isPaused) draw();
-  else turnTo(null);
-});
-at("fresh").addEventListener("click", () => {
-  turnTo(null);
-  at("messages").focus({ preventScroll: true });
-});
-at("newest").addEventListener("click", () => turnTo(null));
-at("older").addEventListener("click", () => turnTo(page.further));
-at("back").addEventListener("click", () => {
-  const { mobile } = page;
-  history.pushState(null, "", location.pathname);
-  followAddress();
-  const left = [...document.querySelectorAll("[data-mobile]")].find((message) => message.dataset.mobile === mobile);
-  (left ?? at("messages")).focus();
-});
-at("language").addEventListener("click", () => {
-  switchLanguage();
-  speak();
-});
-for (const button of document.querySelectorAll("[data-show]")) button.addEventListener("click", () => show(button.dataset.show));
-
-const tabs = [...document.querySelectorAll("[role=tab]")];
-function select(chosen) {
-  for (const tab of tabs) {
-    tab.setAttribute("aria-selected", String(tab === chosen));
-    tab.tabIndex = tab === chosen ? 0 : -1;
-    at(tab.getAttribute("aria-controls")).hidden = tab !== chosen;
-  }
-}
-for (const [place, tab] of tabs.entries()) {
-  tab.addEventListener("click", () => select(tab));
-  tab.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = tabs[(place + step + tabs.length) % tabs.length];
-    select(next);
-    next.focus();
-  });
+  }, TYPING_MILLISECONDS);
 }
 
-addEventListener("hashchange", followAddress);
-document.addEventListener("visibilitychange", tick);
+function scrolled() {
+  if (isHeld() !== wasHeld) draw();
+}
 
-speak();
-show("list");
-if (location.hash !== "") followAddress();
-tick();
+function skip(event) {
+  event.preventDefault();
+  messages().focus();
+}
+
+// ---- drawing ----
+
+const App = () => html`
+  <div class="inbox" data-view=${page.view} data-gone=${page.isGone ? "" : null}>
+    <a class="skip" href="#messages" onClick=${skip}>${t("skip")}</a>
+    <${Head} />
+    ${
+      page.isGone &&
+      html`<p class="note" role="alert" data-tone="bad">
+        <${Icon} name="alert" />
+        <span>${page.heardAt === null ? t("gone.first") : t("gone.text", { time: precise(page.heardAt) })}</span>
+      </p>`
+    }
+    <section class="card counts" aria-label=${t("counts")}>
+      ${page.state && html`<${Counts} state=${page.state} /><${PaceFigure} pace=${pace} />`}
+    </section>
+    <main>
+      <${Messages} />
+      <section class="stage" aria-label=${t("phone")}>
+        <button type="button" id="back" class="button" onClick=${back}><${Icon} name="back" />${t("back")}</button>
+        <div class="phone"><div class="screen">
+          <${Phone} number=${page.number} rows=${page.phoneRows} templates=${page.templates} />
+        </div></div>
+      </section>
+      <${Side} />
+    </main>
+    <nav class="views" aria-label=${t("views")}>
+      ${["list", "side"].map(
+        (view) => html`
+          <button
+            type="button" data-show=${view} aria-current=${String((page.view === "side") === (view === "side"))}
+            onClick=${() => show({ view })}
+          >${t(`view.${view}`)}</button>
+        `,
+      )}
+    </nav>
+    <${Said} said=${page.said} close=${() => say(null)} name=${t("close")} />
+    ${page.question && html`<${Question} ...${page.question} />`}
+  </div>
+`;
+
+function Head() {
+  const link = page.isGone ? "gone" : page.state === null ? "waiting" : isHeld() ? "held" : "live";
+  const change = async () => {
+    await switchLanguage();
+    draw();
+  };
+  return html`
+    <header class="top">
+      <div class="brand">
+        <img src="static/icon.svg" width="32" height="32" alt="" />
+        <div><h1>${t("title")}</h1><p class="soft">${t("notice")}</p></div>
+      </div>
+      <div class="tools">
+        <p id="link" role="status" class="soft" data-link=${link}>
+          <i aria-hidden="true"></i><span>${t(`link.${link}`)}</span>
+        </p>
+        <button type="button" id="language" class="button" lang=${isChinese() ? "en" : "zh-CN"} onClick=${change}>
+          ${t("language")}
+        </button>
+      </div>
+    </header>
+  `;
+}
+
+function Messages() {
+  const { state, rows, before, further, isPaused } = page;
+  const fresh = (state?.requests ?? 0) - page.seenRequests;
+  const showFresh = () => {
+    turnTo(null);
+    messages().focus({ preventScroll: true });
+  };
+  return html`
+    <section class="card list" aria-label=${t("messages")}>
+      <div class="row">
+        <input
+          id="search" type="search" inputmode="numeric" autocomplete="off" maxlength="64" class="grow"
+          placeholder=${t("search")} aria-label=${t("search")} onInput=${search}
+        />
+        <button type="button" id="pause" class="button" aria-pressed=${String(isPaused)} onClick=${pause}>
+          ${t(isPaused ? "resume" : "pause")}
+        </button>
+      </div>
+      ${
+        state &&
+        isHeld() &&
+        page.search === "" &&
+        fresh > 0 &&
+        html`<button type="button" id="fresh" data-tone="good" onClick=${showFresh}>${t("fresh", { n: fresh })}</button>`
+      }
+      <${List} rows=${rows} templates=${page.templates} chosen=${page.number} open=${open} scrolled=${scrolled} />
+      ${state && rows.length === 0 && html`<${Nothing} search=${page.search} isSearching=${further !== null} />`}
+      <div class="row pages">
+        <button type="button" id="newest" class="button" disabled=${before === null} onClick=${() => turnTo(null)}>
+          ${t("newest")}
+        </button>
+        <span id="where" class="soft">${rows.length > 0 && where()}</span>
+        <button type="button" id="older" class="button" disabled=${further === null} onClick=${() => turnTo(further)}>
+          ${t("older")}
+        </button>
+      </div>
+    </section>
+  `;
+}
+
+/** Return what stands between the two page buttons. */
+function where() {
+  const { rows, search: sought, before } = page;
+  if (sought !== "") return t("where.searched", { n: rows.length });
+  return before === null ? t("where.newest", { n: rows.length }) : t("where.older");
+}
+
+function Side() {
+  const { state, panel } = page;
+  const step = (event) => {
+    const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!way) return;
+    const next = PANELS[(PANELS.indexOf(panel) + way + PANELS.length) % PANELS.length];
+    show({ panel: next });
+    document.getElementById(`tab-${next}`).focus();
+  };
+  const shown = {
+    findings: () => html`<${Findings} state=${state} open=${open} />`,
+    switches: () => html`<${Switches} state=${state} act=${act} ask=${ask} />`,
+    magic: () => html`<${Magic} />`,
+  };
+  return html`
+    <section class="card side" aria-label=${t("side")}>
+      <div class="tabs" role="tablist" aria-label=${t("side")} onKeyDown=${step}>
+        ${PANELS.map(
+          (name) => html`
+            <button
+              key=${name} type="button" role="tab" id=${`tab-${name}`} aria-controls=${name}
+              aria-selected=${String(name === panel)} tabindex=${name === panel ? "0" : "-1"}
+              onClick=${() => show({ panel: name })}
+            >${t(`tab.${name}`)}</button>
+          `,
+        )}
+      </div>
+      ${PANELS.map(
+        (name) => html`
+          <div
+            key=${name} role="tabpanel" id=${name} aria-labelledby=${`tab-${name}`} hidden=${name !== panel}
+            tabindex=${name === "switches" ? null : "0"}
+          >${state && shown[name]()}</div>
+        `,
+      )}
+    </section>
+  `;
+}
+
+const root = document.getElementById("inbox");
+let wasHeld = false;
+
+function draw() {
+  wasHeld = isHeld();
+  document.title = t("title");
+  render(html`<${App} />`, root);
+}
+
+speakFirst().then(
+  () => {
+    addEventListener("hashchange", followAddress);
+    document.addEventListener("visibilitychange", tick);
+    followAddress();
+    tick();
+  },
+  () => {
+    // Without its words the page can only say this.
+    root.textContent = "The page could not be loaded. Please reload. 页面未能加载，请刷新。";
+  },
+);

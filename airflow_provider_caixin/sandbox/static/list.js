@@ -1,58 +1,77 @@
-// The messages, newest first: one page of them at a time, so that the page stays small however many there are.
+// The messages, newest first: one page of them at a time, so that the page stays small however many there
+// are.
+import { contentOf, labels, mediaOf, reasons, spaced, Time } from "./meaning.js";
+import { Badge, Empty, Icon } from "./shared/parts.js";
+import { html, useLayoutEffect, useRef } from "./shared/ui.js";
+import { t } from "./shared/words.js";
 
-import { h, icon, redraw } from "./dom.js";
-import { labels, media, parts, reasons } from "./meaning.js";
-import { clock, count, currentLanguage, say, spaced } from "./words.js";
-
-const element = document.getElementById("messages");
-const nothing = document.getElementById("nothing");
-
-/** Draw one page of rows. */
-export function drawList({ rows, templates, chosen, search, searching }) {
-  const kept = element.contains(document.activeElement) ? document.activeElement.dataset.n : undefined;
-  const changed = redraw(element, [rows, chosen, currentLanguage(), templates.size], () =>
-    rows.map((row) => line(row, templates.get(row.tpl_id), chosen)),
-  );
-  if (changed && kept !== undefined) (element.querySelector(`[data-n="${kept}"]`) ?? element).focus({ preventScroll: true });
-  element.hidden = rows.length === 0;
-  nothing.hidden = rows.length > 0;
-  redraw(nothing, [search, searching, currentLanguage()], () =>
-    searching
-      ? h("p", {}, say("where.more"))
-      : search === ""
-        ? [h("h2", {}, say("nothing.title")), h("p", {}, say("nothing.text")), h("code", {}, sample())]
-        : [h("h2", {}, say("nothing.search", { text: search })), h("p", {}, say("nothing.search.text"))],
-  );
+/** `open` is called with the number of a message that somebody chose, `scrolled` when the list moves. */
+export function List({ rows, templates, chosen, open, scrolled }) {
+  const list = useRef(null);
+  const hadFocus = list.current?.contains(document.activeElement);
+  // The message that had the focus may have left the page of the list.
+  useLayoutEffect(() => {
+    if (hadFocus && !list.current.contains(document.activeElement))
+      list.current.focus({ preventScroll: true });
+  });
+  const step = (event) => {
+    const way = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+    const next = way && document.activeElement.closest("li")?.[way]?.querySelector("button");
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  };
+  return html`
+    <ol
+      id="messages" tabindex="-1" ref=${list} aria-label=${t("messages")} hidden=${rows.length === 0}
+      onKeyDown=${step} onScroll=${scrolled}
+    >
+      ${rows.map(
+        (row) => html`
+          <li key=${row.n}>
+            <${Message}
+              row=${row} template=${templates.get(row.tpl_id)} isChosen=${row.mobile === chosen} open=${open}
+            />
+          </li>
+        `,
+      )}
+    </ol>
+  `;
 }
 
-function line(row, template, chosen) {
-  const shown = template ? parts(template.content) : null;
-  const found = template ? media(template) : null;
-  return h(
-    "li",
-    {},
-    h(
-      "button",
-      { type: "button", class: "message", "data-n": row.n, "data-mobile": row.mobile, "aria-current": row.mobile === chosen ? "true" : null },
-      h("span", { class: `mark ${labels(row)[0][0]}` }, icon(found && !found.isVideo ? "picture" : "video")),
-      h("span", { class: "number" }, row.mobile === "" ? say("number.none") : spaced(row.mobile)),
-      h("time", { datetime: new Date(row.at * 1000).toISOString() }, clock(row.at)),
-      h(
-        "span",
-        { class: "gist" },
-        row.billed && shown ? [h("b", {}, shown.signature), " ", shown.text] : (reasons(row)[0] ?? say("template.none", { id: row.tpl_id })),
-      ),
-      h("span", { class: "labels" }, labels(row).map(([kind, text]) => h("span", { class: `label ${kind}` }, text))),
-    ),
-  );
+function Message({ row, template, isChosen, open }) {
+  const content = template && contentOf(template);
+  const isPicture = template && mediaOf(template)?.isVideo === false;
+  return html`
+    <button
+      type="button" class="message" data-n=${row.n} data-number=${row.mobile} aria-current=${isChosen ? "true" : null}
+      onClick=${() => open(row.mobile)}
+    >
+      <span class="mark" data-tone=${labels(row)[0][0]}><${Icon} name=${isPicture ? "image" : "video"} /></span>
+      <span class="number">${spaced(row.mobile)}</span>
+      <${Time} at=${row.at} />
+      <span class="gist">
+        ${
+          row.billed && content
+            ? html`<b>${content.signature}</b> ${content.text}`
+            : (reasons(row)[0] ?? t("template.none", { id: row.tpl_id }))
+        }
+      </span>
+      <span class="labels">${labels(row).map(([tone, text]) => html`<${Badge} tone=${tone}>${text}<//>`)}</span>
+    </button>
+  `;
 }
 
-function sample() {
-  return `AIRFLOW_CONN_CAIXIN_DEFAULT='caixin://:any-key@${location.host}/http?send_window=00:00-24:00'`;
-}
-
-/** What stands between the two page buttons. */
-export function whereText({ rows, search, isNewest }) {
-  if (search !== "") return say("where.searched", { n: count(rows.length) });
-  return isNewest ? say("where.newest", { n: count(rows.length) }) : say("where.older");
+/** What stands where there are no messages. */
+export function Nothing({ search, isSearching }) {
+  if (isSearching) return html`<${Empty} id="nothing">${t("where.more")}<//>`;
+  if (search !== "") {
+    return html`
+      <${Empty} id="nothing" title=${t("nothing.search", { text: search })}>${t("nothing.search.text")}<//>
+    `;
+  }
+  const sample = `AIRFLOW_CONN_CAIXIN_DEFAULT='caixin://:any-key@${location.host}/http?send_window=00:00-24:00'`;
+  return html`
+    <${Empty} id="nothing" title=${t("nothing.title")}>${t("nothing.text")}<code>${sample}</code><//>
+  `;
 }

@@ -1,35 +1,29 @@
 // The magic numbers: what to send to, to see a case.
-
-import { h } from "./dom.js";
 import { codeInWords, faultInWords, knownCodes, knownFaults } from "./meaning.js";
-import { say } from "./words.js";
+import { Badge } from "./shared/parts.js";
+import { html } from "./shared/ui.js";
+import { t } from "./shared/words.js";
 
-const panel = document.getElementById("magic");
+export const Magic = () => html`
+  <p class="soft">${t("magic.text")}</p>
+  <p class="soft">${t("magic.key")}</p>
+  <h3>${t("magic.codes")}</h3>
+  <${Cases} entries=${knownCodes()} inWords=${codeInWords} />
+  <h3>${t("magic.faults")}</h3>
+  <${Cases} entries=${knownFaults()} inWords=${faultInWords} />
+`;
 
-export function drawMagic() {
-  panel.replaceChildren(
-    h("p", { class: "quiet-text" }, say("magic.text")),
-    h("p", { class: "quiet-text" }, say("magic.key")),
-    h("h3", {}, say("magic.codes")),
-    list(knownCodes(), (code) => codeInWords(code.number)),
-    h("h3", {}, say("magic.faults")),
-    list(knownFaults(), (fault) => faultInWords(fault.number)),
-  );
-}
-
-function list(entries, inWords) {
-  return h(
-    "ul",
-    { class: "magic" },
-    entries.map((entry) =>
-      h(
-        "li",
-        {},
-        h("b", {}, String(entry.number)),
-        h("span", { class: "words" }, inWords(entry), entry.billed ? [" ", h("span", { class: "label good" }, say("magic.billed"))] : null),
-        h("span", { class: "number-of" }, h("code", {}, entry.mobile), ` ${say("always")}`),
-        h("span", { class: "number-of" }, h("code", {}, entry.mobile_first_try), ` ${say("once")}`),
-      ),
-    ),
-  );
-}
+const Cases = ({ entries, inWords }) => html`
+  <ul class="magic">
+    ${entries.map(
+      ({ number, billed, mobile, mobile_first_try: firstTry }) => html`
+        <li key=${number}>
+          <code>${number}</code>
+          <span>${inWords(number)} ${billed && html`<${Badge} tone="good">${t("magic.billed")}<//>`}</span>
+          <span class="soft"><code>${mobile}</code> ${t("always")}</span>
+          <span class="soft"><code>${firstTry}</code> ${t("once")}</span>
+        </li>
+      `,
+    )}
+  </ul>
+`;

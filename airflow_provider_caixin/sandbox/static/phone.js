@@ -1,126 +1,129 @@
 // One telephone, with what it received as it would look there, and what it did not receive in between.
+import { contentOf, labels, mediaOf, reasons, spaced, Time } from "./meaning.js";
+import { day } from "./shared/format.js";
+import { Badge, Content, Icon } from "./shared/parts.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./shared/ui.js";
+import { t } from "./shared/words.js";
 
-import { h, icon, redraw } from "./dom.js";
-import { labels, media, parts, reasons } from "./meaning.js";
-import { clock, count, currentLanguage, day, say, spaced } from "./words.js";
-
-const SHOWN = 100;
+export const MOST_ROWS = 100;
+// Browsers allow some 75 players on a page, so only the newest videos show their first frame before they
+// play.
 const WITH_FRAME = 5;
-const screen = document.getElementById("screen");
+const AT_END_PIXELS = 40;
 
-/** Draw the telephone of a number; rows come newest first, and are null while they are not there yet. */
-export function drawPhone({ mobile, rows, templates }) {
-  if (mobile === null || rows === null) {
-    redraw(screen, ["none", mobile, currentLanguage()], () =>
-      mobile === null ? h("p", { class: "hint" }, say("phone.none")) : null,
-    );
-    return;
-  }
-  const head = screen.querySelector(".thread");
-  const atEnd = !head || head.scrollHeight - head.scrollTop - head.clientHeight < 40;
-  const playing = screen.madeFor === mobile ? screen.querySelector("video[controls]") : null;
-  const isPlaying = playing !== null && !playing.paused;
-  const known = rows.map((row) => [row, templates.get(row.tpl_id)?.content]);
-  const changed = redraw(screen, [mobile, known, currentLanguage()], () => [
-    title(mobile, rows),
-    h("div", { class: "thread", tabindex: "0", role: "region", "aria-label": say("phone") }, thread(rows, templates, playing)),
-  ]);
-  const threadElement = screen.querySelector(".thread");
-  if (changed && (atEnd || screen.madeFor !== mobile)) threadElement.scrollTop = threadElement.scrollHeight;
-  if (changed && isPlaying && playing.isConnected) playing.play();
-  screen.madeFor = mobile;
-}
-
-function title(mobile, rows) {
+/** The telephone of a number; rows come newest first, and are null while they are not there yet. */
+export function Phone({ number, rows, templates }) {
+  const thread = useRef(null);
+  const shownFor = useRef(null);
+  const box = thread.current;
+  const atEnd = !box || box.scrollHeight - box.scrollTop - box.clientHeight < AT_END_PIXELS;
+  useLayoutEffect(() => {
+    if (!thread.current) return;
+    if (atEnd || shownFor.current !== number) thread.current.scrollTop = thread.current.scrollHeight;
+    shownFor.current = number;
+  });
+  if (number === null) return html`<p class="hint">${t("phone.none")}</p>`;
+  if (rows === null) return null;
   const bills = rows[0]?.bills ?? 0;
-  return h(
-    "header",
-    {},
-    h("h2", {}, mobile === "" ? say("number.none") : spaced(mobile)),
-    h("p", { class: bills > 1 ? "bad" : "" }, bills > 0 ? say("phone.billed", { n: count(bills) }) : say("phone.sender")),
-  );
+  return html`
+    <header>
+      <h2>${spaced(number)}</h2>
+      <p data-tone=${bills > 1 ? "bad" : null}>${bills > 0 ? t("phone.billed", { n: bills }) : t("phone.sender")}</p>
+    </header>
+    <div class="thread" tabindex="0" role="region" aria-label=${t("phone")} key=${number} ref=${thread}>
+      ${rows.length === 0 && html`<p class="hint">${t("phone.empty")}</p>`}
+      ${rows.length >= MOST_ROWS && html`<p class="day">${t("phone.more", { n: MOST_ROWS })}</p>`}
+      ${inOrder(rows, templates)}
+    </div>
+  `;
 }
 
-function thread(rows, templates, playing) {
-  if (rows.length === 0) return [h("p", { class: "hint" }, say("phone.empty"))];
-  const found = rows.length >= SHOWN ? [h("p", { class: "note" }, say("phone.more", { n: SHOWN }))] : [];
+function inOrder(rows, templates) {
+  const found = [];
+  const today = day(Date.now() / 1000);
   let last = "";
   for (const [age, row] of [...rows.entries()].reverse()) {
-    const today = day(row.at);
-    if (today !== last) found.push(h("p", { class: "day" }, today));
-    last = today;
+    const date = day(row.at);
+    if (date !== last) found.push(html`<p class="day" key=${date}>${date === today ? t("today") : date}</p>`);
+    last = date;
     const template = templates.get(row.tpl_id);
-    found.push(row.billed ? bubble(row, template, playing, age < WITH_FRAME) : note(row));
+    found.push(
+      row.billed
+        ? html`<${Bubble} key=${row.n} row=${row} template=${template} isRecent=${age < WITH_FRAME} />`
+        : html`<${Missed} key=${row.n} row=${row} />`,
+    );
   }
   return found;
 }
 
-function bubble(row, template, playing, isRecent) {
-  const { signature, text } = parts(template?.content ?? "");
-  return h(
-    "article",
-    { class: "bubble", "data-n": row.n },
-    template ? picture(row, template, playing, isRecent) : null,
-    template
-      ? h("p", { class: "text" }, signature ? h("b", {}, `【${signature}】`) : null, text)
-      : h("p", { class: "text" }, say("template.none", { id: row.tpl_id })),
-    h(
-      "footer",
-      {},
-      h("time", { datetime: new Date(row.at * 1000).toISOString() }, clock(row.at)),
-      labels(row).map(([kind, label]) => h("span", { class: `label ${kind}` }, label)),
-      h("span", { class: "fine" }, template ? say("template", { id: row.tpl_id }) : null),
-      h("span", { class: "fine sid" }, say("sid", { sid: row.sid })),
-      reasons(row).map((reason) => h("span", { class: "why" }, reason)),
-    ),
-  );
-}
+const Bubble = ({ row, template, isRecent }) => html`
+  <article class="bubble" data-n=${row.n}>
+    ${template && html`<${Media} template=${template} isRecent=${isRecent} />`}
+    <p class="text">
+      ${template ? html`<${Content} ...${contentOf(template)} />` : t("template.none", { id: row.tpl_id })}
+    </p>
+    <footer>
+      <${Time} at=${row.at} />
+      ${labels(row).map(([tone, text]) => html`<${Badge} tone=${tone}>${text}<//>`)}
+      ${template && html`<span class="soft">${t("template", { id: row.tpl_id })}</span>`}
+      <code class="sid">${t("sid", { sid: row.sid })}</code>
+      ${reasons(row).map((reason) => html`<span class="why">${reason}</span>`)}
+    </footer>
+  </article>
+`;
 
-function note(row) {
-  return h(
-    "div",
-    { class: "missed", "data-n": row.n },
-    h("p", {}, h("b", {}, say("not.received"))),
-    reasons(row).map((reason) => h("p", {}, reason)),
-    h(
-      "footer",
-      {},
-      h("time", { datetime: new Date(row.at * 1000).toISOString() }, clock(row.at)),
-      row.code === null ? null : h("span", { class: "label off" }, say("code.of", { code: row.code })),
-      h("span", { class: "fine" }, say("template", { id: row.tpl_id })),
-    ),
-  );
-}
+const Missed = ({ row }) => html`
+  <div class="missed" data-n=${row.n}>
+    <p><b>${t("not.received")}</b></p>
+    ${reasons(row).map((reason) => html`<p>${reason}</p>`)}
+    <footer>
+      <${Time} at=${row.at} />
+      ${row.code !== null && html`<${Badge} tone="warn">${t("code.of", { code: String(row.code) })}<//>`}
+      <span class="soft">${t("template", { id: row.tpl_id })}</span>
+    </footer>
+  </div>
+`;
 
-/**
- * A picture, or a video that plays when it is clicked, and goes on although the thread is drawn anew.
- *
- * Browsers allow some 75 players on a page, so only the newest videos show their first frame before that.
- */
-function picture(row, template, playing, isRecent) {
-  const found = media(template);
-  if (!found) return h("p", { class: "media none" }, say("media.gone", { file: template.url }));
-  const holder = h("div", { class: "media" });
-  const gone = () => holder.replaceChildren(h("p", { class: "none" }, say("media.gone", { file: found.address })));
-  if (!found.isVideo) {
-    holder.append(h("img", { src: found.address, alt: say("media.picture"), onerror: gone }));
-    return holder;
+/** A picture, or a video that plays when it is clicked. */
+function Media({ template, isRecent }) {
+  const [isGone, setGone] = useState(false);
+  const [isStarted, setStarted] = useState(false);
+  const video = useRef(null);
+  const source = useRef(null);
+  useEffect(() => {
+    if (!isStarted) return;
+    video.current.currentTime = 0;
+    video.current.play();
+    video.current.focus();
+  }, [isStarted]);
+  const media = mediaOf(template);
+  if (!media || isGone) {
+    return html`<p class="media none">${t("media.gone", { file: media?.address ?? template.url })}</p>`;
   }
-  if (playing?.dataset.n === String(row.n)) {
-    holder.append(playing);
-    return holder;
+  const { address, isVideo } = media;
+  if (!isVideo) {
+    return html`<div class="media">
+      <img src=${address} alt=${t("media.picture")} onError=${() => setGone(true)} />
+    </div>`;
   }
-  const video = h("video", { playsinline: true, preload: "metadata", tabindex: "-1", "data-n": row.n, onerror: gone });
-  const start = () => {
-    if (!video.src) video.src = found.address;
-    Object.assign(video, { controls: true, tabIndex: 0 });
-    button.remove();
-    video.currentTime = 0;
-    video.play();
-    video.focus();
-  };
-  const button = h("button", { type: "button", class: "start", "aria-label": say("media.play"), onclick: start }, icon("play"));
-  if (isRecent) video.src = `${found.address}#t=1.5`;
-  holder.append(video, button);
-  return holder;
+  // A player keeps its address as long as it is there: another one would begin anew.
+  if (!isStarted && !isRecent) source.current = null;
+  else source.current ??= isStarted ? address : `${address}#t=1.5`;
+  return html`
+    <div class="media">
+      ${
+        source.current !== null &&
+        html`<video
+          ref=${video} src=${source.current} controls=${isStarted} tabindex=${isStarted ? "0" : "-1"}
+          playsinline preload="metadata" onError=${() => setGone(true)}
+        ></video>`
+      }
+      ${
+        !isStarted &&
+        html`<button type="button" class="start" aria-label=${t("media.play")} onClick=${() => setStarted(true)}>
+          <${Icon} name="play" />
+        </button>`
+      }
+    </div>
+  `;
 }

@@ -1,223 +1,234 @@
-// What can be changed on the running sandbox. The controls are drawn once, and then follow the state unless somebody is at them.
-
-import { h, redraw } from "./dom.js";
+// What can be changed on the running sandbox. The controls follow its state unless somebody is at them.
 import { gateway } from "./gateway.js";
-import { codeInWords, faultInWords, knownCodes, knownFaults, media, parts } from "./meaning.js";
-import { clock, count, currentLanguage, say } from "./words.js";
+import { codeInWords, contentOf, faultInWords, knownCodes, knownFaults, mediaOf } from "./meaning.js";
+import { precise } from "./shared/format.js";
+import { Content, Field, Switch } from "./shared/parts.js";
+import { html, useEffect, useRef, useState } from "./shared/ui.js";
+import { t } from "./shared/words.js";
 
 const LOSE = [0, 0.05, 20, 5, 1];
 const DEFAULT_LIMIT = 300;
-const SOON = 30;
+const SOON_SECONDS = 30;
+const MOST_LATENCY_MILLISECONDS = 600_000;
 
-const panel = document.getElementById("switches");
-const dialog = document.getElementById("reset");
-const controls = {};
+// When a template becomes available by itself, by its id.
 const soon = new Map();
 
-/** Draw all switches in the language of now; `changed` is called with a sentence when one has done its work. */
-export function makeSwitches(templates, changed) {
-  const attempt = (change) => async (event) => {
-    event.preventDefault();
-    try {
-      await change();
-      await changed(say("said.set"));
-    } catch (error) {
-      await changed(say("said.failed", { why: error.message }));
-    }
-  };
-  panel.replaceChildren(answers(attempt), templateSwitches(templates, attempt), theRest(changed));
-}
-
-/** Let the controls show what is set. */
-export function followState(state) {
+/** `act` does something and says how it went; `ask` asks a question before. */
+export function Switches({ state, act, ask }) {
   const { settings } = state;
-  if (!controls.lose) return;
-  follow(controls.lose, () => choose(controls.lose, settings.lose_answers, loseInWords(settings.lose_answers)));
-  follow(controls.latency, () => [controls.least.value, controls.most.value] = settings.latency_ms);
-  const isOver = settings.answer_count === 0;
-  follow(controls.answerForm, () => {
-    choose(controls.answer, settings.answer ?? "", String(settings.answer));
-    controls.answerCount.value = settings.answer === null ? "" : (settings.answer_count ?? "");
-  });
-  controls.answerNow.textContent =
-    settings.answer === null
-      ? ""
-      : isOver
-        ? say("answer.over")
-        : settings.answer_count === null
-          ? say("answer.all")
-          : say("answer.left", { n: count(settings.answer_count) });
-  turn(controls.maintenance, settings.maintenance);
-  turn(controls.enforce, settings.rate_limit_answer !== null);
-  for (const template of state.templates) {
-    const control = controls.templates.get(template.tplId);
-    if (!control) continue;
-    const isAvailable = template.tpl_state === 1;
-    turn(control.button, isAvailable);
-    if (isAvailable) soon.delete(template.tplId);
-    const from = soon.get(template.tplId);
-    control.text.textContent = isAvailable
-      ? say("available")
-      : from
-        ? say("available.soon", { time: clock(from) })
-        : say("unavailable");
-  }
-  redraw(controls.all, settings, () => Object.entries(settings).map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, JSON.stringify(value)))));
-}
-
-function answers(attempt) {
-  controls.lose = h(
-    "select",
-    { id: "lose", onchange: attempt(() => gateway.configure({ lose_answers: Number(controls.lose.value) })) },
-    LOSE.map((value) => h("option", { value }, loseInWords(value))),
-  );
-  controls.least = h("input", { type: "number", min: 0, max: 600000, step: "any", required: true, "aria-label": say("latency.least") });
-  controls.most = h("input", { type: "number", min: 0, max: 600000, step: "any", required: true, "aria-label": say("latency.most") });
-  const slow = () => gateway.configure({ latency_ms: [controls.least.valueAsNumber, controls.most.valueAsNumber] });
-  controls.latency = h(
-    "form",
-    { class: "field", onsubmit: saved(attempt(slow)) },
-    h("span", { class: "name" }, say("latency")),
-    h("span", { class: "row" }, controls.least, say("to"), controls.most, h("button", {}, say("set"))),
-  );
-  controls.answer = h(
-    "select",
-    { id: "answer" },
-    h("option", { value: "" }, say("answer.off")),
-    h("optgroup", { label: say("codes") }, knownCodes().map((code) => h("option", { value: code.number }, `${code.number} ${codeInWords(code.number)}`))),
-    h("optgroup", { label: say("magic.faults") }, knownFaults().map((fault) => h("option", { value: fault.number }, `${fault.number} ${faultInWords(fault.number)}`))),
-  );
-  controls.answerCount = h("input", { type: "number", min: 0, step: 1, "aria-label": say("answer.count"), placeholder: "∞" });
-  controls.answerNow = h("p", { class: "now", id: "answer-now" });
-  const answer = () => {
-    const number = controls.answer.value;
-    const times = controls.answerCount.value;
-    return gateway.configure(
-      number === "" ? { answer: null, answer_count: null } : { answer: Number(number), answer_count: times === "" ? null : Number(times), answer_share: 1 },
-    );
-  };
-  controls.answerForm = h(
-    "form",
-    { class: "field", onsubmit: saved(attempt(answer)) },
-    h("label", { class: "name", for: "answer" }, say("answer")),
-    controls.answer,
-    h("span", { class: "row" }, h("span", { class: "grow" }, say("answer.count")), controls.answerCount, h("button", {}, say("set"))),
-    controls.answerNow,
-  );
-  for (const form of [controls.latency, controls.answerForm]) form.addEventListener("input", () => (form.isEdited = true));
-  controls.maintenance = toggle(say("maintenance"), attempt(() => gateway.configure({ maintenance: !isOn(controls.maintenance) })));
-  controls.enforce = toggle(
-    say("enforce", { limit: DEFAULT_LIMIT }),
-    attempt(() =>
-      gateway.configure(isOn(controls.enforce) ? { rate_limit_answer: null } : { rate_limit: DEFAULT_LIMIT, rate_limit_answer: 10011 }),
-    ),
-  );
-  return h(
-    "section",
-    {},
-    h("h3", {}, say("set.answers")),
-    h("div", { class: "field" }, h("label", { class: "name", for: "lose" }, say("lose")), controls.lose),
-    controls.latency,
-    controls.answerForm,
-    controls.maintenance,
-    controls.enforce,
-  );
-}
-
-function templateSwitches(templates, attempt) {
-  controls.templates = new Map();
-  return h(
-    "section",
-    {},
-    h("h3", {}, say("templates")),
-    h("ul", { class: "templates" }, templates.map((template) => templateSwitch(template, attempt))),
-  );
-}
-
-function templateSwitch(template, attempt) {
-  const id = template.tplId;
-  const { signature, text } = parts(template.content);
-  const control = { text: h("span", { class: "state" }) };
-  control.button = h(
-    "button",
-    {
-      type: "button",
-      role: "switch",
-      class: "switch",
-      "aria-checked": "false",
-      "aria-label": say("available.switch", { id }),
-      onclick: attempt(() => {
-        soon.delete(id);
-        return gateway.template(id, { available: !isOn(control.button) });
-      }),
-    },
-    h("i", {}),
-  );
-  const after = h("input", { type: "number", min: 0, step: "any", value: SOON, required: true, "aria-label": `${id}: ${say("available.in")} (${say("seconds")})` });
-  const later = () => {
-    soon.set(id, Date.now() / 1000 + after.valueAsNumber);
-    return gateway.template(id, { available: false, available_in: after.valueAsNumber });
-  };
-  controls.templates.set(id, control);
-  return h(
-    "li",
-    { "data-template": id },
-    h("div", { class: "row" }, h("b", { class: "id" }, String(id)), control.text, control.button),
-    h("p", { class: "gist" }, signature ? h("b", {}, `【${signature}】`) : null, text),
-    h("form", { class: "row later", onsubmit: attempt(later) }, h("span", { class: "fine grow" }, media(template)?.address ?? ""), h("button", { class: "quiet" }, say("available.in")), after, say("seconds")),
-  );
-}
-
-function theRest(changed) {
-  controls.all = h("tbody", {});
-  const ask = async () => {
-    dialog.returnValue = "no";
-    dialog.showModal();
-    await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
-    if (dialog.returnValue !== "yes") return;
-    try {
+  async function reset() {
+    const sure = await ask({
+      title: t("reset.title"),
+      text: t("reset.text"),
+      yes: t("reset.yes"),
+      no: t("reset.no"),
+      grave: true,
+    });
+    if (!sure) return;
+    await act(async () => {
       await gateway.reset();
       soon.clear();
-      await changed(say("said.reset"));
-    } catch (error) {
-      await changed(say("said.failed", { why: error.message }));
-    }
+    }, t("said.reset"));
+  }
+  const limited = settings.rate_limit_answer !== null;
+  const enforce = limited
+    ? { rate_limit_answer: null }
+    : { rate_limit: DEFAULT_LIMIT, rate_limit_answer: 10011 };
+  return html`
+    <h3>${t("set.answers")}</h3>
+    <${Lose} set=${settings.lose_answers} act=${act} />
+    <${Latency} set=${settings.latency_ms} act=${act} />
+    <${Answer} settings=${settings} act=${act} />
+    <${Switch}
+      wide label=${t("maintenance")} on=${settings.maintenance}
+      change=${(maintenance) => act(() => gateway.configure({ maintenance }))}
+    />
+    <${Switch}
+      wide label=${t("enforce", { limit: DEFAULT_LIMIT })} on=${limited} change=${() => act(() => gateway.configure(enforce))}
+    />
+    <h3>${t("templates")}</h3>
+    <ul class="templates">
+      ${state.templates.map((one) => html`<${Template} key=${one.tplId} template=${one} act=${act} />`)}
+    </ul>
+    <p><button type="button" class="button danger" onClick=${reset}>${t("reset")}</button></p>
+    <details>
+      <summary class="soft">${t("all")}</summary>
+      <table>
+        <tbody>
+          ${Object.entries(settings).map(
+            ([name, value]) => html`
+              <tr key=${name}><th scope="row"><code>${name}</code></th><td>${JSON.stringify(value)}</td></tr>
+            `,
+          )}
+        </tbody>
+      </table>
+    </details>
+  `;
+}
+
+/**
+ * Keep what controls show: what is set, or, while somebody is at them, what was set then or has been typed.
+ *
+ * Return {shown, type(change), settle(element), at}; `at` goes to the element around the controls.
+ */
+function useDraft(set) {
+  const [draft, setDraft] = useState(null);
+  const isEdited = useRef(false);
+  return {
+    shown: draft ?? set,
+    type: (change) => {
+      isEdited.current = true;
+      setDraft((last) => ({ ...(last ?? set), ...change }));
+    },
+    settle: (element) => {
+      isEdited.current = false;
+      if (!element.contains(document.activeElement)) setDraft(null);
+    },
+    at: {
+      onFocusIn: () => setDraft((last) => last ?? set),
+      onFocusOut: () => !isEdited.current && setDraft(null),
+    },
   };
-  return h(
-    "section",
-    {},
-    h("button", { type: "button", class: "danger", onclick: ask }, say("reset")),
-    h("details", {}, h("summary", {}, say("all")), h("table", { class: "settings" }, controls.all)),
-  );
 }
 
-/** Wrap what a form does: afterwards it follows the state again. */
-function saved(action) {
-  return async (event) => {
-    const form = event.currentTarget;
-    await action(event);
-    form.isEdited = false;
+/** Return what a form does: the change, and afterwards it follows the state again. */
+const submit = (act, settle, change) => async (event) => {
+  event.preventDefault();
+  const form = event.currentTarget;
+  if (await act(change)) settle(form);
+};
+
+function Lose({ set, act }) {
+  const { shown, type, settle, at } = useDraft({ value: String(set) });
+  const values = LOSE.includes(set) ? LOSE : [...LOSE, set];
+  const change = async ({ currentTarget: select }) => {
+    const { value } = select;
+    type({ value });
+    await act(() => gateway.configure({ lose_answers: Number(value) }));
+    settle(select);
   };
-}
-
-function follow(control, show) {
-  if (!control.isEdited && !control.contains(document.activeElement)) show();
-}
-
-function choose(select, value, text) {
-  if (![...select.options].some((option) => option.value === String(value))) select.append(h("option", { value }, text));
-  select.value = String(value);
+  return html`
+    <${Field} label=${t("lose")} id="lose">
+      ${(id) => html`<select id=${id} value=${shown.value} onChange=${change} ...${at}>
+        ${values.map((value) => html`<option key=${value} value=${String(value)}>${loseInWords(value)}</option>`)}
+      </select>`}
+    <//>
+  `;
 }
 
 function loseInWords(value) {
-  if (value === 0) return say("lose.0");
-  if (value === 1) return say("lose.1");
-  return value < 1 ? say("lose.share", { n: count(value * 100) }) : say("lose.nth", { n: count(Math.floor(value)) });
+  if (value === 0) return t("lose.0");
+  if (value === 1) return t("lose.1");
+  return value < 1 ? t("lose.share", { n: value * 100 }) : t("lose.nth", { n: Math.floor(value) });
 }
 
-function toggle(text, act) {
-  return h("button", { type: "button", role: "switch", class: "switch wide", "aria-checked": "false", onclick: act }, h("span", {}, text), h("i", {}));
+function Latency({ set, act }) {
+  const { shown, type, settle, at } = useDraft({ least: String(set[0]), most: String(set[1]) });
+  const change = () => gateway.configure({ latency_ms: [Number(shown.least), Number(shown.most)] });
+  const field = (name) => html`<input
+    type="number" min="0" max=${MOST_LATENCY_MILLISECONDS} step="any" required aria-label=${t(`latency.${name}`)}
+    value=${shown[name]} onInput=${(event) => type({ [name]: event.target.value })}
+  />`;
+  return html`
+    <form class="field" onSubmit=${submit(act, settle, change)} ...${at}>
+      <span class="soft">${t("latency")}</span>
+      <span class="row">
+        ${field("least")} ${t("to")} ${field("most")} <button class="button main">${t("set")}</button>
+      </span>
+    </form>
+  `;
 }
 
-const isOn = (button) => button.getAttribute("aria-checked") === "true";
-const turn = (button, value) => button.setAttribute("aria-checked", String(value));
+function Answer({ settings, act }) {
+  const { answer, answer_count: left } = settings;
+  const { shown, type, settle, at } = useDraft({
+    number: String(answer ?? ""),
+    times: answer === null ? "" : String(left ?? ""),
+  });
+  const change = () =>
+    gateway.configure(
+      shown.number === ""
+        ? { answer: null, answer_count: null }
+        : {
+            answer: Number(shown.number),
+            answer_count: shown.times === "" ? null : Number(shown.times),
+            answer_share: 1,
+          },
+    );
+  const isListed =
+    answer === null || [...knownCodes(), ...knownFaults()].some(({ number }) => number === answer);
+  const choices = (entries, inWords) =>
+    entries.map(
+      ({ number }) =>
+        html`<option key=${number} value=${String(number)}>${number} ${inWords(number)}</option>`,
+    );
+  return html`
+    <form class="field" onSubmit=${submit(act, settle, change)} ...${at}>
+      <label for="answer">${t("answer")}</label>
+      <select id="answer" value=${shown.number} onChange=${(event) => type({ number: event.target.value })}>
+        <option value="">${t("answer.off")}</option>
+        <optgroup label=${t("codes")}>${choices(knownCodes(), codeInWords)}</optgroup>
+        <optgroup label=${t("magic.faults")}>${choices(knownFaults(), faultInWords)}</optgroup>
+        ${!isListed && html`<option value=${String(answer)}>${answer}</option>`}
+      </select>
+      <span class="row">
+        <span class="soft grow">${t("answer.count")}</span>
+        <input
+          type="number" min="0" step="1" placeholder="∞" aria-label=${t("answer.count")} value=${shown.times}
+          onInput=${(event) => type({ times: event.target.value })}
+        />
+        <button class="button main">${t("set")}</button>
+      </span>
+      <p class="soft" id="answer-now">${inForce(answer, left)}</p>
+    </form>
+  `;
+}
+
+function inForce(answer, left) {
+  if (answer === null) return null;
+  if (left === 0) return t("answer.over");
+  return left === null ? t("answer.all") : t("answer.left", { n: left });
+}
+
+function Template({ template, act }) {
+  const { tplId: id } = template;
+  const [seconds, setSeconds] = useState(String(SOON_SECONDS));
+  const isAvailable = template.tpl_state === 1;
+  useEffect(() => {
+    if (isAvailable) soon.delete(id);
+  }, [isAvailable]);
+  const turn = (available) =>
+    act(() => {
+      soon.delete(id);
+      return gateway.template(id, { available });
+    });
+  const later = (event) => {
+    event.preventDefault();
+    act(() => {
+      soon.set(id, Date.now() / 1000 + Number(seconds));
+      return gateway.template(id, { available: false, available_in: Number(seconds) });
+    });
+  };
+  const from = soon.get(id);
+  const unavailable = from ? t("available.soon", { time: precise(from) }) : t("unavailable");
+  return html`
+    <li data-template=${id}>
+      <div class="row">
+        <code class="grow">${id}</code>
+        <span class="soft">${isAvailable ? t("available") : unavailable}</span>
+        <${Switch} on=${isAvailable} name=${t("available.switch", { id: String(id) })} change=${turn} />
+      </div>
+      <p class="gist"><${Content} ...${contentOf(template)} /></p>
+      <form class="row" onSubmit=${later}>
+        <span class="soft grow">${mediaOf(template)?.address}</span>
+        <button class="button">${t("available.in")}</button>
+        <input
+          type="number" min="0" step="any" required aria-label=${`${id}: ${t("available.in")} (${t("seconds")})`}
+          value=${seconds} onInput=${(event) => setSeconds(event.target.value)}
+        />
+        ${t("seconds")}
+      </form>
+    </li>
+  `;
+}

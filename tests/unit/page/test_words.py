@@ -18,7 +18,10 @@ from airflow_provider_caixin.vocabulary import SkipReason, State, Status
 
 PACKAGE = Path(__file__).parents[3] / "airflow_provider_caixin"
 STATIC = PACKAGE / "page" / "static"
-SCRIPTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js")))
+SHARED = STATIC / "shared"
+SCRIPTS = "\n".join(
+    path.read_text(encoding="utf-8") for folder in (STATIC, SHARED) for path in sorted(folder.glob("*.js"))
+)
 
 PLACE = re.compile(r"\{(\w+)\}")
 
@@ -155,7 +158,9 @@ def test_nothing_is_rendered_as_markup_and_nothing_comes_from_elsewhere() -> Non
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
         assert way not in SCRIPTS
     assert "dangerously" not in SCRIPTS
-    own = [*STATIC.glob("*.js"), *STATIC.glob("*.css"), STATIC / "index.html"]
+    own = [
+        path for path in (*STATIC.glob("*.*"), *SHARED.glob("*.*")) if path.suffix in (".js", ".css", ".html")
+    ]
     for path in own:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"https?://", text), path.name
@@ -165,7 +170,7 @@ def test_nothing_is_rendered_as_markup_and_nothing_comes_from_elsewhere() -> Non
 
 def test_vendored_libraries_have_version_and_licence() -> None:
     """Each is named in the folder's README with its version and has its licence beside it."""
-    vendor = STATIC / "vendor"
+    vendor = SHARED / "vendor"
     told = (vendor / "README.md").read_text(encoding="utf-8")
     for path in vendor.iterdir():
         if path.suffix in (".js", ".css"):

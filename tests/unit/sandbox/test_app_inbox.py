@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-WORDS = (STATIC / "words.js").read_text(encoding="utf-8")
+SCRIPTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js")))
+
+
+def _words(name: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads((STATIC / f"{name}.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _asked(caller: Caller, path: str) -> dict[str, Any]:
@@ -34,7 +39,8 @@ def test_the_page_loads_nothing_from_elsewhere(caller: Caller) -> None:
     assert policy["frame-ancestors"] == "'none'"
     assert {policy[f"{kind}-src"] for kind in ("script", "style", "img", "media", "connect")} == {"'self'"}
     assert headers["x-content-type-options"] == "nosniff"
-    assert "javascript" in caller.ask("GET", "/static/inbox.js")[1]["content-type"]
+    for name in ("inbox.js", "shared/parts.js", "shared/vendor/preact.js"):
+        assert "javascript" in caller.ask("GET", f"/static/{name}")[1]["content-type"]
     assert caller.ask("GET", "/static/../app.py")[0] == 404
 
 
@@ -84,14 +90,9 @@ def test_codes_come_with_their_words_and_numbers(caller: Caller) -> None:
     assert found[0]["mobile"] is None
 
 
-def _words(language: str) -> dict[str, str]:
-    block = WORDS.split(f"const {language} = {{")[1].split("\n};")[0]
-    return dict(re.findall(r'^  "?([\w.]+)"?:\s+"((?:[^"\\]|\\.)*)",$', block, re.MULTILINE))
-
-
 def test_both_languages_say_everything() -> None:
     """Every word has its Chinese, with the same gaps to fill, and so has every fault."""
-    english, chinese = _words("EN"), _words("ZH")
+    english, chinese = _words("words.en"), _words("words.zh")
     assert english["tab.switches"] == "Switches"
     assert english.keys() == chinese.keys()
     gaps = [
@@ -101,16 +102,12 @@ def test_both_languages_say_everything() -> None:
     assert gaps[0] == gaps[1]
     said = {key for key, text in chinese.items() if re.search("[一-鿿]", text)}
     assert chinese.keys() - said == {"sid", "language"}
-    faults = re.findall(r'^  (\d{5}): ".+",$', WORDS.split("FAULTS_ZH = {")[1], re.MULTILINE)
-    assert {int(number) for number in faults} == set(MAGIC)
+    assert {int(number) for number in _words("faults.zh")} == set(MAGIC)
 
 
 def test_no_word_is_missing() -> None:
     """What the page asks to be said by its name is there."""
-    asked = set()
-    for path in STATIC.glob("*.*"):
-        text = path.read_text(encoding="utf-8")
-        asked |= set(re.findall(r'\bsay\("([\w.]+)"', text))
-        asked |= set(re.findall(r'data-(?:word|label|hint)="([\w.]+)"', text))
+    words = _words("words.en").keys()
+    asked = set(re.findall(r'\bt\(\s*"([\w.]+)"', SCRIPTS))
     assert len(asked) > 80
     assert asked - _words("EN").keys() == set()

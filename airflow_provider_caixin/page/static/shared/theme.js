@@ -1,4 +1,5 @@
-// Before the first paint: light or dark as Airflow is. Its UI keeps the choice under "theme", and nothing before a first choice.
+// Before the first paint: light or dark as Airflow is. Its UI keeps the choice under "theme", and nothing
+// before a first choice; where no Airflow is, as around the sandbox, it is what the system has.
 (() => {
   const system = matchMedia("(prefers-color-scheme: dark)");
   const paint = () => {
