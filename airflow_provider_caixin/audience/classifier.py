@@ -17,7 +17,7 @@ from airflow_provider_caixin.audience.prefixes import (
 )
 from airflow_provider_caixin.audience.regions import resolve
 from airflow_provider_caixin.audience.segments import Segments
-from airflow_provider_caixin.vocabulary import SkipReason
+from airflow_provider_caixin.vocabulary import RAW_TEXT_LENGTH, SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

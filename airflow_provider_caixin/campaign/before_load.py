@@ -48,7 +48,7 @@ def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
         key = _key_of(connection, plan)
         if key is None:
             return Loaded()
-        sources = load_rows.complete_sources(connection, key)
+        sources = load_rows.complete_loads(connection, key).values()
         by_loader = any(load_rows.is_of(source, loader) for source in sources)
         return Loaded(CampaignRow.read(connection, key).loaded_at, by_loader)
 

@@ -25,6 +25,7 @@ from airflow_provider_caixin.campaign.senders import Client
 from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.queue import history
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
@@ -241,7 +242,7 @@ def behind_closing(plan: Plan, pending: int, now: float) -> tuple[int, pendulum.
     if window is None or window.all_day or not window.contains(moment):
         return 0, None
     closes_at = window.closes_at(moment)
-    left = (closes_at - moment).total_seconds() - plan.timeout - CLOSING_GUARD
+    left = (closes_at - moment).total_seconds() - plan.timeout - CLOSING_GUARD_SECONDS
     return round(max(0.0, pending / plan.rate - left) * plan.rate), closes_at
 
 

@@ -17,7 +17,7 @@ from airflow_provider_caixin.campaign.lookahead import Lookahead
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.ledger.queue import draw as drawing
 from airflow_provider_caixin.ledger.queue.claim import write_claims
-from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.draw import Recipient
 from airflow_provider_caixin.ledger.queue.pacer import Pacer
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows.account import AccountRow
@@ -92,7 +92,7 @@ def claim(
         lookahead = known.lookahead.after_none_free(account.next_slot, account.reach)
         slot_in = account.next_slot - now - reach if most > 0 else math.inf
         return Claim(replace(known, lookahead=lookahead), slot_in=slot_in)
-    again: list[Drawn] = []
+    again: list[Recipient] = []
     if plan.on_unknown == "resend" and (looked_at := machine.monotonic()) >= known.resend_at:
         again, found = _draw_unknown(locked, plan, len(slots))
         known = replace(known, may_resend=found, resend_at=0.0 if found else looked_at + RESEND_LOOK_SECONDS)
@@ -100,7 +100,7 @@ def claim(
     if plan.max_messages is not None:
         used = sum(row.counts[state] for state in (State.SENT, State.UNKNOWN, State.IN_FLIGHT))
         room = min(room, plan.max_messages - used)
-    fresh: list[Drawn] = []
+    fresh: list[Recipient] = []
     skipped: Counter[Outcome] = Counter()
     if room > 0 and row.counts[State.PENDING]:
         fresh, skipped = _draw_pending(locked, plan, room)
@@ -118,21 +118,21 @@ def claim(
     return Claim(replace(known, lookahead=lookahead), tuple(jobs), skipped)
 
 
-def _draw_unknown(locked: Locked, plan: Plan, most: int) -> tuple[list[Drawn], bool]:
+def _draw_unknown(locked: Locked, plan: Plan, most: int) -> tuple[list[Recipient], bool]:
     """Draw whom to send once more, and whether there was anybody; put off whom a rule holds back."""
     connection, _, row, now, _ = locked
     drawn = drawing.draw_unknown(connection, row.id, now, now - RESEND_AFTER_SECONDS, most)
     passed = judge(connection, plan, row.account, drawn, now).passed
     kept = {one.id for one in passed}
     held_back = [one.id for one in drawn if one.id not in kept]
-    recipient_rows.put_off(connection, held_back, now + RESEND_LOOK_SECONDS)
+    drawing.put_off(connection, held_back, now + RESEND_LOOK_SECONDS)
     return passed, bool(drawn)
 
 
-def _draw_pending(locked: Locked, plan: Plan, most: int) -> tuple[list[Drawn], Counter[Outcome]]:
+def _draw_pending(locked: Locked, plan: Plan, most: int) -> tuple[list[Recipient], Counter[Outcome]]:
     """Draw recipients until enough pass the rules, and count those that the rules skip."""
     connection, _, row, now, _ = locked
-    chosen: list[Drawn] = []
+    chosen: list[Recipient] = []
     skipped: Counter[Outcome] = Counter()
     looked_at, ranges = 0, visible_ranges(connection, row.id)
     while len(chosen) < most and looked_at < MOST_DRAWN:

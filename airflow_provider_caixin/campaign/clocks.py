@@ -76,7 +76,11 @@ class Clocks:
         after = self.machine.clock()
         self._ahead = now - asked_at
         self.apart = max(0.0, now - after) + min(0.0, now - before)
-        if self.are_near and abs(self.apart) > OPENING_GUARD and abs(self.apart - self._told) > OPENING_GUARD:
+        if (
+            self.are_near
+            and abs(self.apart) > OPENING_GUARD_SECONDS
+            and abs(self.apart - self._told) > OPENING_GUARD_SECONDS
+        ):
             self._told = self.apart
             log.warning(
                 "The clock of this host (%s) and the ledger's (%s) are %.1f s apart: set both by NTP. A message leaves only where "

@@ -55,7 +55,7 @@ def dry_run(
     over: SkipReason | None = None
     begun_at = clock()
     with ledger.reading() as connection:
-        account = account_names.resolve_account(connection, plan.account, plan.account_key)
+        account = account_names.resolve_account(connection, plan.account, plan.known_app_key)
         campaign_key = campaign_rows.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
         earlier = _Earlier(connection, campaign_key, account, plan.tpl_id)
         view = _View(connection, ledger, plan, campaign_key, account, counts, earlier)
@@ -125,7 +125,7 @@ class _View(NamedTuple):
     counts: Counts
     earlier: _Earlier
 
-    def judge(self, drawn: Sequence[Drawn]) -> Judgement:
+    def judge(self, drawn: Sequence[Recipient]) -> Judgement:
         """Judge recipients, and count those who are skipped."""
         judged = judge(self.connection, self.plan, self.account, drawn, self.ledger.now(self.connection))
         for reason, skipped in judged.skipped.items():
@@ -146,7 +146,7 @@ def _new(view: _View, batch: list[dict[str, Any]], on_row: Callable[[ReportRow],
             view.counts.skipped[row["reason"]] += 1
             on_row(ReportRow(row["number"], State.SKIPPED, row["reason"], None, None, None))
     # No recipient has the key 0: to judge they are nobody's earlier attempt.
-    judged = view.judge([Drawn(0, row["number"], 0) for row in new if not row["reason"]])
+    judged = view.judge([Recipient(0, row["number"], 0) for row in new if not row["reason"]])
     for reason, skipped in judged.skipped.items():
         for one in skipped:
             on_row(ReportRow(one.number, State.SKIPPED, reason, None, None, None))

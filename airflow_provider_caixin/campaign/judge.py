@@ -61,7 +61,7 @@ def judge(
     if not rows:
         return judgement
     numbers = [row.number for row in rows]
-    suppressed = history.find_suppressed(connection, numbers)
+    suppressed = suppression_rows.find_suppressed(connection, numbers)
     earlier: dict[str, list[Attempt]] = {}
     if plan.cap is not None and account is not None:
         earlier = history.find_attempts(connection, account, numbers, plan.cap.since(now))

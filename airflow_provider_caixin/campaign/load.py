@@ -11,14 +11,15 @@ from typing import Literal
 
 from sqlalchemy.engine import Connection
 
-from airflow_provider_caixin.audience import Audience, AudienceError, readable
+from airflow_provider_caixin.audience import Audience, AudienceError, require_numbers
 from airflow_provider_caixin.campaign.errors import AudienceChanged, CampaignStopped
 from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.campaign.plan import Plan
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.errors import LoadGivenUp
-from airflow_provider_caixin.ledger.queue.draw import Drawn
-from airflow_provider_caixin.ledger.queue.load import Change, LoadUnwanted, Revision, load_audience
+from airflow_provider_caixin.ledger.queue.draw import Recipient
+from airflow_provider_caixin.ledger.queue.load import load_audience
+from airflow_provider_caixin.ledger.queue.revision import Change, LoadUnwanted, Revision
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.rows.load import is_known, is_of, skipped_by_load, was_loaded
@@ -116,7 +117,7 @@ class AudienceLoad:
         classifier = self.plan.classifier
         # Also before: what these rules skip is adopted as it is by a later load when this one is broken off.
         campaign_rows.note_classifier(self.ledger, self.campaign_key, classifier.fingerprint)
-        return readable(classifier.classify(self.audience), self.audience, warn=True)
+        return require_numbers(classifier.classify(self.audience), self.audience, warn=True)
 
     def _is_same(self, loaded: str) -> bool:
         """Return whether a load was this source's, also one of another file: a wrong path is corrected."""
@@ -125,7 +126,7 @@ class AudienceLoad:
     def _reached(self, connection: Connection, numbers: Sequence[str]) -> int:
         """Count to whom a run under these rules would send, now or, where a cap holds it back, later."""
         account = CampaignRow.read(connection, self.campaign_key).account
-        drawn = [Drawn(0, number, 0) for number in numbers]
+        drawn = [Recipient(0, number, 0) for number in numbers]
         judged = judge(connection, replace(self.plan, cap=None), account, drawn, self.ledger.now(connection))
         return len(judged.passed) + len(judged.waiting)
 
@@ -134,7 +135,7 @@ class AudienceLoad:
         if not change.new and not change.gone:
             return True
         said, asked = self._told(change), self.audience_change
-        if not change.people:
+        if not change.recipients:
             log.warning("%s Nobody is in it now: the campaign goes on with the first list.", said)
             return True
         if change.new and asked == "keep":

@@ -11,7 +11,7 @@ import pendulum
 from airflow_provider_caixin.audience import Classifier
 from airflow_provider_caixin.campaign.clocks import Moments
 from airflow_provider_caixin.china_time import CHINA, DAY_SECONDS, china_midnight, in_china
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from airflow_provider_caixin.rules import (
     DEFAULT_RATE,
     GATEWAY_RATE,
@@ -31,7 +31,7 @@ class Plan:
     :param campaign_id: the campaign's name; the same name is the same campaign.
     :param tpl_id: the template.
     :param account: what rate and caps are counted by.
-    :param account_key: what the ledger may know of the AppKey, of which there is one account; None: the
+    :param known_app_key: what the ledger may know of the AppKey, of which there is one account; None: the
         account's name decides alone.
     :param rate: messages a second of the account, above 0 and at most 300 (发送速度：300条/s); 2 % below it by
         default, because the gateway counts arrivals and arrivals jitter.
@@ -172,4 +172,4 @@ class Hours:
         if china_midnight(moments.host) == china_midnight(moments.ledger):
             return wait
         behind = min(moments)
-        return max(wait, china_midnight(behind) + DAY_SECONDS + OPENING_GUARD - behind)
+        return max(wait, china_midnight(behind) + DAY_SECONDS + OPENING_GUARD_SECONDS - behind)

@@ -99,7 +99,7 @@ class _Reading:
             if damaged:
                 self.damaged += 1
                 if len(self.named) < _MOST_NAMED:
-                    self.named.append(f"{place} {at}: {shape(text_of(row))!r}")
+                    self.named.append(f"{place} {at}: {pattern_of(text_of(row))!r}")
             elif not numbers:
                 self.others += 1
 

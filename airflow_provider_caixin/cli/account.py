@@ -12,9 +12,9 @@ from airflow_provider_caixin.cli.lookup import account_of, no_such_account, open
 from airflow_provider_caixin.cli.output import moment, show, show_one
 from airflow_provider_caixin.cli.terminal import Exit, Refused, confirm, note
 from airflow_provider_caixin.ledger import Ledger
-from airflow_provider_caixin.ledger.admin import accounts
+from airflow_provider_caixin.ledger.admin import accounts, app_keys
 from airflow_provider_caixin.ledger.admin.accounts import Account
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 
 # The name of an account that was given none.
 _MADE_OF_A_KEY = re.compile("[0-9a-f]{16}")
@@ -98,9 +98,9 @@ def rename(args: argparse.Namespace) -> Exit:
         else:
             accounts.rename_account(ledger, name, new)
         if wanted.key is not None:
-            accounts.note_key(ledger, new, wanted.key)
+            app_keys.note_key(ledger, new, wanted.key)
         with ledger.reading() as connection:
-            keyless = not accounts.has_keys(connection, new)
+            keyless = not app_keys.has_keys(connection, new)
     note(f"Account {name!r} is {new!r} now: put it into the extra account of all its connections.")
     if keyless and _MADE_OF_A_KEY.fullmatch(name):
         note(
@@ -119,10 +119,10 @@ def separate(args: argparse.Namespace) -> Exit:
     settings, new = peek_settings(args), _new_name(args)
     if settings is None:
         raise Refused("Whose AppKey? Name its connection with --conn-id.")
-    key = settings.account_key()
+    key = settings.known_app_key()
     with open_ledger(args) as ledger:
         with ledger.reading() as connection:
-            name = account_names.owner_of(connection, key)
+            name = app_keys.owner_of(connection, key)
             existing = account_names.peek_account(connection, new) is not None
         whose = f"account {new!r}, which is there already," if existing else f"a new account {new!r}"
         confirm(
@@ -131,7 +131,7 @@ def separate(args: argparse.Namespace) -> Exit:
             "7 days nothing goes along.",
             yes=args.yes,
         )
-        accounts.separate_account(ledger, key, new, existing=existing)
+        app_keys.separate_account(ledger, key, new, existing=existing)
     note(f'The AppKey is that of account {new!r}: put "account": "{new}" into the extra of its connections.')
     return Exit.DONE
 

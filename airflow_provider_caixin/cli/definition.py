@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_caixin.sandbox import server
+from airflow_provider_caixin.sandbox import command
+from airflow_provider_caixin.session.arguments import ARGUMENTS
 from airflow_provider_caixin.vocabulary import State, Status
 
 HELP: Final = "Video SMS campaigns (视频短信) through the Juhe Caixin gateway"
@@ -105,40 +106,28 @@ _CAMPAIGN = Option("campaign_id", metavar="CAMPAIGN_ID", help="the campaign's id
 _ACCOUNT = Option("--account", metavar="NAME", help="the account's name (the connection's)")
 _NUMBERS = Option("numbers", nargs="+", metavar="NUMBER", help="a mobile number such as 13800138000")
 _REASON = Option("--reason", metavar="TEXT", help="why, for people")
-_RULES = (
-    Option(
-        "--column",
-        "--audience-column",
-        metavar="NAME",
-        help="the column of a .csv (mobile, 手机号, 手机号码, 手机, else the only one)",
-    ),
-    Option("--campaign-id", metavar="ID", help="same id: same campaign, which nobody gets twice"),
-    Option(
-        "--send-window",
-        metavar="HOURS",
-        help="such as 09:00-18:00 in Asia/Shanghai, or none (the connection's)",
-    ),
-    Option(
-        "--frequency-cap",
-        metavar="CAP",
-        help="member_marketing, games_health, JSON or none (the connection's)",
-    ),
-    Option("--blocked-regions", metavar="NAMES", help="such as 北京,沈阳, or none (the connection's)"),
-    Option(
-        "--suppress-file",
-        metavar="FILE",
-        help="numbers that opted out, .txt or .csv: they go on the suppression list",
-    ),
-    Option(
-        "--allow-other-carriers", action="store_true", help="also numbers of other networks: some were ported"
-    ),
-    Option("--allow-virtual-operators", action="store_true", help="also virtual operators' numbers"),
-    Option("--max-messages", type=_whole(0), metavar="N", help="at most so many billed or possibly billed"),
-    _CONN,
-    _LEDGER,
-    _OUTPUT,
-    _VERBOSE,
-)
+_AUDIENCE = Option("audience", nargs="+", metavar="AUDIENCE", help="a .txt or .csv (also .gz), or numbers")
+_KINDS: Final[Mapping[str, dict[str, Any]]] = {
+    "text": {},
+    "whole": {"type": _whole(0)},
+    "share": {"type": _share},
+}
+
+
+def _given(*, check: bool) -> Iterator[Option]:
+    """Yield the options for what the operator takes as arguments; what is not given is not among the command's values."""
+    for name, one in ARGUMENTS.items():
+        if one.option is None or (check and not one.option.of_check):
+            continue
+        settings: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": one.option.help}
+        if one.reader == "read_flag":
+            settings |= {"action": "store_true"}
+        elif one.choices:
+            settings |= {"choices": one.choices}
+        else:
+            settings |= {"metavar": one.option.metavar, **_KINDS[one.option.kind]}
+        yield Option(*one.option.flags.split(), **settings)
+
 
 COMMANDS: Final[tuple[Command | Group, ...]] = (
     Command("templates", "list the account's templates", "gateway:templates", (_CONN, _OUTPUT, _VERBOSE)),
@@ -167,29 +156,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             _AUDIENCE,
             Option("--tpl-id", required=True, metavar="ID", help="the template"),
             Option("--dry-run", action="store_true", help="only say what would happen, as check does"),
-            Option(
-                "--expires-at",
-                metavar="MOMENT",
-                help='such as "2026-11-25 18:00" (Asia/Shanghai), or close: what is left then is skipped',
-            ),
-            Option(
-                "--on-unknown",
-                choices=("hold", "resend"),
-                default="hold",
-                help="resend: send once more what is unknown, which may bill twice (hold)",
-            ),
-            Option(
-                "--audience-change",
-                choices=("add", "keep"),
-                help="of a file that has other numbers than when the campaign loaded it: send to both lists, or to the first",
-            ),
-            Option(
-                "--max-failure-ratio",
-                type=_share,
-                default=0.5,
-                metavar="SHARE",
-                help="fail when this share was rejected or is unknown, or none (0.5)",
-            ),
+            *_given(check=False),
             _YES,
             *_SHOW,
         ),

@@ -46,6 +46,6 @@ def codes(args: argparse.Namespace) -> Exit:
 
 def sandbox(args: argparse.Namespace) -> int:
     """Run a sandbox until it is stopped."""
-    from airflow_provider_caixin.sandbox import server
+    from airflow_provider_caixin.sandbox import command
 
     return command.main(args)

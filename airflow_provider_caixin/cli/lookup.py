@@ -83,7 +83,7 @@ class NamedAccount(NamedTuple):
 
     def name_in(self, ledger: Ledger) -> str:
         """Return what a ledger calls it: a connection with a new AppKey goes on with its account."""
-        from airflow_provider_caixin.ledger.rows.names import name_in_force
+        from airflow_provider_caixin.ledger.rows.account_names import name_in_force
 
         with ledger.reading() as connection:
             return name_in_force(connection, self.name, self.key)
@@ -98,7 +98,7 @@ def account_of(args: argparse.Namespace) -> NamedAccount:
         raise Refused(
             f"Which account? There is no connection {DEFAULT_CONN_ID!r}: add --account or --conn-id."
         )
-    return NamedAccount(settings.account, settings.account_key())
+    return NamedAccount(settings.account, settings.known_app_key())
 
 
 def no_such_account(name: str) -> Refused:

@@ -28,11 +28,11 @@ from airflow_provider_caixin.campaign import (
 )
 from airflow_provider_caixin.campaign.report import report_pieces
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.cli.opening import number_of, open_book
+from airflow_provider_caixin.cli.lookup import open_ledger, read_number
 from airflow_provider_caixin.cli.output import show_one
-from airflow_provider_caixin.cli.terminal import Busy, Exit, Refused, confirm, say, usage
+from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note, usage_errors
 from airflow_provider_caixin.ledger import LedgerError
-from airflow_provider_caixin.ledger.rows.names import name_in_force
+from airflow_provider_caixin.ledger.rows.account_names import name_in_force
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views.reports import ReportRow
 from airflow_provider_caixin.session.arguments import Arguments
@@ -59,7 +59,7 @@ def check(args: argparse.Namespace) -> Exit:
     with session:
         beside = _find_campaign(args, session, audience)
         if beside:
-            say(str(beside))
+            note(str(beside))
         rows: list[ReportRow] = []
         counts = _preview(session, audience, rows.append if session.report else lambda _: None)
         if session.report:
@@ -84,7 +84,7 @@ def send(args: argparse.Namespace) -> Exit:
             opens_at,
         )
     if args.ledger not in (None, session.settings.ledger_conn_id):
-        say(
+        note(
             f"{args.ledger!r} is not the ledger of the connection: what was sent by that one is not known here, and caps, rate "
             "and volume are counted apart."
         )
@@ -96,7 +96,7 @@ def send(args: argparse.Namespace) -> Exit:
         if beside and beside.forbids:
             raise Refused(f"{beside} Nothing was sent.", Exit.FAILED)
         if beside:
-            say(str(beside))
+            note(str(beside))
         so_far = loaded(ledger, session.plan, _loader(session.plan))
         if not so_far.by_loader:
             refuse_expired(session.plan, time.time(), so_far.first_at)
@@ -116,7 +116,7 @@ def send(args: argparse.Namespace) -> Exit:
 def _session(args: argparse.Namespace) -> tuple[Session, Audience]:
     """Read what a command was given, and show which rules it loosens."""
     file = _audience_file(args.audience)
-    with usage():
+    with usage_errors():
         given = Arguments.of_command(
             vars(args),
             tpl_id=read_template_id(args.tpl_id) if args.tpl_id else 0,
@@ -128,15 +128,15 @@ def _session(args: argparse.Namespace) -> tuple[Session, Audience]:
             audience = FileAudience(file, given.audience_column)
         else:
             # They were typed, so one that is none is a mistake to mend and no row to skip.
-            audience = ListAudience([number_of(one) for one in args.audience])
+            audience = ListAudience([read_number(one) for one in args.audience])
         session = Session(
             given,
             campaign_id=lambda: _campaign_id(given, audience),
-            open_ledger=lambda settings: open_book(args, settings, make=True),
+            open_ledger=lambda settings: open_ledger(args, settings, make=True),
             where="in this command",
         )
     for one in session.rules.loosened:
-        say(f"A rule is loosened: {one}.")
+        note(f"A rule is loosened: {one}.")
     return session, audience
 
 
@@ -155,16 +155,16 @@ def _ask(args: argparse.Namespace, session: Session, preview: Counts) -> None:
             Exit.FAILED if preview.skipped["cancelled"] else Exit.NOTHING,
         )
     try:
-        with Busy("Asking the gateway for the template"):
+        with StatusLine("Asking the gateway for the template"):
             template = available_template(session.hook, plan.tpl_id)
     except TemplateUnavailable as error:
         raise Refused(str(error), Exit.FAILED) from None
-    say(f"Template {plan.tpl_id}: {template.content}")
+    note(f"Template {plan.tpl_id}: {template.content}")
     if warning := missing_opt_out(template):
-        say(warning)
+        note(warning)
     with session.ledger.reading() as connection:
-        account = name_in_force(connection, plan.account, plan.account_key)
-    say(f"Campaign {plan.campaign_id!r}, account {account!r}, window {plan.window or 'off'}.")
+        account = name_in_force(connection, plan.account, plan.known_app_key)
+    note(f"Campaign {plan.campaign_id!r}, account {account!r}, window {plan.window or 'off'}.")
     _foretell(plan, preview)
     twice = f" and up to {again:,} unknown ones once more" if again else ""
     confirm(f"Send {preview.would_send:,} messages{twice}, each of which is billed?", yes=args.yes)
@@ -190,7 +190,7 @@ def _send(args: argparse.Namespace, session: Session, audience: Audience, files:
             if not isinstance(stopped, errors.StoppedInSilence):
                 with suppress(LedgerError):
                     _show_counts(args, campaign.counts(), None)
-            say(f"{stopped} The same command goes on where the campaign stands.")
+            note(f"{stopped} The same command goes on where the campaign stands.")
             # At its end the interpreter looks through all of Airflow for garbage: seconds that are not left.
             gc.freeze()
             return Exit.TERMINATED if signal.SIGTERM in caught else Exit.INTERRUPTED
@@ -211,7 +211,7 @@ def _end(args: argparse.Namespace, session: Session, campaign: Campaign) -> Coun
     counts = campaign.counts()
     _show_counts(args, counts, vars(args).get("report_file"))
     try:
-        with Busy("Writing the report"):
+        with StatusLine("Writing the report"):
             session.write_report(campaign)
     except ReportError as error:
         raise Refused(
@@ -292,7 +292,7 @@ def _campaign_id(given: Arguments, audience: Audience) -> str:
     if given.campaign_id is not None:
         return str(given.campaign_id)
     if isinstance(audience, FileAudience):
-        with Busy("Reading the file"):
+        with StatusLine("Reading the file"):
             return f"{_of_file(given.tpl_id, audience)}{audience.content[:12]}"
     # A hash of few numbers would give them away to whoever tries all.
     return f"cli/{given.tpl_id}/{datetime.now(CHINA):%Y-%m-%d}"
@@ -381,7 +381,7 @@ def _find_campaign(args: argparse.Namespace, session: Session, audience: Audienc
 def _preview(
     session: Session, audience: Audience, tell: Callable[[ReportRow], None] = lambda _: None
 ) -> Counts:
-    with Busy("Reading the audience") as busy:
+    with StatusLine("Reading the audience") as busy:
         return session.dry_run(_Counted(audience, busy), tell)
 
 

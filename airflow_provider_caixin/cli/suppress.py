@@ -6,14 +6,14 @@ import argparse
 import itertools
 
 from airflow_provider_caixin.audience import FileAudience, mask
-from airflow_provider_caixin.audience.sources.shapes import LEGEND
+from airflow_provider_caixin.audience.sources.patterns import LEGEND
 from airflow_provider_caixin.campaign import DamagedRows, check_suppressions, import_suppressions
 from airflow_provider_caixin.campaign.report import csv_pieces
 from airflow_provider_caixin.cli.lookup import open_ledger, read_number
 from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
 from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
 from airflow_provider_caixin.ledger.admin import suppressions
-from airflow_provider_caixin.session.arguments import object_path
+from airflow_provider_caixin.session.readers import object_path
 
 
 def add(args: argparse.Namespace) -> Exit:

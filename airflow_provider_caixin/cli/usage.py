@@ -10,7 +10,7 @@ from airflow_provider_caixin.china_time import CHINA, DAY_SECONDS, start_of_day
 from airflow_provider_caixin.cli.lookup import no_such_account, open_ledger
 from airflow_provider_caixin.cli.output import show
 from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.views import usage as usage_views
 
 
@@ -27,7 +27,7 @@ def show_usage(args: argparse.Namespace) -> Exit:
             if account is None:
                 raise no_such_account(args.account)
         span, now = (start_of_day(first), start_of_day(last) + DAY_SECONDS), ledger.now(connection)
-        found = usage_views.usage(connection, args.by, *span, now, account=account)
+        found = usage_views.usage(connection, args.by, *span, now, account_key=account)
     rows: list[dict[str, Any]] = [
         {args.by: row.name, "billed": row.billed, "possibly_billed": row.possibly} for row in found
     ]

@@ -55,7 +55,7 @@ class Session:
             campaign_id=campaign_id(),
             tpl_id=given.tpl_id,
             account=settings.account,
-            account_key=settings.account_key(),
+            known_app_key=settings.known_app_key(),
             rate=settings.messages_per_second,
             window=self.rules.window,
             cap=self.rules.cap,

@@ -158,12 +158,12 @@ class CaixinConnection:
             origins=origins,
         )
 
-    def account_key(self) -> AccountKey:
+    def known_app_key(self) -> KnownAppKey:
         """Return what the ledger may know of the AppKey: a digest that is made for nothing else."""
-        from airflow_provider_caixin.ledger.rows.names import AccountKey
+        from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 
         fingerprint = hashlib.sha256(_FINGERPRINT + self.app_key.encode()).hexdigest()
-        return AccountKey(fingerprint, self.conn_id, _name_of_key(self.app_key))
+        return KnownAppKey(fingerprint, self.conn_id, _name_of_key(self.app_key))
 
     def client(self, **options: Any) -> JuheClient:
         """Make a client of this connection's gateway; nothing is connected yet."""

@@ -39,7 +39,7 @@ def unknown_by_view(ledger: Ledger, campaign_id: str) -> dict[str, int]:
             "list of unknown outcomes": len(unknown_views.unknowns(connection, key, now, most=10_000)),
             "campaign": one.unknown,
             "campaigns with unknown outcomes": sum(
-                each.unknown for each in campaign_views.campaigns(connection, now, in_doubt=True)
+                each.unknown for each in campaign_views.campaigns(connection, now, with_unknown=True)
             ),
             "result": counts.as_result()["unknown"],
             "report": Counter(line.split(",")[1] for line in report.getvalue().splitlines())["unknown"],

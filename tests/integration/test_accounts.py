@@ -25,17 +25,17 @@ from airflow_provider_caixin.sandbox import SandboxServer
 from tests.integration.campaigns import Make, numbers
 
 
-def key(number: int, conn_id: str) -> AccountKey:
+def key(number: int, conn_id: str) -> KnownAppKey:
     """Return what the ledger knows of an AppKey on a connection."""
-    return AccountKey(f"{number:064}", conn_id, f"{number:016}")
+    return KnownAppKey(f"{number:064}", conn_id, f"{number:016}")
 
 
 def test_the_same_key_under_another_name_sends_nothing(
     make: Make, gateway: SandboxServer, ledger: Ledger
 ) -> None:
     """Nor is its campaign or its account made; a dry run says so, too, and claims nothing itself."""
-    campaign = make(numbers(3), account="brand", account_key=key(1, "brand"))
-    other = replace(campaign.plan, account="shop", account_key=key(2, "shop"), campaign_id="other")
+    campaign = make(numbers(3), account="brand", known_app_key=key(1, "brand"))
+    other = replace(campaign.plan, account="shop", known_app_key=key(2, "shop"), campaign_id="other")
     assert dry_run(other, ledger, audience_from(numbers(3))).would_send == 3
     campaign.send()
     plan: dict[str, Any] = {"account": "shop", "known_app_key": key(1, "shop"), "campaign_id": "other"}
@@ -57,12 +57,12 @@ def test_the_same_key_under_another_name_sends_nothing(
 def test_a_new_key_without_a_name_goes_on_with_its_campaign(make: Make, gateway: SandboxServer) -> None:
     """Under the same campaign id, and within the same caps."""
     old, new = key(1, "caixin_default"), key(2, "caixin_default")
-    make(numbers(3), account=old.unnamed, account_key=old).send()
-    campaign = make(numbers(5), account=new.unnamed, account_key=new)
+    make(numbers(3), account=old.unnamed, known_app_key=old).send()
+    campaign = make(numbers(5), account=new.unnamed, known_app_key=new)
     campaign.send()
     assert campaign.counts().sent == gateway.state()["billed"] == 5
     another = make(
-        numbers(6), account=new.unnamed, account_key=new, cap=FrequencyCap(1), campaign_id="another"
+        numbers(6), account=new.unnamed, known_app_key=new, cap=FrequencyCap(1), campaign_id="another"
     )
     another.send()
     assert another.counts().skipped == {"frequency_cap": 5}

@@ -17,7 +17,7 @@ from airflow_provider_caixin.campaign import (
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts, controls
 from airflow_provider_caixin.ledger.errors import NoSuchCampaign
-from airflow_provider_caixin.ledger.rows import names as account_names
+from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 from airflow_provider_caixin.vocabulary import State
 from tests.integration.campaigns import EMBEDDED, Make, numbers

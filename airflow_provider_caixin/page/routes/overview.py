@@ -43,8 +43,8 @@ def overview(rights: RightsDep, named: NamedLedgerDep) -> dict[str, Any]:
         midnight = view.now - seconds_of_day(view.now)
         ours = _Ours(dag_ids=view.seen.ids, without_dag=view.seen.others)
         at_work = campaign_views.campaigns(connection, view.now, status=UNFINISHED, most=MOST, **ours)
-        unknown = campaign_views.campaigns(connection, view.now, in_doubt=True, most=MOST, **ours)
-        since = usage_views.in_doubt_since(connection, [one.key for one in unknown], view.now)
+        unknown = campaign_views.campaigns(connection, view.now, with_unknown=True, most=MOST, **ours)
+        since = usage_views.unknown_since(connection, [one.key for one in unknown], view.now)
         today = usage_views.usage(connection, "day", midnight, midnight + DAY_SECONDS, view.now, **ours)
         campaigns = view.shown(connection, at_work)
         rates: dict[str, float] = {}

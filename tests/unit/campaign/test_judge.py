@@ -13,7 +13,7 @@ from airflow_provider_caixin.audience import Classifier
 from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.admin import suppressions
-from airflow_provider_caixin.ledger.queue.draw import Drawn
+from airflow_provider_caixin.ledger.queue.draw import Recipient
 from airflow_provider_caixin.rules import FrequencyCap
 from airflow_provider_caixin.vocabulary import SkipReason
 from tests.unit.campaign.conftest import NUMBERS, Make, plan
@@ -25,7 +25,7 @@ def judged(ledger: Ledger, numbers: list[str], *, key: int = 0, **fields: Any) -
     """Judge numbers by the first account's history; return what became of each."""
     with ledger.reading() as connection:
         account = connection.execute(sa.select(schema.account.c.id)).scalars().first()
-        rows = [Drawn(key, number, 0) for number in numbers]
+        rows = [Recipient(key, number, 0) for number in numbers]
         judgement = judge(connection, plan(**fields), account, rows, ledger.now(connection))
     found = {one.number: "passed" for one in judgement.passed} | {
         one.number: "waiting" for one in judgement.waiting

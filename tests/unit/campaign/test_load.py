@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_caixin.audience import audience_from
 from airflow_provider_caixin.campaign import AudienceChanged, CampaignStopped
 from airflow_provider_caixin.ledger import Ledger
-from airflow_provider_caixin.ledger.rows.load import complete_sources
+from airflow_provider_caixin.ledger.rows.load import complete_loads
 from airflow_provider_caixin.vocabulary import State
 from tests.unit.campaign.conftest import NUMBERS, Make
 
@@ -28,7 +28,7 @@ def test_a_source_is_loaded_once(make: Make, sqlite_ledger: Ledger) -> None:
     assert not campaign.load(audience_from([*NUMBERS[:2], "x", NUMBERS[0]]), "new")
     assert not make().load(audience_from([*NUMBERS[:2], "x", NUMBERS[0]]), "newer", formerly="new")
     with sqlite_ledger.reading() as connection:
-        assert len(list(complete_sources(connection, campaign._key))) == 1
+        assert len(complete_loads(connection, campaign._key)) == 1
 
 
 def test_a_load_that_is_told_to_stop(make: Make) -> None:

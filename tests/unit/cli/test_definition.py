@@ -14,7 +14,7 @@ from airflow.cli import cli_parser
 
 from airflow_provider_caixin.cli import get_commands, main
 from airflow_provider_caixin.cli.definition import COMMANDS, Group
-from airflow_provider_caixin.sandbox import server
+from airflow_provider_caixin.sandbox import command
 from airflow_provider_caixin.vocabulary import State, Status
 
 

@@ -22,11 +22,10 @@ import sqlalchemy as sa
 from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, StoppedInSilence
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.cli import main
 from airflow_provider_caixin.cli import send as cli_send
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.views import checks
-from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.session import session
 from airflow_provider_caixin.session.readers import object_path
 from airflow_provider_caixin.settings.ledgers import embedded_path

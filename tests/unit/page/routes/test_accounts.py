@@ -9,8 +9,8 @@ import pytest
 from airflow.api_fastapi.app import get_auth_manager
 
 from airflow_provider_caixin.ledger.admin import accounts
-from airflow_provider_caixin.ledger.rows import names as account_names
-from airflow_provider_caixin.ledger.rows.names import AccountKey
+from airflow_provider_caixin.ledger.rows import account_names
+from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from tests.unit.page.conftest import Browser, Connect, Told
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -44,7 +44,7 @@ def test_an_account_whose_connection_has_a_new_key(
 ) -> None:
     """Is the one that it had: it is stopped under that name, and no other one is made."""
     ledger = told.past.ledger
-    old = AccountKey("0" * 64, "mine", "account of the old key")
+    old = KnownAppKey("0" * 64, "mine", "account of the old key")
     with ledger.writing() as connection:
         account_names.open_account(ledger, connection, old.unnamed, old)
     connect("mine", password="a-new-key", extra={})
