@@ -113,7 +113,7 @@ def _account(row: Account | None, known: list[ListedConnection], midnight: float
         "rate": settings.messages_per_second if settings else None,
         "day_count": row.day_count if row and row.day >= midnight else 0,
         "max_per_day": limit if limit is not None else settings and settings.max_per_day,
-        "limit_by_person": limit is not None,
+        "limit_set_here": limit is not None,
         "last_sent_at": row.last_sent_at if row else None,
         "failures": row.failures if row else 0,
         "pace": row.pace if row else 1.0,

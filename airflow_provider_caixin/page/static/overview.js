@@ -18,7 +18,7 @@ export function Overview() {
     data.campaigns.some(({ status }) => MOVING.has(status)),
   );
   if (!live.data) return html`<h1>${t("part.overview")}</h1><${Pending} live=${live} />`;
-  const { accounts, campaigns, doubts: unknown, today, now } = live.data;
+  const { accounts, campaigns, unknown, today, now } = live.data;
   return html`
     <div class="title"><h1>${t("part.overview")}</h1><${Today} today=${today} /></div>
     <${Stale} live=${live} />
@@ -164,7 +164,7 @@ function Account({ account, now, campaigns, changed }) {
             ${t(account.max_per_day === null ? "limit.set" : "limit.change")}
           <//>`
           }
-          ${account.limit_by_person && html`<span class="soft">${t("limit.set_here")}</span>`}
+          ${account.limit_set_here && html`<span class="soft">${t("limit.set_here")}</span>`}
         </div>
         <div>
           <dt>${t("account.rate")}</dt>

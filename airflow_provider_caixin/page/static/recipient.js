@@ -18,7 +18,7 @@ export function Recipient() {
   async function look(sought) {
     setBusy(true);
     try {
-      setRecipient(await post("person", { number: sought }, { ledger: page.ledger }));
+      setRecipient(await post("recipient", { number: sought }, { ledger: page.ledger }));
       setProblem(null);
     } catch (found) {
       setRecipient(null);

@@ -38,7 +38,7 @@ function List({ campaign, changed }) {
     return live.problem
       ? html`<${Trouble} problem=${live.problem} retry=${live.reload} />`
       : html`<${Pending} live=${live} />`;
-  const { doubts: rows, next, as_of: asOf } = live.data;
+  const { recipients: rows, next, as_of: asOf } = live.data;
   const ids = rows.map(({ id }) => id).filter((id) => chosen.has(id));
   const all = rows.length > 0 && ids.length === rows.length;
   const choose = (some, on) =>

@@ -48,7 +48,7 @@ def test_the_overview_on_each_database(
     assert mine.pop("day_count") in (0, 4)
     assert mine == {
         "name": "account", "connections": ["caixin_default"], "paused": False, "may_edit": True, "rate": 50.0,
-        "rate_now": None, "max_per_day": 1000, "limit_by_person": False, "quota_since": None, "failures": 0, "pace": 1.0,
+        "rate_now": None, "max_per_day": 1000, "limit_set_here": False, "quota_since": None, "failures": 0, "pace": 1.0,
     }  # fmt: skip
     assert accounts["unused"]["window"] is None
     assert accounts["other"]["rate"] is None
