@@ -48,7 +48,6 @@ def settlement(answer: Answer, now: float, last_sent_at: float | None) -> Settle
     """
     Return which state a recipient takes after an answer.
 
-    :param now: the ledger's clock.
     :param last_sent_at: when the gateway last accepted a message of the account.
     """
     job, result = answer

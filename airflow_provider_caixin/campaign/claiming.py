@@ -35,7 +35,6 @@ class Locked(NamedTuple):
     """
     What a tick works on: a transaction that holds both rows' locks.
 
-    :param now: the ledger's clock.
     :param read_at: when it was read, by the monotonic clock.
     """
 

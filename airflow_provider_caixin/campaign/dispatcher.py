@@ -43,7 +43,6 @@ class Dispatcher:
     """
     One process's run of a loaded campaign.
 
-    :param plan: the rules of this run.
     :param machine: time and chance.
     :param lease: seconds that a claim holds.
     :param senders: how many requests may be out at once.

@@ -44,7 +44,6 @@ def dry_run(
 
     What the campaign already sent, or is just sending, would not be sent again and counts as ``duplicate``.
 
-    :param ledger: the ledger, which is only read.
     :param on_row: called with each row of the audience that the campaign does not have yet.
     :param clock: the host's clock, for the expiry.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.

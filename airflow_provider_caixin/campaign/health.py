@@ -19,11 +19,7 @@ FORBIDDEN_IP_CODE: Final = 10008
 
 
 class Health:
-    """
-    The memory of one run: failures in a row, backing off, and whether the quota was used up before.
-
-    :param plan: the rules of the run.
-    """
+    """The memory of one run: failures in a row, backing off, and whether the quota was used up before."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

@@ -55,7 +55,6 @@ def judge(
 
     :param connection: a transaction; one that holds the account's lock where the judgement must stand.
     :param account: the account's key; None: an account without any message so far.
-    :param now: the ledger's clock.
     """
     judgement = Judgement()
     if not rows:

@@ -29,7 +29,6 @@ class Plan:
     The arguments of one run.
 
     :param campaign_id: the campaign's name; the same name is the same campaign.
-    :param tpl_id: the template.
     :param account: what rate and caps are counted by.
     :param known_app_key: what the ledger may know of the AppKey, of which there is one account; None: the
         account's name decides alone.
@@ -150,7 +149,6 @@ class Hours:
     """
     The hours of a run; plain arithmetic, because every request asks.
 
-    :param plan: the rules of the run.
     :param expires: after this moment by the host's clock what is left is skipped; None: never.
     """
 

@@ -50,7 +50,6 @@ class TickResult:
     """
     What a tick did and saw, committed.
 
-    :param now: the ledger's clock.
     :param settlements: what became of the recipients of the answers, in their order.
     :param outcomes: how many recipients it brought to which end.
     :param counts: the campaign's recipients by state.

@@ -35,7 +35,6 @@ class CaixinSendDecoratedOperator(DecoratedOperator, CaixinSendOperator):
     goes on with the recipients in the ledger. With other arguments or a changed body it is called again, and
     ``audience_change`` goes by what it returns. A dry run calls it each time.
 
-    :param python_callable: the function.
     :param op_args: its positional arguments (templated).
     :param op_kwargs: its keyword arguments (templated).
     """
@@ -126,7 +125,6 @@ def caixin_send_task(
     """
     Make a task of a function that returns the audience of a campaign: ``@task.caixin_send(tpl_id=65535)``.
 
-    :param python_callable: the function.
     :param multiple_outputs: keep each of the counts as an XCom of its own, too.
     :param kwargs: arguments of :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`.
     """

@@ -63,7 +63,6 @@ class Answer(NamedTuple):
     """
     What came back.
 
-    :param status: HTTP status.
     :param location: the ``Location`` header; empty if there is none.
     :param body: the whole body; empty for a redirect, whose body says nothing.
     """

@@ -29,7 +29,6 @@ class CampaignView:
     """
     What of a ledger a user sees and edits, as of one transaction.
 
-    :param now: the ledger's clock.
     :param seen: the Dags whose campaigns the user may see.
     :param edited: the Dags whose campaigns the user may change.
     """

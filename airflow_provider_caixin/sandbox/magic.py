@@ -87,7 +87,6 @@ class Fault:
     :param billed: whether the message is accepted and billed first.
     :param what: one sentence to be shown.
     :param delivery: how the answer travels.
-    :param status: HTTP status.
     :param content_type: the answer's Content-Type.
     :param body: the answer's bytes for a call; None: what the endpoint answers anyway.
     """

@@ -14,7 +14,6 @@ class SandboxTemplate:
     """
     A template as the sandbox keeps it.
 
-    :param tpl_id: template id.
     :param content: signature in 【】 and text.
     :param media: file under ``/media``.
     :param available: whether it may be sent now.

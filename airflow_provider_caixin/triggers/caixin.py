@@ -49,7 +49,6 @@ class CaixinTemplateTrigger(BaseEventTrigger):
     Triggers of one connection and interval share their polls where Airflow can (3.3). A poll is one call that
     is not billed as far as the gateway's document says.
 
-    :param tpl_id: template id.
     :param caixin_conn_id: id of an Airflow connection of type ``caixin``, read at every poll.
     :param poll_interval: seconds from one poll to the next, give or take a tenth.
     :param missing: for a task: ``"wait"`` or ``"fail"`` while the account has no such template.

@@ -61,7 +61,6 @@ class FileAudience:
     empty file is an audience of nobody. A .csv of one column whose first line holds seven digits or more has
     no header.
 
-    :param path: the file.
     :param column: the name of the .csv column, without regard to case; None: ``mobile``, else 手机号,
         手机号码, 手机, else the only column.
     :param argument: what the file was given as, for messages.

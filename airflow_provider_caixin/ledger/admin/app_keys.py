@@ -44,7 +44,6 @@ def note_key(ledger: Ledger, name: str, app_key: KnownAppKey) -> None:
     """
     Note whose an AppKey is that the ledger does not know yet; one that is known stays whose it is.
 
-    :param name: the account's name.
     :raises NoSuchAccount: when there is none of the name.
     """
     with ledger.writing() as connection:

@@ -23,7 +23,6 @@ class Summary:
     """
     A campaign as it stands, with its counts as of now.
 
-    :param account: the account's name.
     :param account_paused: whether the account is paused; ``paused`` is the campaign's own flag.
     :param loading_until: when the last lease of a load that is not done ends; None: there is no such load.
     :param active_at: the last tick of any process that sends for it.

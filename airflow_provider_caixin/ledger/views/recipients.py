@@ -22,7 +22,6 @@ class Entry(NamedTuple):
     What became of a number in one campaign.
 
     :param at: when the request left, else when the campaign was made.
-    :param key: the campaign's key.
     :param sent_at: when the request left; None: none did, or none that counts.
     """
 
