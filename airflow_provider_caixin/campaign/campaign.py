@@ -108,7 +108,7 @@ class Campaign:
         :param audience: the rows; not opened when this source was loaded before.
         :param source: who loads: dag, run, task and map index, or a call of the command line.
         :param give_up: asked now and then; True ends the load.
-        :param audience_change: what a person said of a source that changed: ``"add"`` who is new, also where
+        :param audience_change: what someone said of a source that changed: ``"add"`` who is new, also where
             others are gone, or ``"keep"`` what was loaded first and add nobody.
         :param formerly: what the source was called by earlier versions; what it loaded then is its own.
         :return: whether the audience was merged now.

@@ -73,7 +73,7 @@ def decide(
 
 
 def _ordered(seen: TickResult) -> errors.CampaignError | None:
-    """Return the ending that a person has ordered."""
+    """Return the ending that someone has ordered."""
     if seen.cancelled:
         return errors.CampaignCancelled("The campaign was cancelled; what was left is skipped.")
     return errors.CampaignPaused("The campaign is paused.") if seen.paused else None

@@ -14,9 +14,9 @@ How a run of a campaign can end otherwise than with everything settled.
       LedgerSilent         the ledger neither answers nor fails; to be run again
       CampaignInterrupted  gateway, channel or ledger do not work; to be run again
         ClocksApart          the host's clock and the ledger's are too far apart
-      CampaignFatal        running again helps nothing before a person acted
+      CampaignFatal        running again helps nothing before someone acted
         FailureRatioReached  settled, but too much of it failed
-        AudienceChanged      a source gives other recipients than before; a person says which are meant
+        AudienceChanged      a source gives other recipients than before; someone says which are meant
 
 Whatever was not settled is still ``pending`` in the ledger, except where it says otherwise.
 """
@@ -85,7 +85,7 @@ class ClocksApart(CampaignInterrupted):
 
 
 class CampaignFatal(CampaignError):
-    """Running again helps nothing before a person acted."""
+    """Running again helps nothing before someone acted."""
 
 
 class FailureRatioReached(CampaignFatal):

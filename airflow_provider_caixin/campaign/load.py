@@ -27,7 +27,7 @@ from airflow_provider_caixin.ledger.rows.load import is_known, is_of, skipped_by
 log = logging.getLogger(__name__)
 
 AudienceChange = Literal["add", "keep"]
-"""What a person said of a source that changed under its campaign."""
+"""What someone said of a source that changed under its campaign."""
 
 
 @dataclass(frozen=True, slots=True)

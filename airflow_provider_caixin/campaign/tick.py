@@ -135,7 +135,7 @@ class Tick:
             Pacer(account).speed_up(now)
         used = row.counts[State.SENT] + row.counts[State.UNKNOWN]
         over_budget = plan.max_messages is not None and used >= plan.max_messages
-        # What a person set while campaigns run goes before what the run was given.
+        # What someone set while campaigns run goes before what the run was given.
         volume = plan.max_per_day if account.max_per_day is None else account.max_per_day
         claimed = Claim(due.known)
         if may_claim(row, account, self.clocks, due.hours, is_held=due.is_held()):

@@ -1,4 +1,4 @@
-"""Campaigns: the list, one of them, its report, and what a person may do to it."""
+"""Campaigns: the list, one of them, its report, and what someone may do to it."""
 
 from __future__ import annotations
 

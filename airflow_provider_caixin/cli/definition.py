@@ -105,7 +105,7 @@ _SHOW = (*_PLACE, _OUTPUT)
 _CAMPAIGN = Option("campaign_id", metavar="CAMPAIGN_ID", help="the campaign's id")
 _ACCOUNT = Option("--account", metavar="NAME", help="the account's name (the connection's)")
 _NUMBERS = Option("numbers", nargs="+", metavar="NUMBER", help="a mobile number such as 13800138000")
-_REASON = Option("--reason", metavar="TEXT", help="why, for people")
+_REASON = Option("--reason", metavar="TEXT", help="why, for users")
 _AUDIENCE = Option("audience", nargs="+", metavar="AUDIENCE", help="a .txt or .csv (also .gz), or numbers")
 _KINDS: Final[Mapping[str, dict[str, Any]]] = {
     "text": {},
@@ -300,7 +300,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
             ),
             Command(
                 "resolve",
-                "say what became of them, after the gateway's people or the bill have told",
+                "say what became of them, after the gateway's staff or the bill have told",
                 "unknown:resolve",
                 (
                     _CAMPAIGN,

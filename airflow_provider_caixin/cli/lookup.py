@@ -74,8 +74,8 @@ class NamedAccount(NamedTuple):
     """
     The account that a command is about.
 
-    :param name: its name, as a person or a connection has it.
-    :param key: the connection's AppKey; None: a person named the account.
+    :param name: its name, as someone or a connection has it.
+    :param key: the connection's AppKey; None: someone named the account.
     """
 
     name: str
@@ -121,7 +121,7 @@ def known_campaign(connection: Connection, campaign_id: str, now: float) -> Summ
 
 
 def read_number(typed: str) -> str:
-    """Read a number that a person typed, in any usual spelling."""
+    """Read a number that someone typed, in any usual spelling."""
     from airflow_provider_caixin.audience import normalise
 
     number = normalise(typed)

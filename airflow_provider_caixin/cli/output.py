@@ -40,10 +40,10 @@ def show(rows: Sequence[Row], output: str) -> None:
 
 def show_one(record: Row, output: str, rows: Sequence[Row] | None = None) -> None:
     """
-    Print one thing: what programs read as it is, for people a line for each property.
+    Print one thing: what programs read as it is, for users a line for each property.
 
     :param record: the thing; a list in it is for programs alone.
-    :param rows: for people instead of the properties.
+    :param rows: for users instead of the properties.
     """
     if output in ("json", "yaml"):
         _dump(dict(record), output)

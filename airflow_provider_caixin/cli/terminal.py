@@ -165,7 +165,7 @@ def _log(*, verbose: bool) -> Iterator[None]:
 
 
 def _status_of(error: Exception) -> Exit | None:
-    """Return the exit status of an error whose text is made for people; None: it is a mistake of ours."""
+    """Return the exit status of an error whose text is made for users; None: it is a mistake of ours."""
     if isinstance(error, Refused):
         return error.status
     from airflow.providers.common.compat.sdk import AirflowNotFoundException

@@ -1,4 +1,4 @@
-"""Unknown outcomes: list what may have been billed, and record what a person says became of it."""
+"""Unknown outcomes: list what may have been billed, and record what someone says became of it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def list_unknown(args: argparse.Namespace) -> Exit:
 
 
 def resolve(args: argparse.Namespace) -> Exit:
-    """Record what a person says became of unknown recipients."""
+    """Record what someone says became of unknown recipients."""
     if [bool(args.numbers), bool(args.file), args.all].count(True) != 1:
         raise Refused("Which recipients? Give --numbers, --file or --all, one of the three.")
     numbers = [read_number(one) for one in args.numbers]

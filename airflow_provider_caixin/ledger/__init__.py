@@ -1,7 +1,7 @@
 """
 What happened: the database of campaigns, of their recipients and of the shared rate.
 
-``queue`` is the hot path of a run, ``views`` only reads, ``admin`` is what people change; none of the three
+``queue`` is the hot path of a run, ``views`` only reads, ``admin`` is what users change; none of the three
 knows the others. What they share is ``rows``: one module for each kind of row. These names mean the same
 everywhere:
 
@@ -12,7 +12,7 @@ everywhere:
 ``now``
     The ledger's clock, see :meth:`Ledger.now`. Every moment is in seconds since the epoch.
 ``campaign_key``, ``account_key``, ``ids``
-    Keys of rows. ``campaign_id`` and an account's ``name`` are what people call them.
+    Keys of rows. ``campaign_id`` and an account's ``name`` are what users call them.
 ``number``
     The 11 digits of a recipient, normalised; of an audience row that is no number its text.
 ``dag_ids``, ``without_dag``

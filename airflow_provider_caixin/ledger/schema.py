@@ -72,7 +72,7 @@ account = sa.Table(
     sa.Column("day", sa.Double, nullable=False, default=0.0),
     _count("day_count"),
     sa.Column("paused", sa.Boolean, nullable=False, default=False),
-    # What a person set while campaigns run; it holds instead of the connections' own.
+    # What someone set while campaigns run; it holds instead of the connections' own.
     sa.Column("max_per_day", sa.BigInteger),
     # The key of an account that was merged into another is given to no other one; older files may do so.
     sqlite_autoincrement=True,

@@ -39,7 +39,7 @@ class Problem(Exception):
     Why a request was not answered as asked.
 
     :param kind: the stable word for programs.
-    :param detail: the sentence for people.
+    :param detail: the sentence for users.
     """
 
     def __init__(self, status: int, kind: Kind, detail: str) -> None:

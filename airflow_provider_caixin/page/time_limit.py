@@ -1,4 +1,4 @@
-"""The time limit of a route: it blocks in a thread of the page's own, for no longer than a person waits."""
+"""The time limit of a route: it blocks in a thread of the page's own, for no longer than someone waits."""
 
 from __future__ import annotations
 

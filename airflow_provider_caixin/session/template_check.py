@@ -23,7 +23,7 @@ class TemplateCheck(NamedTuple):
 
     :param templates: by id.
     :param error: why there are none to see; None: there are.
-    :param is_final: whether the error stays until a person acts.
+    :param is_final: whether the error stays until someone acts.
     """
 
     templates: Mapping[int, Template] = {}
@@ -67,7 +67,7 @@ class Finding(NamedTuple):
     What a check of a template came to.
 
     :param template: the template, where it is available.
-    :param sentence: what was found, for people.
+    :param sentence: what was found, for users.
     :param hopeless: whether waiting cannot help, or is not wanted.
     """
 

@@ -36,7 +36,7 @@ class SendWindowTimetable(Timetable):
     its slot of 17:30 then. This one goes on at the next slot, tomorrow's first if need be; only with
     ``catchup=True`` are missed slots made up for; a slot counts as missed when its run is not made within a
     minute. It decides when runs start. That nothing leaves outside the window is for the operator to see to,
-    also because a run that a person triggers starts at any hour.
+    also because a run that someone triggers starts at any hour.
 
     :param every: minutes, or a timedelta of whole minutes, from one slot to the next; a day's first slot is
         the opening.
@@ -85,7 +85,7 @@ class SendWindowTimetable(Timetable):
         return cls(**data)
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
-        """Return the interval of a run that a person triggers, at any hour: the moment."""
+        """Return the interval of a run that someone triggers, at any hour: the moment."""
         return DataInterval.exact(run_after)
 
     def next_dagrun_info(

@@ -229,7 +229,7 @@ class CaixinWindowTrigger(BaseTrigger):
             now = datetime.now(UTC)
             if window.contains(now):
                 break
-            # Read again at the opening: a person may have changed the connection.
+            # Read again at the opening: someone may have changed the connection.
             await self._sleep_until(window.next_opening(now))
         self.log.info("The send window %s is open.", window)
         yield TaskSuccessEvent() if self.end_from_trigger else _event({"status": "success"})

@@ -1,4 +1,4 @@
-"""Unknown outcomes, resolved by a person."""
+"""Unknown outcomes, resolved by someone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_caixin.ledger.rows.load import visible
 from airflow_provider_caixin.ledger.rows.traffic import minute_of
 from airflow_provider_caixin.vocabulary import State
 
-BILLED: Final = "a person resolved the unknown outcome: billed"
+BILLED: Final = "someone resolved the unknown outcome: billed"
 
 _BATCH_ROWS: Final = 1_000
 _table: Final = schema.recipient
@@ -34,13 +34,13 @@ def resolve(
     before: float | None = None,
 ) -> int:
     """
-    Write what a person says of recipients whose outcome is unknown; of others nothing is changed.
+    Write what someone says of recipients whose outcome is unknown; of others nothing is changed.
 
     An answer that comes later than this changes nothing.
 
     :param outcome: ``"sent"``: billed, once; ``"pending"``: not billed, and to be sent by the campaign's next
         run.
-    :param before: when the person saw them: one that was sent once more since has another unknown outcome.
+    :param before: when they were shown: one that was sent once more since has another unknown outcome.
     :return: how many.
     :raises CampaignPurged: when the campaign's recipients were forgotten.
     :raises CancelledForGood: when they are to be sent again by a campaign that was cancelled.

@@ -32,7 +32,7 @@ class AccountRow:
     """
     An account's row, locked for the length of one transaction.
 
-    The methods open and of lock it; save writes back all but ``paused`` and ``max_per_day``, which people set.
+    The methods open and of lock it; save writes back all but ``paused`` and ``max_per_day``, which users set.
     """
 
     id: int

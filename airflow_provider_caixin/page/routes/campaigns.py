@@ -1,4 +1,4 @@
-"""Campaigns: the list, one of them, its unknown recipients, its report, and what a person may do to it."""
+"""Campaigns: the list, one of them, its unknown recipients, its report, and what someone may do to it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 router = APIRouter(prefix="/campaigns")
 
 _BOM: Final = "\ufeff"
-# Of the time that a person waits, for batch after batch; the rest is for the last one.
+# Of the time that someone waits, for batch after batch; the rest is for the last one.
 _BATCHES_SECONDS: Final = LIMIT_SECONDS / 2
 _CHANGES: Final = [Depends(same_origin)]
 
@@ -69,7 +69,7 @@ class Retry(_Body):
 
 
 class Resolution(_Body):
-    """What a person says became of unknown recipients, of some or of all, as of the list that was shown."""
+    """What someone says became of unknown recipients, of some or of all, as of the list that was shown."""
 
     ids: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]], Field(max_length=1000)] | None = None
     all: Literal[True] | None = None
@@ -171,7 +171,7 @@ def list_unknown(
 @router.post("/{campaign_key}/unknown", dependencies=_CHANGES)
 @time_limited("ledger")
 def resolve(rights: RightsDep, named: NamedLedgerDep, campaign_key: Key, body: Resolution) -> dict[str, int]:
-    """Record what a person says became of them; ``left``: how many are unknown still."""
+    """Record what someone says became of them; ``left``: how many are unknown still."""
     if (body.ids is None) == (body.all is None):
         raise Problem(422, "invalid", "Expected either ids or all.")
     with _changing(rights, named, campaign_key) as (ledger, one):

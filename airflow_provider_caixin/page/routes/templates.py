@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 router = APIRouter()
 
-#: A person waits, and no task.
+#: Someone waits, and no task.
 PATIENCE_SECONDS: Final = 8.0
 
 
