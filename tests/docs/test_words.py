@@ -46,7 +46,7 @@ RETIRED_NAMES: Final = {
 # Names that stay: where (a file or folder, "" for everywhere), which, why. A sentence can always be written anew.
 ALLOWED: Final = (
     ("", r"doubt_\w+", "columns of the database keep their names"),
-    ("", r"\w*china_mobile\w*", "the network's name"),
+    ("", r"\w*(?:china_mobile|CHINA_MOBILE)\w*", "the network's name"),
     ("", r"magic_mobile|from_mobile", "public names of the sandbox, which users' tests import"),
     ("", r"mobile numbers?", "what a number is"),
     ("airflow_provider_caixin/hooks", r"mobile", "argument of CaixinHook.send, a public name"),

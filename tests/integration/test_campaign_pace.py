@@ -28,7 +28,7 @@ def test_a_slow_rate_with_a_slow_connect(
         return connect(self)
 
     monkeypatch.setattr(Transport, "_connect", slowly)
-    monkeypatch.setattr("airflow_provider_caixin.juhe.transport.MAX_IDLE", 0.2)
+    monkeypatch.setattr("airflow_provider_caixin.juhe.transport.MAX_IDLE_SECONDS", 0.2)
     campaign = make(numbers(4), rate=3)
     campaign.send()
     assert campaign.counts().sent == gateway.state()["billed"] == 4

@@ -1,1 +1,1 @@
-"""What people change in a ledger: accounts, campaigns, unknown outcomes, suppressions, what is kept."""
+"""What users change in a ledger: accounts, campaigns, unknown outcomes, suppressions, what is kept."""

@@ -57,7 +57,7 @@ def restored(ledger: Ledger, midnight: float) -> Restored:
     Recipients that were pending when the backup was taken may have got the message since. So may those that a
     cap, a suppression, a budget or a closed window had held back until then, in campaigns of its last 31
     days. They and those in flight become ``unknown`` as of now, so that caps and the account's day count them,
-    and only someone resolves them. Whom carrier or region kept out stays so, whatever the rules of later runs.
+    and only users resolve them. Whom carrier or region kept out stays so, whatever the rules of later runs.
     A campaign whose audience was being loaded is also paused.
 
     :param midnight: the start of the current China day.

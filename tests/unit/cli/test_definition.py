@@ -68,7 +68,7 @@ def test_airflow_loads_little_for_its_other_commands() -> None:
             "airflow_provider_caixin.cli",
             "airflow_provider_caixin.cli.definition",
             "airflow_provider_caixin.sandbox",
-            "airflow_provider_caixin.sandbox.server",
+            "airflow_provider_caixin.sandbox.command",
             "airflow_provider_caixin.vocabulary",
         ]
     )
