@@ -54,7 +54,7 @@ def test_waiting(tpl_id: int, context: Any) -> None:
     ("tpl_id", "arguments", "sentence"),
     [
         (1, {"missing": "fail"}, "Template 1 does not exist"),
-        (65537, {"unavailable": "fail"}, "Template 65537 is not available (tpl_state 0)"),
+        (65537, {"unavailable": "fail"}, "Template 65537 is not available"),
     ],
 )
 def test_failing(tpl_id: int, arguments: dict[str, Any], sentence: str, context: Any) -> None:

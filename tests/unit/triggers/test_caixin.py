@@ -161,7 +161,7 @@ def test_an_event_and_the_end() -> None:
     ("arguments", "sentence"),
     [
         ({"tpl_id": 1, "missing": "fail"}, "Template 1 does not exist"),
-        ({"unavailable": "fail"}, f"Template {REVIEWED} is not available (tpl_state 0)"),
+        ({"unavailable": "fail"}, f"Template {REVIEWED} is not available"),
     ],
 )
 def test_what_is_not_waited_for(arguments: dict[str, Any], sentence: str) -> None:
@@ -185,7 +185,7 @@ def test_an_end_in_time(sandbox: SandboxServer) -> None:
     """At its end the trigger says what it saw last."""
     payload = fired(waiting(0.4))
     assert payload["status"] == "timeout"
-    assert f"Template {REVIEWED} is not available (tpl_state 0)" in payload["message"]
+    assert f"Template {REVIEWED} is not available" in payload["message"]
     sandbox.configure(maintenance=True)
     assert "10020" in fired(waiting(0.4))["message"]
 
