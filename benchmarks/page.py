@@ -172,7 +172,7 @@ def measure(address: str) -> None:
         "the large campaign, first look": first_look,
         "the large campaign": lambda: client.get(one),
         "its unknown outcomes": lambda: client.get(f"{one}/doubts"),
-        "a recipient": lambda: client.post(f"{api}/person", json={"number": number}),
+        "a recipient": lambda: client.post(f"{api}/recipient", json={"number": number}),
         "90 days by day": lambda: client.get(f"{api}/usage?by=day&{period}"),
         "90 days by campaign": lambda: client.get(f"{api}/usage?by=campaign&{period}"),
     }

@@ -54,7 +54,11 @@ ALLOWED: Final = (
     ("airflow_provider_caixin/ledger/views/reports.py", r"mobile", "a column of the report"),
     ("airflow_provider_caixin/juhe", r"\w*mobile\w*|\w*MOBILE\w*", "the gateway's field"),
     ("airflow_provider_caixin/sandbox", r"\w*mobile\w*|\w*MOBILE\w*", "the gateway's field"),
-    ("airflow_provider_caixin/audience", r"\w*mobile\w*|\w*MOBILE\w*", "names of columns, and the operator's argument"),
+    (
+        "airflow_provider_caixin/audience",
+        r"\w*mobile\w*|\w*MOBILE\w*",
+        "names of columns, and the operator's argument",
+    ),
 )
 
 
