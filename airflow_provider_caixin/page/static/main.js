@@ -10,7 +10,7 @@ import { Recipient } from "./recipient.js";
 import { useRoute } from "./route.js";
 import { Question, Said } from "./shared/parts.js";
 import { html, render, useCallback, useEffect, useMemo, useRef, useState } from "./shared/ui.js";
-import { t } from "./shared/words.js";
+import { learn, t } from "./shared/words.js";
 import { Templates } from "./templates.js";
 import { Usage } from "./usage.js";
 
@@ -78,6 +78,7 @@ function App() {
   const part = route.parts[0] ?? "";
   const live = useLive("session");
   const session = live.data;
+  if (session) learn(session.vocabulary);
   const [chosen, setChosen] = useState(remembered);
   const [said, setSaid] = useState(null);
   const [question, setQuestion] = useState(null);

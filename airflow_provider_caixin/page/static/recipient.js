@@ -5,7 +5,7 @@ import { Action, Trouble, usePage, word } from "./parts.js";
 import { campaignLink } from "./route.js";
 import { Badge, Empty, Field, Icon } from "./shared/parts.js";
 import { html, useState } from "./shared/ui.js";
-import { isChinese, t } from "./shared/words.js";
+import { isChinese, known, t } from "./shared/words.js";
 
 export function Recipient() {
   const page = usePage();
@@ -129,6 +129,12 @@ function Found({ recipient, again }) {
   `;
 }
 
+/** Return the word of a state; some reasons make it another one. */
+function stateWord(state, reason) {
+  const own = `state.${state}.${reason}`;
+  return known(own) ? t(own) : word("state", state);
+}
+
 function Message({ message }) {
   const { state, reason, code } = message;
   const text = code !== null && code !== 0 ? (isChinese() ? message.code_zh : message.code_en) : null;
@@ -138,7 +144,7 @@ function Message({ message }) {
       <th scope="row"><a class="id" href=${campaignLink(message.key)}>${message.campaign_id}</a></th>
       <td data-label=${t("template")}>${message.tpl_id}</td>
       <td data-label=${t("outcome")}>
-        <span class="state" data-state=${state}><i></i>${word("state", state)}</span>
+        <span class="state" data-state=${state}><i></i>${stateWord(state, reason)}</span>
         ${text && html`<span class="soft"><code>${code}</code> ${text}</span>`}
         ${reason && html`<span class="soft">${word("reason", reason)}</span>`}
       </td>

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 import pytest
 
+from airflow_provider_caixin import vocabulary
 from airflow_provider_caixin.audience.prefixes import Carrier
 from airflow_provider_caixin.juhe.codes import CODES
 from airflow_provider_caixin.page.problems import Kind
@@ -26,10 +27,12 @@ SCRIPTS = "\n".join(
 PLACE = re.compile(r"\{(\w+)\}")
 
 
-def words(language: str) -> dict[str, Any]:
-    """Read the words of a language."""
-    found: dict[str, Any] = json.loads((STATIC / f"words.{language}.json").read_text(encoding="utf-8"))
-    return found
+def words(language: Literal["en", "zh"]) -> dict[str, Any]:
+    """Return the page's words of a language: its own, and those of the vocabulary, which its server gives."""
+    own: dict[str, Any] = json.loads((STATIC / f"words.{language}.json").read_text(encoding="utf-8"))
+    given = vocabulary.words(language)
+    assert own.keys() & given.keys() == set()
+    return own | given
 
 
 EN, ZH = words("en"), words("zh")
@@ -86,7 +89,7 @@ def test_there_is_a_word_for_what_the_server_names() -> None:
     named = [
         *(f"state.{state}" for state in State),
         *(f"status.{status}" for status in Status),
-        *(f"{group}.{reason}" for group in ("skip", "skip.why") for reason in SkipReason),
+        *(f"{group}.{reason}" for group in ("reason", "why") for reason in SkipReason),
         *(f"carrier.{carrier}" for carrier in get_args(Carrier)),
         *(f"kind.{kind}" for kind in get_args(Kind)),
     ]

@@ -4,6 +4,7 @@
 const loaded = {};
 let language = "en";
 let words = {};
+let taught = {};
 let plural = new Intl.PluralRules("en");
 
 /** Return a JSON file of this page. */
@@ -30,12 +31,20 @@ export async function speak(name) {
 /** Return the language of a name such as "zh-TW". */
 export const languageOf = (name) => (name.toLowerCase().startsWith("zh") ? "zh" : "en");
 
+/** Use words by language that a server gave, besides the lists of the page. */
+export function learn(byLanguage) {
+  taught = byLanguage;
+}
+
+/** Return the word of a key in the reader's language, if there is one. */
+const find = (key) => words[key] ?? taught[language]?.[key];
+
 export const locale = () => (language === "zh" ? "zh-CN" : "en-GB");
 export const isChinese = () => language === "zh";
 
 /** Return a sentence: {name} in it is replaced; one that has forms takes that of the number n. */
 export function t(key, values = {}) {
-  let text = words[key] ?? key;
+  let text = find(key) ?? key;
   if (typeof text === "object") text = text[plural.select(values.n)] ?? text.other;
   return fill(text, values);
 }
@@ -50,4 +59,4 @@ export function fill(text, values) {
 }
 
 /** Whether there is a word for something that the server named. */
-export const known = (key) => key in words;
+export const known = (key) => find(key) !== undefined;
