@@ -22,9 +22,6 @@ from airflow_provider_caixin.vocabulary import RAW_TEXT_LENGTH, SkipReason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: So many characters of a row that is no number are kept.
-RAW_LENGTH = 64
-
 _ALLOWED, _UNKNOWN, _NOT_CHINA_MOBILE, _VIRTUAL, _BLOCKED = range(5)
 _REASONS: Final = (
     None,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_caixin.audience import Audience, FileAudience, ListAudience, normalise
 from airflow_provider_caixin.campaign import (
@@ -42,15 +42,12 @@ from airflow_provider_caixin.session.report_file import ReportError
 from airflow_provider_caixin.session.session import Session
 from airflow_provider_caixin.session.template import TemplateUnavailable, available_template, missing_opt_out
 from airflow_provider_caixin.settings.options import DEFAULT_CONN_ID
-from airflow_provider_caixin.vocabulary import Status
+from airflow_provider_caixin.vocabulary import UNFINISHED
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-# Where a campaign stands that is not finished.
-_UNFINISHED: Final = frozenset({Status.LOADING, Status.RUNNING, Status.PAUSED, Status.WAITING})
 
 
 def check(args: argparse.Namespace) -> Exit:
@@ -366,7 +363,7 @@ def _find_campaign(args: argparse.Namespace, session: Session, audience: Audienc
             )
             session.plan = replace(plan, campaign_id=earlier)
             return None
-        unfinished = campaign_views.campaigns(connection, now, search=prefix, status=_UNFINISHED, most=1_000)
+        unfinished = campaign_views.campaigns(connection, now, search=prefix, status=UNFINISHED, most=1_000)
     given = (("--conn-id", args.conn_id), ("--ledger", args.ledger))
     options = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given if value)
     beside = [

@@ -73,11 +73,13 @@ class RulesInForce(NamedTuple):
         )
         return cls(window, cap, regions, classifier, tuple(loosened))
 
-    def warnings(self, given: Arguments) -> Iterator[str]:
-        """Yield for a Dag's log what is loosened, and of None also how it may have come about."""
-        for sentence in self.loosened:
-            by_none = getattr(given, sentence.split(" ")[0], NOTSET) is None
-            yield f"A rule is loosened: {sentence}{_BY_NONE * by_none}."
+    def warnings(self, given: Arguments) -> list[str]:
+        """Return for a Dag's log what is loosened, and of None also how it may have come about."""
+        by_none = [getattr(given, one.split(" ")[0], NOTSET) is None for one in self.loosened]
+        return [
+            f"A rule is loosened: {one}{_BY_NONE * is_none}."
+            for one, is_none in zip(self.loosened, by_none, strict=True)
+        ]
 
     def __str__(self) -> str:
         return (

@@ -20,8 +20,6 @@ from airflow_provider_caixin.vocabulary import SkipReason, State
 
 # Numbers that one statement looks up.
 _LOOKUP_ROWS: Final = 1_000
-# Whom these kept out nobody takes up again.
-_FOR_GOOD: Final = (SkipReason.INVALID_NUMBER, SkipReason.DUPLICATE, SkipReason.CANCELLED, SkipReason.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +134,4 @@ def _brought(
     open_states = {State.PENDING, *((State.UNKNOWN, State.IN_FLIGHT) if revision.resends else ())}
     for number, state, reason in connection.execute(rows.execution_options(yield_per=sorting.BATCH_ROWS)):
         if state != State.SKIPPED or reason != SkipReason.INVALID_NUMBER:
-            yield number, state in open_states or (state == State.SKIPPED and reason not in _FOR_GOOD)
+            yield number, state in open_states or (state == State.SKIPPED and not SkipReason(reason).is_final)
