@@ -17,6 +17,7 @@ PAGES: Final = sorted(
                 "README.md",
                 "README.zh-CN.md",
                 "CHANGELOG.md",
+                "CONTRIBUTING.md",
                 "SECURITY.md",
                 "tests/faults/README.md",
             )
