@@ -1,5 +1,4 @@
-"""
-The root of this provider's errors.
+"""The root of this provider's errors.
 
 ::
 

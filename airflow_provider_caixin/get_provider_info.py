@@ -10,8 +10,7 @@ INTEGRATION = "Caixin (Juhe video SMS)"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """
-    Describe the provider in the shape of Airflow's ``provider_info.schema.json``.
+    """Describe the provider in the shape of Airflow's ``provider_info.schema.json``.
 
     Every Airflow process calls this at its start, so nothing heavy is imported for it. ``package-name`` has
     to be the distribution's name: with another one Airflow's whole provider discovery fails.
@@ -86,8 +85,7 @@ def _modules(module: str) -> dict[str, Any]:
 
 
 def _connection_fields() -> dict[str, dict[str, Any]]:
-    """
-    Build the form's fields, each kept as the connection extra of the same name.
+    """Build the form's fields, each kept as the connection extra of the same name.
 
     A field left empty arrives as null or an empty text: not given. What is also an option of the
     configuration has its meaning from there.

@@ -1,5 +1,4 @@
-"""
-The words of the provider: states, skip reasons and statuses, each with what users read for it.
+"""The words of the provider: states, skip reasons and statuses, each with what users read for it.
 
 They stand here and nowhere else: the page gets them from its server, the command line offers them, the tables
 of the documentation are made of them. A new skip reason is a member here and the rule that skips for it.
@@ -12,8 +11,7 @@ from typing import Final, Literal, Self
 
 
 class _Word(StrEnum):
-    """
-    A word of the code and what users read for it.
+    """A word of the code and what users read for it.
 
     :param why_zh: the same as a sentence, where users ask for the reason.
     """

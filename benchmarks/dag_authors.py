@@ -1,5 +1,4 @@
-"""
-The same messages in three ways: a mapped ``HttpOperator``, a ``requests`` loop in a task, and a campaign.
+"""The same messages in three ways: a mapped ``HttpOperator``, a ``requests`` loop in a task, and a campaign.
 
 Usage: python -m benchmarks.dag_authors
 
@@ -34,8 +33,7 @@ PATIENCE = 600.0
 
 
 class Rates(NamedTuple):
-    """
-    What one Dag run came to.
+    """What one Dag run came to.
 
     :param name: the Dag and how many tasks ran at once.
     :param messages: how many were sent.
@@ -50,8 +48,7 @@ class Rates(NamedTuple):
 
 
 def settings(database: str) -> dict[str, str]:
-    """
-    Write for Airflow the part of its configuration that says where its database is.
+    """Write for Airflow the part of its configuration that says where its database is.
 
     :param database: a PostgreSQL database's address.
     """
@@ -63,8 +60,7 @@ def settings(database: str) -> dict[str, str]:
 
 
 def measure(api: AirflowApi, gateway: SandboxServer, folder: Path, dag_id: str, at_once: int) -> Rates:
-    """
-    Run a Dag, and see what of it arrives.
+    """Run a Dag, and see what of it arrives.
 
     :param api: Airflow's.
     :param gateway: the sandbox, whose record is forgotten first.
@@ -96,8 +92,7 @@ def measure(api: AirflowApi, gateway: SandboxServer, folder: Path, dag_id: str, 
 
 
 def finished(api: AirflowApi, dag_id: str, run_id: str) -> dict[str, Any]:
-    """
-    Wait for a Dag run's end.
+    """Wait for a Dag run's end.
 
     :param api: Airflow's.
     :param dag_id: the Dag.
@@ -114,8 +109,7 @@ def finished(api: AirflowApi, dag_id: str, run_id: str) -> dict[str, Any]:
 
 
 def with_airflow(at_once: int, *dag_ids: str) -> list[Rates]:
-    """
-    Start an Airflow and measure Dags, one after the other; nothing of it is left.
+    """Start an Airflow and measure Dags, one after the other; nothing of it is left.
 
     :param at_once: how many tasks it may run at once.
     :param dag_ids: the Dags.

@@ -1,5 +1,4 @@
-"""
-What a long history costs: claims, sending and resuming on a PostgreSQL ledger that holds 10 million messages.
+"""What a long history costs: claims, sending and resuming on a PostgreSQL ledger that holds 10 million messages.
 
 Usage: python -m benchmarks.history [MESSAGES]
 
@@ -56,8 +55,7 @@ SENT = sa.text(
 
 
 def fill(url: URL, messages: int) -> None:
-    """
-    Write the history.
+    """Write the history.
 
     :param url: an empty ledger's address.
     :param messages: how many.
@@ -113,8 +111,7 @@ def fill(url: URL, messages: int) -> None:
 
 
 def send(url: URL, turn: int) -> Figures:
-    """
-    Send a new campaign to recipients of the history.
+    """Send a new campaign to recipients of the history.
 
     :param url: the ledger's address.
     :param turn: which run this is; each has other recipients, because of the cap.
@@ -131,8 +128,7 @@ def send(url: URL, turn: int) -> Figures:
 
 
 def main(messages: int = MESSAGES) -> None:
-    """
-    Print the figures of each run.
+    """Print the figures of each run.
 
     :param messages: how many the history holds.
     """

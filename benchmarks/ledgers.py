@@ -20,8 +20,7 @@ DATABASES = ("SQLite", *SERVERS)
 
 @contextmanager
 def empty_ledger(database: str) -> Iterator[URL]:
-    """
-    Yield the address of an empty ledger, which is gone when the block ends, however it ends.
+    """Yield the address of an empty ledger, which is gone when the block ends, however it ends.
 
     :param database: one of ``DATABASES``.
     """
@@ -38,8 +37,7 @@ def empty_ledger(database: str) -> Iterator[URL]:
 
 
 def running(database: str) -> bool:
-    """
-    Return whether a database can be measured here, and print it when it cannot.
+    """Return whether a database can be measured here, and print it when it cannot.
 
     :param database: one of ``DATABASES``.
     """

@@ -1,5 +1,4 @@
-"""
-What large audiences cost: peak memory, time to load, and time to the first new message of a resumed campaign.
+"""What large audiences cost: peak memory, time to load, and time to the first new message of a resumed campaign.
 
 Usage: python -m benchmarks.loading
 
@@ -30,8 +29,7 @@ SKIPPED, SENT = "130", "139"
 
 
 def audience(folder: Path, prefix: str, count: int) -> Path:
-    """
-    Write a file of made-up numbers in no order.
+    """Write a file of made-up numbers in no order.
 
     :param folder: where.
     :param prefix: the first three digits.
@@ -45,8 +43,7 @@ def audience(folder: Path, prefix: str, count: int) -> Path:
 
 
 def whole_run(folder: Path, prefix: str, count: int) -> dict[str, float]:
-    """
-    Load an audience, run the campaign where nobody is left to be sent to, and write the report.
+    """Load an audience, run the campaign where nobody is left to be sent to, and write the report.
 
     :param folder: a folder of its own.
     :param prefix: the first three digits of the numbers.
@@ -65,8 +62,7 @@ def whole_run(folder: Path, prefix: str, count: int) -> dict[str, float]:
 
 
 def resume(folder: Path) -> dict[str, float]:
-    """
-    Time a campaign that is mostly settled, from opening the ledger to its first new message.
+    """Time a campaign that is mostly settled, from opening the ledger to its first new message.
 
     :param folder: a folder of its own.
     """
@@ -76,8 +72,7 @@ def resume(folder: Path) -> dict[str, float]:
 
 
 def address(folder: Path) -> URL:
-    """
-    Return the address of the ledger in a folder.
+    """Return the address of the ledger in a folder.
 
     :param folder: the folder.
     """
@@ -85,8 +80,7 @@ def address(folder: Path) -> URL:
 
 
 def in_its_own_process(*words: str) -> dict[str, float]:
-    """
-    Run one part of this module in a fresh process.
+    """Run one part of this module in a fresh process.
 
     :param words: the part and its arguments.
     """
@@ -115,8 +109,7 @@ def main() -> None:
 
 
 def part(folder: Path, what: str, *words: str) -> dict[str, float]:
-    """
-    Run one part in this process.
+    """Run one part in this process.
 
     :param folder: a folder of its own.
     :param what: ``whole`` or ``resume``.

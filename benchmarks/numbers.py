@@ -1,5 +1,4 @@
-"""
-How many numbers a second are normalised and classified, on one core.
+"""How many numbers a second are normalised and classified, on one core.
 
 Usage: python -m benchmarks.numbers
 
@@ -27,8 +26,7 @@ LOOK_UPS = 50_000  # of the packages, which are slower
 
 
 def made_up(count: int) -> list[str]:
-    """
-    Make up numbers of all carriers.
+    """Make up numbers of all carriers.
 
     :param count: how many.
     """
@@ -37,8 +35,7 @@ def made_up(count: int) -> list[str]:
 
 
 def rate(run: Callable[[list[str]], Iterable[object]], numbers: list[str]) -> float:
-    """
-    Measure numbers a second.
+    """Measure numbers a second.
 
     :param run: takes the numbers and gives an iterable of results, which is used up.
     :param numbers: what to run over.

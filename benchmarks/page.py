@@ -1,5 +1,4 @@
-"""
-How long the Caixin page waits for its data, with a million messages and two hundred campaigns in the ledger.
+"""How long the Caixin page waits for its data, with a million messages and two hundred campaigns in the ledger.
 
 Usage: python -m benchmarks.page [MESSAGES]
 
@@ -49,8 +48,7 @@ REASONS: Final = (
 
 
 def fill(url: URL, messages: int) -> None:
-    """
-    Write a past of 60 days into an empty ledger.
+    """Write a past of 60 days into an empty ledger.
 
     :param url: the ledger's address.
     :param messages: how many recipients.
@@ -136,8 +134,7 @@ def _outcome(place: int, size: int, at: int) -> dict[str, Any]:
 
 
 def measure(address: str) -> None:
-    """
-    Print a row of the table for each page.
+    """Print a row of the table for each page.
 
     :param address: the ledger's, which the environment names, too.
     """
@@ -194,8 +191,7 @@ def measure(address: str) -> None:
 
 
 def main(messages: int = MESSAGES) -> None:
-    """
-    Print how long each page waits on each database.
+    """Print how long each page waits on each database.
 
     :param messages: how many the ledger holds.
     """

@@ -1,5 +1,4 @@
-"""
-What importing operators, sensors and the timetable adds to the parsing of a Dag file.
+"""What importing operators, sensors and the timetable adds to the parsing of a Dag file.
 
 Usage: python -m benchmarks.parsing
 
@@ -35,8 +34,7 @@ OURS = (
 
 
 def milliseconds(*modules: str) -> list[float]:
-    """
-    Measure an import in fresh interpreters.
+    """Measure an import in fresh interpreters.
 
     :param modules: what is imported.
     """
@@ -50,8 +48,7 @@ def milliseconds(*modules: str) -> list[float]:
 
 
 def main() -> int:
-    """
-    Print a row for each way to import.
+    """Print a row for each way to import.
 
     :return: exit status: 1 where it takes longer than asked for.
     """

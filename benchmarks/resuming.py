@@ -21,8 +21,7 @@ SOURCE = "benchmark"
 
 
 def load_and_settle(url: URL, file: Path, count: int) -> float:
-    """
-    Load an audience as the benchmark's campaign, and write its first recipients as sent today.
+    """Load an audience as the benchmark's campaign, and write its first recipients as sent today.
 
     :param url: the ledger's address.
     :param file: the audience.
@@ -51,8 +50,7 @@ def load_and_settle(url: URL, file: Path, count: int) -> float:
 
 
 def first_new_message(url: URL, file: Path) -> float:
-    """
-    Run that campaign again; return the seconds from opening the ledger to the first arrival at the gateway.
+    """Run that campaign again; return the seconds from opening the ledger to the first arrival at the gateway.
 
     :param url: the ledger's address.
     :param file: its audience.

@@ -1,5 +1,4 @@
-"""
-A process that sends one campaign and says what that took.
+"""A process that sends one campaign and says what that took.
 
 Usage: python -m benchmarks.sender LEDGER PORT PLAN
 
@@ -32,8 +31,7 @@ PLAN: dict[str, Any] = {"campaign_id": "benchmark", "tpl_id": 65535, "account": 
 
 
 class Effort(NamedTuple):
-    """
-    What sending took.
+    """What sending took.
 
     :param cpu: seconds of this process's CPU.
     :param transactions: of the ledger.
@@ -54,8 +52,7 @@ def cpu() -> float:
 
 
 def campaign_on(ledger: Ledger, port: int, **plan: Any) -> Campaign:
-    """
-    Open a campaign of the benchmarks, by default with one message a recipient and day.
+    """Open a campaign of the benchmarks, by default with one message a recipient and day.
 
     :param ledger: the ledger.
     :param port: the sandbox's.
@@ -67,8 +64,7 @@ def campaign_on(ledger: Ledger, port: int, **plan: Any) -> Campaign:
 
 
 def send(address: str, port: int, **plan: Any) -> Effort:
-    """
-    Send what is pending of a campaign.
+    """Send what is pending of a campaign.
 
     :param address: the ledger's.
     :param port: the sandbox's.
@@ -96,8 +92,7 @@ def send(address: str, port: int, **plan: Any) -> Effort:
 
 
 def send_together(processes: int, url: URL, gateway: SandboxServer, **plan: Any) -> list[Effort]:
-    """
-    Send a loaded campaign from several processes, which begin when all of them are ready.
+    """Send a loaded campaign from several processes, which begin when all of them are ready.
 
     :param processes: how many.
     :param url: the ledger's address.

@@ -1,5 +1,4 @@
-"""
-How fast messages leave, how evenly, and at what cost: 1, 2 and 4 processes, and a bare ``requests`` loop.
+"""How fast messages leave, how evenly, and at what cost: 1, 2 and 4 processes, and a bare ``requests`` loop.
 
 Usage: python -m benchmarks.sending [SECONDS]
 
@@ -37,8 +36,7 @@ Contestant = Callable[[SandboxServer, list[str]], list[Effort]]
 
 
 class Figures(NamedTuple):
-    """
-    What one run came to.
+    """What one run came to.
 
     :param rate: messages a second, from the first arrival to the last.
     :param worst_second: the most arrivals in any sliding second.
@@ -57,8 +55,7 @@ class Figures(NamedTuple):
 
 
 def numbers(count: int) -> list[str]:
-    """
-    Make up numbers that every rule lets pass.
+    """Make up numbers that every rule lets pass.
 
     :param count: how many.
     """
@@ -66,8 +63,7 @@ def numbers(count: int) -> list[str]:
 
 
 def campaign(database: str, processes: int, gateway: SandboxServer, numbers: list[str]) -> list[Effort]:
-    """
-    Send with so many processes on one campaign and one ledger.
+    """Send with so many processes on one campaign and one ledger.
 
     :param database: what the ledger is on.
     :param processes: how many.
@@ -82,8 +78,7 @@ def campaign(database: str, processes: int, gateway: SandboxServer, numbers: lis
 
 
 def bare_loop(gateway: SandboxServer, numbers: list[str]) -> list[Effort]:
-    """
-    Post the messages from threads at the same rate, with nothing around it.
+    """Post the messages from threads at the same rate, with nothing around it.
 
     :param gateway: the sandbox.
     :param numbers: the audience.
@@ -113,8 +108,7 @@ def bare_loop(gateway: SandboxServer, numbers: list[str]) -> list[Effort]:
 
 
 def measure(run: Contestant, count: int) -> Figures:
-    """
-    Run a contestant against a sandbox of its own.
+    """Run a contestant against a sandbox of its own.
 
     :param run: the contestant.
     :param count: how many messages.
@@ -127,8 +121,7 @@ def measure(run: Contestant, count: int) -> Figures:
 
 
 def figures(state: dict[str, float], efforts: list[Effort], count: int) -> Figures:
-    """
-    Put together what one run came to.
+    """Put together what one run came to.
 
     :param state: the sandbox's counts.
     :param efforts: those of each process.
@@ -148,8 +141,7 @@ def figures(state: dict[str, float], efforts: list[Effort], count: int) -> Figur
 
 
 def main(seconds: float = SECONDS) -> None:
-    """
-    Print the figures of each run; the contestants take turns, so that a noisy moment meets all.
+    """Print the figures of each run; the contestants take turns, so that a noisy moment meets all.
 
     :param seconds: how long a run is to take.
     """

@@ -1,5 +1,4 @@
-"""
-A campaign that someone approves in the Airflow UI, after a look at it on their own phone.
+"""A campaign that someone approves in the Airflow UI, after a look at it on their own phone.
 
 - `template` waits until Juhe has approved the template.
 - `test` sends it to the test numbers.

@@ -1,5 +1,4 @@
-"""
-A campaign: one template to all recipients of a file.
+"""A campaign: one template to all recipients of a file.
 
 `wait_for_template` waits until Juhe has approved the template, `send` sends it to the audience inside all
 rules, and `summary` reports the result. If you clear `send`, or run this Dag again with the same

@@ -1,5 +1,4 @@
-"""
-Every day the same template to that day's audience.
+"""Every day the same template to that day's audience.
 
 A message that was not sent when the window closes is too old on the next day: `expires_at="close"` skips it.
 `max_active_runs=1` keeps two days apart.

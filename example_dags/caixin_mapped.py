@@ -1,5 +1,4 @@
-"""
-One audience in chunks, a mapped task for each.
+"""One audience in chunks, a mapped task for each.
 
 Each mapped task has a campaign of its own, because the default `campaign_id` ends in its map index. So their
 counts can be summed. All of them share the account's rate, so more tasks are not faster. A number that is in

@@ -1,5 +1,4 @@
-"""
-One message to one number, from the UI's trigger form.
+"""One message to one number, from the UI's trigger form.
 
 Outside the send window it fails at once and says when the window opens. The form refuses what is no number.
 If a rule keeps the number back, the task is skipped. Its log and the link *Campaign* among its details say

@@ -1,5 +1,4 @@
-"""
-A run when Juhe approves a template, without asking for it every day.
+"""A run when Juhe approves a template, without asking for it every day.
 
 The asset `caixin_template_65538` is watched. The triggerer asks the gateway once a minute. A template that
 changes from not available to available starts one run, also if the triggerer was down when it happened
@@ -11,7 +10,8 @@ has `dry_run`, counts and sends nothing.
 
 To try it with `make up`, un-pause the Dag, wait a minute, and make the sandbox's template available:
 
-    curl -X POST 127.0.0.1:8088/_sandbox/templates/65538 -H 'Content-Type: application/json' -d '{"available": true}'
+    curl -X POST 127.0.0.1:8088/_sandbox/templates/65538 -H 'Content-Type: application/json' -d
+    '{"available": true}'
 """
 
 from __future__ import annotations

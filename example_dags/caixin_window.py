@@ -1,5 +1,4 @@
-"""
-Every half hour within the send window, the recipients that have come in since.
+"""Every half hour within the send window, the recipients that have come in since.
 
 `SendWindowTimetable` starts runs at 09:00, 09:30, ... 17:30 China time and none that was missed.
 `wait_for_window` is for runs that are triggered by hand at another hour. It is deferrable: it takes no worker

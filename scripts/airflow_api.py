@@ -13,8 +13,7 @@ USER = "admin"
 
 
 class AirflowApi:
-    """
-    Airflow's REST API, as the admin of its SimpleAuthManager.
+    """Airflow's REST API, as the admin of its SimpleAuthManager.
 
     :param url: the api-server's address, without a slash at the end.
     :param home: the ``AIRFLOW_HOME``, where Airflow keeps the password that it made up.
@@ -45,8 +44,7 @@ class AirflowApi:
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def ask(self, method: str, *path: str, **body: Any) -> Any:
-        """
-        Call the API.
+        """Call the API.
 
         :param method: the HTTP method.
         :param path: what follows ``/api/v2``, in parts that need no quoting.

@@ -1,5 +1,4 @@
-"""
-Write airflow_provider_caixin/audience/data/segments.zlib from a phone.dat.
+"""Write airflow_provider_caixin/audience/data/segments.zlib from a phone.dat.
 
 Usage: python scripts/build_segments.py [PHONE_DAT]
 
@@ -22,8 +21,7 @@ LONGEST_RUN = 255  # a run's length is one byte
 
 
 def installed_phone_dat() -> Path:
-    """
-    Find the phone.dat of the installed ``phone`` package.
+    """Find the phone.dat of the installed ``phone`` package.
 
     :raises FileNotFoundError: the package is not installed.
     """
@@ -36,8 +34,7 @@ def installed_phone_dat() -> Path:
 
 
 def pack(segments: Segments) -> bytes:
-    """
-    Write segments in the format that ``Segments.builtin`` reads, before compression.
+    """Write segments in the format that ``Segments.builtin`` reads, before compression.
 
     :param segments: what to write; the same segments always give the same bytes.
     """
@@ -53,8 +50,7 @@ def pack(segments: Segments) -> bytes:
 
 
 def main(arguments: list[str]) -> None:
-    """
-    Build the file.
+    """Build the file.
 
     :param arguments: the path of a phone.dat, or nothing.
     """

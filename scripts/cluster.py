@@ -1,5 +1,4 @@
-"""
-``make cluster``: Airflow on CeleryExecutor with two workers, and the sandbox, on 127.0.0.1, until Ctrl-C.
+"""``make cluster``: Airflow on CeleryExecutor with two workers, and the sandbox, on 127.0.0.1, until Ctrl-C.
 
 Redis and PostgreSQL are those of this machine or of your naming (``CAIXIN_CLUSTER_REDIS``,
 ``CAIXIN_CLUSTER_POSTGRES``). The cluster has two databases there and keys of its own, made at the start and
@@ -63,8 +62,7 @@ def server() -> URL:
 
 
 def settings(name: str, metadata: URL) -> dict[str, str]:
-    """
-    Return the part of the configuration that makes a cluster of an Airflow.
+    """Return the part of the configuration that makes a cluster of an Airflow.
 
     :param name: what its databases and keys begin with.
     :param metadata: Airflow's database.
@@ -94,8 +92,7 @@ def settings(name: str, metadata: URL) -> dict[str, str]:
 
 @contextmanager
 def services(name: str) -> Iterator[tuple[URL, URL]]:
-    """
-    Yield empty databases for Airflow and for the ledger, with a Redis without keys of this name.
+    """Yield empty databases for Airflow and for the ledger, with a Redis without keys of this name.
 
     In the end all of it is gone.
 
@@ -144,8 +141,7 @@ def _missing(what: str, address: URL, example: str, error: object) -> str:
 
 
 def main(folder: Path = ROOT / ".cluster", *dags: Path, port: int = 8080) -> int:
-    """
-    Run the cluster and the sandbox until Ctrl-C.
+    """Run the cluster and the sandbox until Ctrl-C.
 
     :param folder: the Airflow home, emptied at the start; its logs and the sandbox's record stay.
     :param dags: folders with Dags; none: the examples.

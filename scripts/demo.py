@@ -1,5 +1,4 @@
-"""
-``make demo``: a campaign from a throw-away Airflow to the sandbox, and what ledger and sandbox say of it.
+"""``make demo``: a campaign from a throw-away Airflow to the sandbox, and what ledger and sandbox say of it.
 
 Everything is in ``.demo``, which a fresh demo empties: recipients who had today's one message, by an older
 ledger, would all be skipped. ``make demo RESUME=1`` keeps it and runs the last campaign again.
@@ -46,8 +45,7 @@ class Recipient(NamedTuple):
 
 
 def main(folder: Path = ROOT / ".demo", *, resume: bool = False) -> int:
-    """
-    Run the demo.
+    """Run the demo.
 
     :param folder: where all of it is kept until the next one.
     :param resume: run the last campaign again instead of a fresh one.

@@ -1,5 +1,4 @@
-"""
-Write ``example_dags/data/audience.csv``: made-up numbers that show every outcome a sandbox can give.
+"""Write ``example_dags/data/audience.csv``: made-up numbers that show every outcome a sandbox can give.
 
 ``python -m scripts.make_example_audience`` writes the same file every time. The numbers that the sandbox
 answers in a certain way are its magic ones (see ``airflow_provider_caixin/sandbox/magic.py``). The file is

@@ -1,5 +1,4 @@
-"""
-Draw the sandbox's two media files, owned by this project: a picture and a video of a sun over hills.
+"""Draw the sandbox's two media files, owned by this project: a picture and a video of a sun over hills.
 
 Usage: ``python scripts/make_sandbox_media.py`` (needs ``ffmpeg`` with libx264 on the PATH). It writes
 ``hills.jpeg`` and ``sunrise.mp4`` into ``airflow_provider_caixin/sandbox/media``. Both are committed, so

@@ -1,5 +1,4 @@
-"""
-``make tables``: write those tables of docs/ anew that say what the code says.
+"""``make tables``: write those tables of docs/ anew that say what the code says.
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end of table -->`` in whatever page shows it.
 """
@@ -77,8 +76,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def written(page: str) -> str:
-    """
-    Return a page's text with its tables as they are to be.
+    """Return a page's text with its tables as they are to be.
 
     :raises KeyError: when it has a table that is not known.
     """

@@ -39,8 +39,7 @@ MANUAL = ("caixin_approval", "caixin_campaign", "caixin_send_one", "caixin_mappe
 
 
 class Command:
-    """
-    A running command in a session of its own, so that a Ctrl-C reaches only whoever started it.
+    """A running command in a session of its own, so that a Ctrl-C reaches only whoever started it.
 
     :param arguments: the command line.
     :param environment: its environment.
@@ -61,8 +60,7 @@ class Command:
             output.close()
 
     def ask_to_end(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """
-        Ask the command to end, and do not wait for it.
+        """Ask the command to end, and do not wait for it.
 
         :param how: what to ask it with.
         """
@@ -70,8 +68,7 @@ class Command:
             self.process.send_signal(how)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """
-        End the command and every process that it left in its session.
+        """End the command and every process that it left in its session.
 
         A scheduler waits for its tasks, unless it is told again; a sending task then settles what is on its
         way.
@@ -98,8 +95,7 @@ class Command:
 
 
 class Home:
-    """
-    A folder that is an ``AIRFLOW_HOME``, used by one process at a time; use it in a ``with`` block.
+    """A folder that is an ``AIRFLOW_HOME``, used by one process at a time; use it in a ``with`` block.
 
     :param folder: the folder, made when it is not there.
     :param dags: the folders that Dags are in.
@@ -139,8 +135,7 @@ class Home:
                 path.unlink()
 
     def connect(self, sandbox: SandboxServer, **extra: str) -> None:
-        """
-        Make a sandbox the gateway of the connection ``caixin_default``.
+        """Make a sandbox the gateway of the connection ``caixin_default``.
 
         :param sandbox: a running one.
         :param extra: the connection's extra.
@@ -158,8 +153,7 @@ class Home:
 
     @property
     def environment(self) -> dict[str, str]:
-        """
-        The environment of a command in this home.
+        """The environment of a command in this home.
 
         Nothing of another Airflow gets in: with ``AIRFLOW__DATABASE__SQL_ALCHEMY_CONN`` of the caller's
         shell, say, these commands would migrate and fill that database.
@@ -208,8 +202,7 @@ class Home:
         }
 
     def airflow(self, *arguments: str, log: Path | None = None, **environment: str) -> Command:
-        """
-        Start an ``airflow`` command.
+        """Start an ``airflow`` command.
 
         :param arguments: what follows ``airflow``.
         :param log: file for its output; None: the caller reads it.
@@ -231,8 +224,7 @@ class Home:
 
 
 class Airflow:
-    """
-    The processes of an Airflow: api-server, scheduler, dag-processor, triggerer, and perhaps Celery workers.
+    """The processes of an Airflow: api-server, scheduler, dag-processor, triggerer, and perhaps Celery workers.
 
     :param home: its home, with a database.
     :param port: the api-server's port on 127.0.0.1; 0 takes a free one.
@@ -249,8 +241,7 @@ class Airflow:
         self.url = ""
 
     def start(self) -> AirflowApi:
-        """
-        Start it, and return its API when all of them are at work and the example Dags are there.
+        """Start it, and return its API when all of them are at work and the example Dags are there.
 
         :raises SystemExit: when one of them ends, or they take too long; with its last words.
         """
@@ -289,8 +280,7 @@ class Airflow:
         self._begin("triggerer", "triggerer", "--skip-serve-logs")
 
     def watch(self) -> None:
-        """
-        Watch all of them, and never return as long as they run; report the end of a worker.
+        """Watch all of them, and never return as long as they run; report the end of a worker.
 
         :raises SystemExit: when one of the others ends.
         """
@@ -337,8 +327,7 @@ class Airflow:
 
 
 def worker_command(name: str) -> list[str]:
-    """
-    Return the ``airflow`` command of a Celery worker; its log server would listen on all interfaces.
+    """Return the ``airflow`` command of a Celery worker; its log server would listen on all interfaces.
 
     :param name: its name in Celery.
     """
@@ -349,8 +338,7 @@ def worker_command(name: str) -> list[str]:
 def tried(
     home: Home, port: int, workers: Sequence[str] = ()
 ) -> Iterator[tuple[Airflow, AirflowApi, SandboxServer]]:
-    """
-    Run a sandbox and an Airflow with a connection to it; in the end nothing of both is left.
+    """Run a sandbox and an Airflow with a connection to it; in the end nothing of both is left.
 
     :param home: the home, in use.
     :param port: the UI's port on 127.0.0.1; 0 takes a free one.
@@ -400,8 +388,7 @@ def duration(since: float) -> str:
 
 
 def chosen_port() -> int:
-    """
-    Return the UI's port, which ``PORT`` names.
+    """Return the UI's port, which ``PORT`` names.
 
     :raises SystemExit: when it is none.
     """
@@ -424,8 +411,7 @@ def taken(port: int) -> bool:
 
 
 def session_of(leader: int) -> list[int]:
-    """
-    Return the living processes of a session, which all tasks share; their process groups are their own.
+    """Return the living processes of a session, which all tasks share; their process groups are their own.
 
     :param leader: the process that began it; it may be gone.
     """

@@ -1,5 +1,4 @@
-"""
-``make up``: Airflow with the example Dags, the sandbox and a ready connection, on 127.0.0.1, until Ctrl-C.
+"""``make up``: Airflow with the example Dags, the sandbox and a ready connection, on 127.0.0.1, until Ctrl-C.
 
 It runs what ``airflow standalone`` runs, process by process: standalone's scheduler and triggerer each serve
 logs on all interfaces and on fixed ports, and its output is four programs' at once.
@@ -28,8 +27,7 @@ from scripts.throwaway import (
 
 
 def main(folder: Path = ROOT / ".up", *dags: Path, port: int = 8080) -> int:
-    """
-    Run Airflow and the sandbox until Ctrl-C.
+    """Run Airflow and the sandbox until Ctrl-C.
 
     :param folder: the Airflow home, kept for the next time.
     :param dags: folders with Dags; none: the examples.

@@ -16,8 +16,7 @@ _OK = b"\x07\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00"
 
 
 class Between:
-    """
-    A loopback port that leads to another one; use it in a ``with`` block.
+    """A loopback port that leads to another one; use it in a ``with`` block.
 
     :param port: where it leads, until :meth:`lead_to` says otherwise for connections that come later.
     :param pooler: ``postgresql`` drops the startup parameter ``options``, as PgBouncer does with

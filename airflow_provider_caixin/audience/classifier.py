@@ -33,8 +33,7 @@ _REASONS: Final = (
 
 
 class Classifier:
-    """
-    Decide for numbers whether carrier and region let them pass; the carrier is looked at first.
+    """Decide for numbers whether carrier and region let them pass; the carrier is looked at first.
 
     What the number's prefix says decides the carrier. A number in a segment that the data does not know
     (issued after it was collected) has no region: it passes and is counted.
@@ -91,8 +90,7 @@ class Classifier:
         return self._verdicts[int(number[:7]) - FIRST_SEGMENT] == _UNKNOWN
 
     def classify(self, rows: Iterable[object]) -> Iterator[tuple[str, SkipReason | None]]:
-        """
-        Yield for each row, in order, (number, reason or None), or (its text, ``invalid_number``).
+        """Yield for each row, in order, (number, reason or None), or (its text, ``invalid_number``).
 
         The text is cut to 64 characters, fit for any database, and never that of a number.
 

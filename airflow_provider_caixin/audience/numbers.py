@@ -39,8 +39,7 @@ _WITHIN = re.compile(r"(?<!\d)(?:(?:00)?86|0)?1[3-9]\d{9}(?!\d)")
 
 
 def normalise(raw: object) -> str | None:
-    """
-    Return the one mobile number of mainland China that a row holds, as 11 ASCII digits; None: it does not.
+    """Return the one mobile number of mainland China that a row holds, as 11 ASCII digits; None: it does not.
 
     Accepted around the digits: the country code as ``+86``, ``0086`` or ``86``, spaces, tabs, quotes,
     dashes, round brackets, byte order marks and zero-width characters, full-width digits, the ``.0``
@@ -69,8 +68,7 @@ def holds_number(text: str) -> bool:
 
 
 def compact(text: str, keep: str = "") -> str:
-    """
-    Return a text with plain digits, and without what is put around and between them.
+    """Return a text with plain digits, and without what is put around and between them.
 
     :param keep: characters that stay.
     """

@@ -23,8 +23,7 @@ VIRTUAL_ELSEWHERE = "1700-1702 1704 1707-1709 171 167 162"
 
 
 def spans(prefixes: str) -> Iterator[slice]:
-    """
-    Yield the table slices that a list of prefixes covers.
+    """Yield the table slices that a list of prefixes covers.
 
     :param prefixes: prefixes of up to seven digits, or ``first-last`` of them, separated by spaces.
     """

@@ -47,8 +47,7 @@ _PARTS = {
 
 
 def resolve(names: Iterable[str], segments: Segments) -> frozenset[Region]:
-    """
-    Return the regions that the Chinese names of cities and provinces stand for.
+    """Return the regions that the Chinese names of cities and provinces stand for.
 
     Names are matched by name and never by area code (four cities share 024). A suffix (市, 省, 自治区, 地区,
     自治州 ...) may be left out. A province stands for all its cities. Where a province and a city share a

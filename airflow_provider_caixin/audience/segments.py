@@ -37,8 +37,7 @@ class SegmentRange(NamedTuple):
 
 
 class Segments:
-    """
-    The region of every known segment.
+    """The region of every known segment.
 
     :param version: the data's date as four digits, year and month: ``2312``.
     :param regions: the regions, numbered from 1 in this order.
@@ -58,8 +57,7 @@ class Segments:
 
     @classmethod
     def from_phone_dat(cls, path: str | PathLike[str]) -> Segments:
-        """
-        Load a ``phone.dat``, the file of the ``phone`` package, which is published with newer data as well.
+        """Load a ``phone.dat``, the file of the ``phone`` package, which is published with newer data as well.
 
         The file is: 4 bytes version, int32 offset of the index, records ``province|city|zip|area code`` each
         ended by a zero byte, then the index: (int32 segment, int32 offset of its record, uint8 carrier), all

@@ -20,8 +20,7 @@ class NotAwaited(juhe.OutcomeUnknown):
 
 
 class Job(NamedTuple):
-    """
-    A claimed recipient on its way to a sender.
+    """A claimed recipient on its way to a sender.
 
     :param slot: when to post, by the host's monotonic clock.
     :param lease: until when the claim holds, by the same clock.
@@ -45,8 +44,7 @@ class Answer(NamedTuple):
 
 
 def settlement(answer: Answer, now: float, last_sent_at: float | None) -> Settlement:
-    """
-    Return which state a recipient takes after an answer.
+    """Return which state a recipient takes after an answer.
 
     :param last_sent_at: when the gateway last accepted a message of the account.
     """

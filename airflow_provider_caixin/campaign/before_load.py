@@ -24,8 +24,7 @@ def is_new(ledger: Ledger, plan: Plan) -> bool:
 
 
 class Loaded(NamedTuple):
-    """
-    What a campaign has of its audience.
+    """What a campaign has of its audience.
 
     :param first_at: when its first load was complete, in seconds since the epoch; None: none was.
     :param by_loader: whether one of this loader's was.
@@ -36,8 +35,7 @@ class Loaded(NamedTuple):
 
 
 def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
-    """
-    Return what a campaign has of its audience, without putting anything there.
+    """Return what a campaign has of its audience, without putting anything there.
 
     :param loader: who is to load, as :meth:`.Campaign.load` is told.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
@@ -54,8 +52,7 @@ def loaded(ledger: Ledger, plan: Plan, loader: str) -> Loaded:
 
 
 def refuse_expired(plan: Plan, now: float, first_at: float | None = None, *, waits: bool = False) -> None:
-    """
-    Refuse an audience that expires before anybody can get the message; loaded, it would be ``expired``.
+    """Refuse an audience that expires before anybody can get the message; loaded, it would be ``expired``.
 
     :param plan: of a campaign for which this loader has loaded nothing yet.
     :param now: the host's clock, in seconds since the epoch.

@@ -41,8 +41,7 @@ SENDERS: Final = 384
 
 
 class Campaign:
-    """
-    One template sent to one audience, once, under the rules of a plan.
+    """One template sent to one audience, once, under the rules of a plan.
 
     Making one opens or makes the campaign in the ledger.
 
@@ -97,8 +96,7 @@ class Campaign:
         audience_change: AudienceChange | None = None,
         formerly: str | None = None,
     ) -> bool:
-        """
-        Merge an audience into the campaign, once per source and content.
+        """Merge an audience into the campaign, once per source and content.
 
         A file that is gone is no hindrance when this source loaded that file before: the ledger is the
         audience. Where this source loaded something else before, its recipients decide and not a file's time
@@ -134,8 +132,7 @@ class Campaign:
         *,
         every: float = 1.0,
     ) -> None:
-        """
-        Send what is pending, until every recipient of the campaign is settled.
+        """Send what is pending, until every recipient of the campaign is settled.
 
         :param stop: set it, from any thread or signal handler, to end the run within four seconds.
         :param on_progress: called in this thread about once every ``every`` seconds.
@@ -180,8 +177,7 @@ class Campaign:
         self.outcomes[State.SKIPPED, skip.value] += recipient_rows.skip_pending(self._ledger, self._key, skip)
 
     def check_ratio(self) -> None:
-        """
-        Fail a campaign of which too much failed.
+        """Fail a campaign of which too much failed.
 
         :raises FailureRatioReached: when (rejected + unknown) / (sent + rejected + unknown) is that much.
         """
@@ -194,8 +190,7 @@ class Campaign:
             )
 
     def write_report(self, file: IO[str]) -> None:
-        """
-        Write what became of each recipient as CSV, in the audience's order, with full numbers.
+        """Write what became of each recipient as CSV, in the audience's order, with full numbers.
 
         :param file: open for text with ``newline=""``.
         """
@@ -213,8 +208,7 @@ class Campaign:
 
 
 def _log_forecast(ledger: Ledger, plan: Plan, campaign_key: int, now: float) -> None:
-    """
-    Log how long a run will take, how many had the template before, and what falls behind today's closing.
+    """Log how long a run will take, how many had the template before, and what falls behind today's closing.
 
     :param now: the host's clock, in seconds since the epoch.
     """
@@ -233,8 +227,7 @@ def _log_forecast(ledger: Ledger, plan: Plan, campaign_key: int, now: float) -> 
 
 
 def behind_closing(plan: Plan, pending: int, now: float) -> tuple[int, pendulum.DateTime | None]:
-    """
-    Return how many recipients today's window has no time for, and when it closes; closed: 0 and None.
+    """Return how many recipients today's window has no time for, and when it closes; closed: 0 and None.
 
     :param now: the host's clock, in seconds since the epoch.
     """

@@ -32,8 +32,7 @@ RESEND_LOOK_SECONDS: Final = 10.0
 
 
 class Locked(NamedTuple):
-    """
-    What a tick works on: a transaction that holds both rows' locks.
+    """What a tick works on: a transaction that holds both rows' locks.
 
     :param read_at: when it was read, by the monotonic clock.
     """
@@ -47,8 +46,7 @@ class Locked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """
-    What one tick leaves to the next.
+    """What one tick leaves to the next.
 
     :param may_resend: whether there may be unknown outcomes to be sent once more: the last look found some.
     :param resend_at: no look for them before this moment of the monotonic clock.
@@ -61,8 +59,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """
-    What a tick claimed, and what it learned by that.
+    """What a tick claimed, and what it learned by that.
 
     :param skipped: whom the rules skipped meanwhile.
     :param slot_in: in how many seconds the next slot comes into reach, where none was.
@@ -77,8 +74,7 @@ class Claim:
 def claim(
     locked: Locked, plan: Plan, known: Known, machine: Machine, *, mark: str, most: int, lease_seconds: float
 ) -> Claim:
-    """
-    Claim recipients, as many as there are slots in reach.
+    """Claim recipients, as many as there are slots in reach.
 
     :param mark: the claims' id.
     :param most: how many at the most; may be below 0.

@@ -23,8 +23,7 @@ MOST_SECONDS_APART: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """
-    Where a run gets time and chance from; nothing of the loop asks anybody else.
+    """Where a run gets time and chance from; nothing of the loop asks anybody else.
 
     :param clock: the host's wall clock, seconds since the epoch, which somebody may set.
     :param monotonic: the clock that nobody sets.
@@ -46,8 +45,7 @@ class Moments(NamedTuple):
 
 
 class Clocks:
-    """
-    What time it is by the host's clock and by the ledger's, either of which may be wrong.
+    """What time it is by the host's clock and by the ledger's, either of which may be wrong.
 
     The dispatcher reads the ledger's once a tick; in between it runs on by the machine's monotonic clock,
     which nobody sets.
@@ -66,8 +64,7 @@ class Clocks:
         self.apart = 0.0
 
     def read(self, ledger: Callable[[], float]) -> float:
-        """
-        Read the ledger's clock between two looks at the host's; warn where they are too far apart.
+        """Read the ledger's clock between two looks at the host's; warn where they are too far apart.
 
         :param ledger: asks the ledger; how long that takes does not matter.
         """

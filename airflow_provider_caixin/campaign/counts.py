@@ -15,8 +15,7 @@ Outcome = tuple[State, str]
 
 @dataclass(slots=True)
 class Counts:
-    """
-    A campaign's recipients by what became of them; in-flight ones count as pending.
+    """A campaign's recipients by what became of them; in-flight ones count as pending.
 
     :param skipped: by skip reason.
     :param rejected: by the gateway's code, as text.

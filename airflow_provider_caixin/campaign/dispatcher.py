@@ -40,8 +40,7 @@ ASLEEP_SECONDS: Final = 2.0
 
 
 class Dispatcher:
-    """
-    One process's run of a loaded campaign.
+    """One process's run of a loaded campaign.
 
     :param machine: time and chance.
     :param lease: seconds that a claim holds.
@@ -103,8 +102,7 @@ class Dispatcher:
     # ------------------------------------------------------------------ the thread that waits
 
     def run(self, on_progress: Callable[[Progress], None] | None, every: float = 1.0) -> None:
-        """
-        Send until everything is settled; the calling thread only waits, so that signals reach it.
+        """Send until everything is settled; the calling thread only waits, so that signals reach it.
 
         :param on_progress: called in the calling thread, about once every ``every`` seconds.
         :raises CampaignError: when the run ends otherwise.
@@ -141,8 +139,7 @@ class Dispatcher:
             self._awake_since = now
 
     def _give_up_if_silent(self) -> None:
-        """
-        Leave a dispatcher behind that waits for a ledger which neither answers nor fails.
+        """Leave a dispatcher behind that waits for a ledger which neither answers nor fails.
 
         :raises CampaignError: when it has been so for a lease, or since this run was told to stop.
         """

@@ -39,8 +39,7 @@ def dry_run(
     on_row: Callable[[ReportRow], None] = lambda _: None,
     clock: Callable[[], float] = time.time,
 ) -> Counts:
-    """
-    Count what a run would do now, from the ledger as it stands and an audience.
+    """Count what a run would do now, from the ledger as it stands and an audience.
 
     What the campaign already sent, or is just sending, would not be sent again and counts as ``duplicate``.
 
@@ -82,8 +81,7 @@ def dry_run(
 
 
 class _Earlier:
-    """
-    Counts who already had the template in another campaign, or may have; gives up after a few seconds.
+    """Counts who already had the template in another campaign, or may have; gives up after a few seconds.
 
     :param campaign_key: None where the campaign is not in the ledger yet.
     :param account: its key, None where the account is not in the ledger yet.

@@ -18,8 +18,7 @@ STOP_WAIT_SECONDS: Final = 3.0
 
 
 class Decision(NamedTuple):
-    """
-    What is to be done.
+    """What is to be done.
 
     :param is_over: whether the run is over; else there is another tick.
     :param ending: what the run ends with, now or when what is out is settled; None: it goes on, or ends well.
@@ -40,8 +39,7 @@ def decide(
     is_out: bool,
     is_told_to_stop: bool,
 ) -> Decision:
-    """
-    Decide whether a run goes on, ends, or first settles what is out.
+    """Decide whether a run goes on, ends, or first settles what is out.
 
     :param seen: the last tick's.
     :param ending: what ends the run already.
@@ -104,8 +102,7 @@ def _at_window(hours: Hours, moments: Moments) -> Decision:
 
 
 def given_up_after(silent: float, lease: float, *, is_told_to_stop: bool) -> errors.CampaignError | None:
-    """
-    Return what ends a run whose ledger neither answers nor fails; None: it is waited for.
+    """Return what ends a run whose ledger neither answers nor fails; None: it is waited for.
 
     :param silent: for how many seconds.
     """

@@ -1,5 +1,4 @@
-"""
-How a run of a campaign can end otherwise than with everything settled.
+"""How a run of a campaign can end otherwise than with everything settled.
 
 ::
 
@@ -33,8 +32,7 @@ class CampaignError(CaixinProviderError):
 
 
 class OutsideWindow(CampaignError):
-    """
-    The window is closed.
+    """The window is closed.
 
     :param opens_at: when to go on, with a zone.
     """
@@ -73,8 +71,7 @@ class CampaignInterrupted(CampaignError):
 
 
 class LedgerSilent(CampaignError):
-    """
-    A transaction has not come to an end for longer than a lease: the ledger's host is suspended or cut off.
+    """A transaction has not come to an end for longer than a lease: the ledger's host is suspended or cut off.
 
     Nothing more can be read from it, not even the counts.
     """

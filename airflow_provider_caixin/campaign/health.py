@@ -38,8 +38,7 @@ class Health:
     def learn(
         self, answer: Answer, settled: Settlement, slowest_for: float, now: float, wall: float
     ) -> errors.CampaignError | None:
-        """
-        Take in an answer that is in the ledger now; return what ends the run, or None.
+        """Take in an answer that is in the ledger now; return what ends the run, or None.
 
         :param settled: what became of the recipient.
         :param slowest_for: seconds since when the account is at its lowest rate.

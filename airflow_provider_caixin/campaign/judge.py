@@ -30,8 +30,7 @@ LEDGER_REASONS: Final = RULE_REASONS[3:]
 
 @dataclass(slots=True)
 class Judgement:
-    """
-    What the rules say of a batch of recipients.
+    """What the rules say of a batch of recipients.
 
     :param passed: who may get the message now.
     :param waiting: who may not as long as another message to the same number is in the air.
@@ -46,8 +45,7 @@ class Judgement:
 def judge(
     connection: Connection, plan: Plan, account: int | None, rows: Sequence[Recipient], now: float
 ) -> Judgement:
-    """
-    Judge a batch of recipients by carrier, region, suppression and frequency cap.
+    """Judge a batch of recipients by carrier, region, suppression and frequency cap.
 
     What was billed or may have been decides about the cap. A message in the air does not yet, but it holds
     the next one back: two campaigns cannot both win. A recipient's own earlier attempt is not counted against

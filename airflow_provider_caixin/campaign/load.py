@@ -32,8 +32,7 @@ AudienceChange = Literal["add", "keep"]
 
 @dataclass(frozen=True, slots=True)
 class AudienceLoad:
-    """
-    One audience on its way into a campaign; see :meth:`.Campaign.load`.
+    """One audience on its way into a campaign; see :meth:`.Campaign.load`.
 
     :param loader: who loads.
     :param lease: seconds of silence after which another process may take the load over.
@@ -54,8 +53,7 @@ class AudienceLoad:
         return f"{self.loader}/{place}" if place else self.loader
 
     def run(self, give_up: Callable[[], bool]) -> Mapping[str, int] | None:
-        """
-        Merge the audience; return whom it skipped, by reason; None: nothing was merged.
+        """Merge the audience; return whom it skipped, by reason; None: nothing was merged.
 
         :param give_up: asked now and then; True ends the load.
         """

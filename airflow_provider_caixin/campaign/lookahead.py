@@ -20,8 +20,7 @@ MOST_LEAD_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Lookahead:
-    """
-    What a run has learned about how far ahead it takes its slots.
+    """What a run has learned about how far ahead it takes its slots.
 
     :param lead: how far ahead a tick's first slot lies at the least, in seconds: what a commit takes. 0:
         nothing is known yet.
@@ -38,8 +37,7 @@ class Lookahead:
         return reach_of(self.lead)
 
     def after_commit(self, took: float) -> Lookahead:
-        """
-        Return what is known after a commit, so that one commit in twenty is late or so.
+        """Return what is known after a commit, so that one commit in twenty is late or so.
 
         Up quickly and down slowly: a slot that a late commit misses is lost, and one taken earlier than
         needed is not.
@@ -50,8 +48,7 @@ class Lookahead:
         return replace(self, lead=min(MOST_LEAD_SECONDS, self.lead + weight * (took - self.lead)))
 
     def after_none_free(self, next_slot: float, reach: float | None) -> Lookahead:
-        """
-        Return what is known after a tick that found no slot free.
+        """Return what is known after a tick that found no slot free.
 
         A run whose ledger is far away takes slots further ahead: without its reach another one finds none.
 
@@ -64,8 +61,7 @@ class Lookahead:
 
 
 def reach_of(lead: float) -> float:
-    """
-    Return how far ahead a tick may take its last slot.
+    """Return how far ahead a tick may take its last slot.
 
     Slots before the commit would be late, so each tick's first one is a commit away. Its last one is as far
     behind as the next tick is, and a little more: what neither of them takes is lost to the rate.
@@ -81,8 +77,7 @@ def lead_of(reach: float) -> float:
 
 
 def tick_seconds(*, busy: bool, slot_in: float, jitter: float) -> float:
-    """
-    Return how long after the beginning of a tick the next one is due.
+    """Return how long after the beginning of a tick the next one is due.
 
     :param busy: something was claimed or settled, or is out.
     :param slot_in: in how many seconds the next slot comes into reach.

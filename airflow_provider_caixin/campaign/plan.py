@@ -25,14 +25,14 @@ _ANY_TIME: Final = SendWindow("00:00-24:00")
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """
-    The arguments of one run.
+    """The arguments of one run.
 
     :param campaign_id: the campaign's name; the same name is the same campaign.
     :param account: what rate and caps are counted by.
     :param known_app_key: what the ledger may know of the AppKey, of which there is one account; None: the
         account's name decides alone.
-    :param rate: messages a second of the account, above 0 and at most 300 (发送速度：300条/s); 2 % below it by
+    :param rate: messages a second of the account, above 0 and at most 300 (发送速度：300条/s); 2 % below
+        it by
         default, because the gateway counts arrivals and arrivals jitter.
     :param window: the send window; None: any time.
     :param cap: the frequency cap; None: none.
@@ -107,8 +107,7 @@ class Plan:
             )
 
     def expiry(self, loaded_at: float) -> float | None:
-        """
-        Return when what is left expires, in seconds since the epoch; None: never.
+        """Return when what is left expires, in seconds since the epoch; None: never.
 
         :param loaded_at: when the campaign's first load was done, in seconds since the epoch.
         """
@@ -127,8 +126,7 @@ class Plan:
         return (self.window or _ANY_TIME).seconds_to_post(now, self.timeout)
 
     def opening(self, now: float, patience: float = OPENING_GUARD_SECONDS) -> pendulum.DateTime | None:
-        """
-        Return when a closed window opens; None: it is open, or in a moment, as all-day windows at midnight.
+        """Return when a closed window opens; None: it is open, or in a moment, as all-day windows at midnight.
 
         :param patience: how many seconds are a moment.
         """
@@ -146,8 +144,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """
-    The hours of a run; plain arithmetic, because every request asks.
+    """The hours of a run; plain arithmetic, because every request asks.
 
     :param expires: after this moment by the host's clock what is left is skipped; None: never.
     """

@@ -13,8 +13,7 @@ RATE_SPAN_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """
-    How far a running campaign is.
+    """How far a running campaign is.
 
     :param rate: messages a second lately, of all processes on this campaign.
     :param eta: seconds to go at that rate; None: not known yet.
@@ -42,8 +41,7 @@ class ProgressMeter:
         self._readings: deque[tuple[float, int]] = deque()
 
     def read(self, counts: dict[State, int], now: float) -> Progress:
-        """
-        Return how far the campaign is.
+        """Return how far the campaign is.
 
         :param counts: its recipients by state.
         :param now: of the monotonic clock.

@@ -15,8 +15,7 @@ from airflow_provider_caixin.vocabulary import SkipReason, State
 
 
 def reasons_to_reopen(row: CampaignRow, plan: Plan) -> tuple[SkipReason, ...]:
-    """
-    Return which skips a run under these rules looks at again, besides what a window or budget left over.
+    """Return which skips a run under these rules looks at again, besides what a window or budget left over.
 
     A million blocked numbers are not read again as long as the same table judges them.
     """
@@ -25,8 +24,7 @@ def reasons_to_reopen(row: CampaignRow, plan: Plan) -> tuple[SkipReason, ...]:
 
 
 def reopen_skipped(ledger: Ledger, plan: Plan, campaign_key: int) -> None:
-    """
-    Look again at who was skipped; whoever passes here is judged once more before the send.
+    """Look again at who was skipped; whoever passes here is judged once more before the send.
 
     Invalid numbers, duplicates and what was cancelled or expired stay as they are.
     """

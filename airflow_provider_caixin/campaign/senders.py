@@ -37,8 +37,7 @@ class Client(Protocol):
 
 
 class Senders:
-    """
-    Threads that post claimed recipients at their slots.
+    """Threads that post claimed recipients at their slots.
 
     They are daemons: a process that was told to stop does not wait for an answer that is late.
 
@@ -103,8 +102,7 @@ class Senders:
             threading.Thread(target=self._work, name=f"caixin-sender-{self._threads}", daemon=True).start()
 
     def settled(self, answers: Iterable[Answer]) -> None:
-        """
-        Forget answers that are in the ledger now.
+        """Forget answers that are in the ledger now.
 
         :param answers: the first of :attr:`answers`.
         """
@@ -164,8 +162,7 @@ class Senders:
 
 
 def is_in_time(job: Job, now: float, wall: float, *, late: float, timeout: float) -> bool:
-    """
-    Return whether a request may still be written: its slot has not passed, and its claim lasts.
+    """Return whether a request may still be written: its slot has not passed, and its claim lasts.
 
     :param now: the monotonic clock.
     :param wall: the host's wall clock.

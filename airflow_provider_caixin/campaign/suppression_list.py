@@ -23,8 +23,7 @@ class DamagedRows(AudienceError):
 
 
 class ListCheck(NamedTuple):
-    """
-    What a list of numbers to suppress holds.
+    """What a list of numbers to suppress holds.
 
     :param numbers: how many different numbers.
     :param new: how many of them are not on the suppression list.
@@ -41,8 +40,7 @@ class ListCheck(NamedTuple):
 
 
 def import_suppressions(ledger: Ledger, listed: Audience, reason: str) -> int:
-    """
-    Add numbers to the ledger's suppression list, where they stay until they are released.
+    """Add numbers to the ledger's suppression list, where they stay until they are released.
 
     :param reason: for whoever reads the list; a number that is on it already keeps reason and date.
     :return: how many are new on the list.
@@ -55,8 +53,7 @@ def import_suppressions(ledger: Ledger, listed: Audience, reason: str) -> int:
 
 
 def check_suppressions(ledger: Ledger, listed: Audience) -> ListCheck:
-    """
-    Return what importing a list would do, and import nothing.
+    """Return what importing a list would do, and import nothing.
 
     :raises AudienceError: it cannot be read.
     """
@@ -67,8 +64,7 @@ def check_suppressions(ledger: Ledger, listed: Audience) -> ListCheck:
 
 
 def numbers_of(listed: Audience) -> Iterator[str]:
-    """
-    Yield the numbers of a list, normalised; of a row with several, all.
+    """Yield the numbers of a list, normalised; of a row with several, all.
 
     :param listed: its rows; how many of them cannot be mobile numbers is a WARNING.
     :raises DamagedRows: behind the last number, when rows may be damaged numbers.
@@ -104,8 +100,7 @@ class _Reading:
                 self.others += 1
 
     def check(self, done: str = "") -> None:
-        """
-        Check what was read.
+        """Check what was read.
 
         :param done: what became of the numbers that could be read.
         :raises AudienceError: see :func:`numbers_of`.

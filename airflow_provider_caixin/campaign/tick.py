@@ -27,8 +27,7 @@ from airflow_provider_caixin.vocabulary import State
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """
-    What there is for a tick to do.
+    """What there is for a tick to do.
 
     :param mark: the id of this tick's claims; no other tick of any run has it.
     :param answers: what came of requests since the last tick.
@@ -47,8 +46,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class TickResult:
-    """
-    What a tick did and saw, committed.
+    """What a tick did and saw, committed.
 
     :param settlements: what became of the recipients of the answers, in their order.
     :param outcomes: how many recipients it brought to which end.
@@ -72,8 +70,7 @@ class TickResult:
 
 
 class TickFailed(Exception):
-    """
-    The ledger did not answer; whether the transaction was committed is not known.
+    """The ledger did not answer; whether the transaction was committed is not known.
 
     :param jobs: the recipients that are claimed if it was.
     """
@@ -94,8 +91,7 @@ class Tick:
     lease_seconds: float
 
     def run(self, due: Due) -> TickResult:
-        """
-        Run one transaction.
+        """Run one transaction.
 
         :raises TickFailed: when the ledger did not answer.
         """
@@ -163,8 +159,7 @@ class Tick:
 
 
 def may_claim(row: CampaignRow, account: AccountRow, clocks: Clocks, hours: Hours, *, is_held: bool) -> bool:
-    """
-    Return whether a tick may claim recipients.
+    """Return whether a tick may claim recipients.
 
     :param is_held: the run ends, or the gateway could not be reached a moment ago.
     """

@@ -37,8 +37,7 @@ class _SandboxOptions(Option):
 
 
 class Command(NamedTuple):
-    """
-    One command.
+    """One command.
 
     :param target: module of this package and function, ``module:function``.
     """

@@ -34,8 +34,7 @@ def open_hook(args: argparse.Namespace) -> Iterator[CaixinHook]:
 def open_ledger(
     args: argparse.Namespace, settings: CaixinConnection | None = None, *, make: bool = False
 ) -> Iterator[Ledger]:
-    """
-    Open the ledger that is named, else the connection's, else the configuration's.
+    """Open the ledger that is named, else the connection's, else the configuration's.
 
     :param settings: the connection, where it was read already.
     :param make: make the embedded ledger where there is none.
@@ -71,8 +70,7 @@ def peek_settings(args: argparse.Namespace) -> CaixinConnection | None:
 
 
 class NamedAccount(NamedTuple):
-    """
-    The account that a command is about.
+    """The account that a command is about.
 
     :param name: its name, as someone or a connection has it.
     :param key: the connection's AppKey; None: someone named the account.
@@ -107,8 +105,7 @@ def no_such_account(name: str) -> Refused:
 
 
 def known_campaign(connection: Connection, campaign_id: str, now: float) -> Summary:
-    """
-    Load a campaign by its id.
+    """Load a campaign by its id.
 
     :raises NoSuchCampaign: when the ledger has none of this id.
     """

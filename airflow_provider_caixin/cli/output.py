@@ -39,8 +39,7 @@ def show(rows: Sequence[Row], output: str) -> None:
 
 
 def show_one(record: Row, output: str, rows: Sequence[Row] | None = None) -> None:
-    """
-    Print one thing: what programs read as it is, for users a line for each property.
+    """Print one thing: what programs read as it is, for users a line for each property.
 
     :param record: the thing; a list in it is for programs alone.
     :param rows: for users instead of the properties.
@@ -69,8 +68,7 @@ def moment(seconds: float | None) -> str | None:
 
 @contextmanager
 def csv_file(path: str | None) -> Iterator[IO[str]]:
-    """
-    Open where a CSV goes; a file begins with a byte order mark, because Excel needs one.
+    """Open where a CSV goes; a file begins with a byte order mark, because Excel needs one.
 
     :param path: path or URL; None: stdout.
     :raises ReportError: when it cannot be written.

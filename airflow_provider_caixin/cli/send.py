@@ -305,8 +305,7 @@ def _of_file(tpl_id: int, audience: FileAudience) -> str:
 
 @dataclass(frozen=True)
 class _Beside:
-    """
-    A campaign of the same template and file name that is not finished.
+    """A campaign of the same template and file name that is not finished.
 
     :param is_by_time: it has its name from the file's time, so it may be of this very content.
     :param options: by which a command finds the same ledger.
@@ -343,8 +342,7 @@ class _Beside:
 
 
 def _find_campaign(args: argparse.Namespace, session: Session, audience: Audience) -> _Beside | None:
-    """
-    Find the campaign of a file that was given no name: by content, or as earlier versions named it, by time.
+    """Find the campaign of a file that was given no name: by content, or as earlier versions named it, by time.
 
     :return: where it is new, what else of the file's name is not finished.
     """

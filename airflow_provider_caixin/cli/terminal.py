@@ -39,8 +39,7 @@ class Refused(Exception):
 
 
 def run(target: str, args: argparse.Namespace) -> int:
-    """
-    Run a command.
+    """Run a command.
 
     :param target: module of this package and function, ``module:function``.
     :return: the exit status.
@@ -84,8 +83,7 @@ def usage_errors() -> Iterator[None]:
 
 
 def confirm(question: str, *, yes: bool, option: str = "--yes") -> None:
-    """
-    Ask before something that cannot be undone.
+    """Ask before something that cannot be undone.
 
     :param question: what is about to happen.
     :param yes: it was answered on the command line.
@@ -103,8 +101,7 @@ def confirm(question: str, *, yes: bool, option: str = "--yes") -> None:
 
 
 class StatusLine:
-    """
-    On a terminal, shows from the first second on what takes so long; use it in a ``with`` block.
+    """On a terminal, shows from the first second on what takes so long; use it in a ``with`` block.
 
     :param text: what is done; may be changed meanwhile, which the line's own thread only reads.
     """

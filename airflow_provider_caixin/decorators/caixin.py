@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 
 class CaixinSendDecoratedOperator(DecoratedOperator, CaixinSendOperator):
-    """
-    Send one template to the recipients that a function returns; in all else a :class:`CaixinSendOperator`.
+    """Send one template to the recipients that a function returns; in all else a :class:`CaixinSendOperator`.
 
     What the function returns is read as ``mobiles`` is: one number, a list, a generator. It goes into the
     ledger and stands nowhere else, neither as XCom nor as a rendered field. Of the function's arguments
@@ -94,8 +93,7 @@ class CaixinSendDecoratedOperator(DecoratedOperator, CaixinSendOperator):
 
 
 class FunctionAudience:
-    """
-    What a function returns, which is called when the rows are asked for.
+    """What a function returns, which is called when the rows are asked for.
 
     :param fingerprint: what it is known by: its text and arguments, not what it returns.
     """
@@ -122,8 +120,7 @@ class FunctionAudience:
 def caixin_send_task(
     python_callable: Callable[..., Any] | None = None, multiple_outputs: bool = False, **kwargs: Any
 ) -> TaskDecorator:
-    """
-    Make a task of a function that returns the audience of a campaign: ``@task.caixin_send(tpl_id=65535)``.
+    """Make a task of a function that returns the audience of a campaign: ``@task.caixin_send(tpl_id=65535)``.
 
     :param multiple_outputs: keep each of the counts as an XCom of its own, too.
     :param kwargs: arguments of :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`.

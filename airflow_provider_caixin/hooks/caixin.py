@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def template_id(value: object) -> int:
-    """
-    Read a template id, which a template field or a form may hand over as text.
+    """Read a template id, which a template field or a form may hand over as text.
 
     :raises ValueError: when it is no whole number from 1.
     """
@@ -29,8 +28,7 @@ def template_id(value: object) -> int:
 
 
 class CaixinHook(BaseHook):
-    """
-    Talk to the video SMS gateway of one connection.
+    """Talk to the video SMS gateway of one connection.
 
     For single calls and for looking at templates. Campaigns go through
     :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, which keeps the rules and the
@@ -52,8 +50,7 @@ class CaixinHook(BaseHook):
 
     @cached_property
     def settings(self) -> CaixinConnection:
-        """
-        The connection, read and checked at the first use.
+        """The connection, read and checked at the first use.
 
         :raises ValueError: when a field of it cannot be right.
         """
@@ -69,8 +66,7 @@ class CaixinHook(BaseHook):
         return self.client
 
     def send(self, tpl_id: int, mobile: str) -> str:
-        """
-        Send one message: one request, never repeated, billed when it is accepted.
+        """Send one message: one request, never repeated, billed when it is accepted.
 
         No rule is checked and nothing is recorded: neither window nor cap, region, carrier or rate.
 
@@ -97,16 +93,14 @@ class CaixinHook(BaseHook):
         return self.client.send(template_id(tpl_id), number)
 
     def get_templates(self) -> list[Template]:
-        """
-        Load the account's templates; not billed as far as the gateway's document says.
+        """Load the account's templates; not billed as far as the gateway's document says.
 
         :raises CaixinError: when the gateway did not list them.
         """
         return self.client.templates()
 
     def get_template(self, tpl_id: int) -> Template:
-        """
-        Load one template, available or not.
+        """Load one template, available or not.
 
         :raises AirflowNotFoundException: when the account has no such template.
         :raises CaixinError: when the gateway did not answer the question.

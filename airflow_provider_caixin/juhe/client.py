@@ -26,8 +26,7 @@ _NUMBER = re.compile(r"(1[3-9][0-9])[0-9]{4}([0-9]{4})")
 
 
 class JuheClient:
-    """
-    A client of the gateway that many threads may share.
+    """A client of the gateway that many threads may share.
 
     It never repeats a request, follows no redirect, keeps no cookie and reads no .netrc. Proxies and the CA
     bundle are taken from the environment once, here. Every error of its methods is a
@@ -87,8 +86,7 @@ class JuheClient:
         return f"{type(self).__name__}({self._origin})"
 
     def warm(self) -> None:
-        """
-        Reserve a connection that stands for the calling thread: all connecting happens here.
+        """Reserve a connection that stands for the calling thread: all connecting happens here.
 
         The thread's next call uses it. One that has been idle for over 3 s by then, or that the gateway has
         closed, is replaced.
@@ -103,8 +101,7 @@ class JuheClient:
         self._transport.release()
 
     def send(self, tpl_id: int, number: str, *, last_look: Callable[[], bool] | None = None) -> str:
-        """
-        Send one message: one request, never repeated. It is billed if this returns.
+        """Send one message: one request, never repeated. It is billed if this returns.
 
         :param number: the recipient's, 11 digits.
         :param last_look: called when the connection stands, right before the first byte; False stops it.
@@ -120,8 +117,7 @@ class JuheClient:
         return self._envelope(answer).sid
 
     def templates(self) -> list[Template]:
-        """
-        Return the account's templates; the call is not billed as far as the document says.
+        """Return the account's templates; the call is not billed as far as the document says.
 
         A row without a usable ``tplId`` is left out.
 

@@ -1,5 +1,4 @@
-"""
-The gateway's codes: every ``error_code`` of its document (version 2025-02-23) as one readable table.
+"""The gateway's codes: every ``error_code`` of its document (version 2025-02-23) as one readable table.
 
 ``zh`` is the document's own text, letter for letter. ``kind`` says what a code means for a campaign
 (docs: "What an answer means"); ``cause`` and ``remedy`` are for whoever has to do something about it.
@@ -40,8 +39,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """
-    One code of the gateway.
+    """One code of the gateway.
 
     :param code: the ``error_code``.
     :param legacy: the ``resultcode`` that older products send beside it, or None.
@@ -206,8 +204,7 @@ CODES: Mapping[int, Code] = MappingProxyType({entry.code: entry for entry in _TA
 
 
 def describe(code: int) -> Code:
-    """
-    Return what is known about a code.
+    """Return what is known about a code.
 
     One that the document does not list is of kind ``REJECTED``: by the document only 0 is billed.
     """

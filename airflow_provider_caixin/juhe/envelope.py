@@ -1,5 +1,4 @@
-"""
-The gateway's envelope: the JSON object with an ``error_code`` that decides what an answer means.
+"""The gateway's envelope: the JSON object with an ``error_code`` that decides what an answer means.
 
 The document declares ``error_code`` an int and ``result`` an object. Juhe's products were also seen to send
 digit strings, ``null``, ``[]`` and strings, so all of these are read.
@@ -22,8 +21,7 @@ _INTEGER_LIMIT: Final = 2**31
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """
-    What an answer says.
+    """What an answer says.
 
     :param code: the ``error_code``; 0 is accepted and billed.
     :param reason: the ``reason`` as it came (not fit to be shown), empty where it is no text.
@@ -36,8 +34,7 @@ class Envelope:
 
     @classmethod
     def parse(cls, body: bytes) -> Envelope | None:
-        """
-        Return what an answer's body says; None if it is no JSON object with a usable ``error_code``.
+        """Return what an answer's body says; None if it is no JSON object with a usable ``error_code``.
 
         A legacy ``resultcode`` alone says nothing.
 
@@ -71,8 +68,7 @@ def integer(value: object) -> int | None:
 
 
 def printable(text: str) -> str:
-    """
-    Return text of the gateway fit for logs and databases: printable, on one line, at most 200 characters.
+    """Return text of the gateway fit for logs and databases: printable, on one line, at most 200 characters.
 
     JSON can carry line breaks, NUL and lone surrogates; a log, PostgreSQL and UTF-8 cannot.
     """

@@ -1,5 +1,4 @@
-"""
-What can go wrong with a call to the gateway.
+"""What can go wrong with a call to the gateway.
 
 ::
 
@@ -65,8 +64,7 @@ class NotPosted(CaixinError):
 
 
 class GatewayError(CaixinError):
-    """
-    The gateway answered with a code other than 0.
+    """The gateway answered with a code other than 0.
 
     :param code: its ``error_code``.
     :param reason: its ``reason``, printable, without AppKey and full numbers, at most 200 characters.

@@ -21,8 +21,7 @@ _OPT_OUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """
-    One row of ``myTpls``.
+    """One row of ``myTpls``.
 
     :param tpl_id: the gateway's ``tplId``.
     :param content: the 【signature】 and the text; the gateway's document calls both together the signature.
@@ -45,8 +44,7 @@ class Template:
 
     @property
     def media_url(self) -> str:
-        """
-        The address at which a browser may show the media; empty if ``url`` is no such address.
+        """The address at which a browser may show the media; empty if ``url`` is no such address.
 
         What the gateway answers is text of strangers, so it is not trusted to be one.
         """

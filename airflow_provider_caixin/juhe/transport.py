@@ -1,5 +1,4 @@
-"""
-One POST over a connection that already stands.
+"""One POST over a connection that already stands.
 
 Whether a message may have been billed hangs on one border: before the first byte nothing can have happened,
 after it anything can. ``requests`` hides that border (it connects inside ``send``, reuses connections of any
@@ -60,8 +59,7 @@ _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
 class Answer(NamedTuple):
-    """
-    What came back.
+    """What came back.
 
     :param location: the ``Location`` header; empty if there is none.
     :param body: the whole body; empty for a redirect, whose body says nothing.
@@ -73,8 +71,7 @@ class Answer(NamedTuple):
 
 
 class Transport:
-    """
-    Connections to one host, shared by many threads; each thread reserves one, posts, and returns it.
+    """Connections to one host, shared by many threads; each thread reserves one, posts, and returns it.
 
     Proxies and CA bundle are read from the environment once, here. Nothing is connected yet.
 
@@ -123,8 +120,7 @@ class Transport:
         self._closed = False
 
     def reserve(self) -> None:
-        """
-        Make sure that the calling thread holds a connection that stands and was used within the last 3 s.
+        """Make sure that the calling thread holds a connection that stands and was used within the last 3 s.
 
         :raises NotReached: where none can be made.
         :raises WrongEndpoint: where TLS finds that it is the wrong one.
@@ -144,8 +140,7 @@ class Transport:
     def post(
         self, path: str, body: bytes, *, limit: int, last_look: Callable[[], bool] | None = None
     ) -> Answer:
-        """
-        Post a form once.
+        """Post a form once.
 
         :param path: the path, with its leading slash.
         :param body: the encoded form.
@@ -301,8 +296,7 @@ class _Reserved(threading.local):
 
 
 class _Adapter(HTTPAdapter):
-    """
-    requests' adapter with one TLS context for all connections: reading a CA bundle takes some 10 ms of CPU.
+    """requests' adapter with one TLS context for all connections: reading a CA bundle takes some 10 ms of CPU.
 
     :param bundle: file or folder of CA certificates; anything else than text: requests' own.
     """

@@ -1,5 +1,4 @@
-"""
-What happened: the database of campaigns, of their recipients and of the shared rate.
+"""What happened: the database of campaigns, of their recipients and of the shared rate.
 
 ``queue`` is the hot path of a run, ``views`` only reads, ``admin`` is what users change; none of the three
 knows the others. What they share is ``rows``: one module for each kind of row. These names mean the same

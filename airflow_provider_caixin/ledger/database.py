@@ -41,8 +41,7 @@ _MAKER_LOCKS: Final = {
 
 
 class Ledger:
-    """
-    The database of campaigns and of what happened to each recipient: engine, transactions and clock.
+    """The database of campaigns and of what happened to each recipient: engine, transactions and clock.
 
     :param url: an SQLAlchemy URL of SQLite, PostgreSQL (psycopg 3) or MySQL/MariaDB (PyMySQL).
     :param clock: the host's clock, seconds since the epoch; SQLite's slots and leases go by it, the other
@@ -91,8 +90,7 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """
-        Open a transaction that may write; on SQLite it holds the write lock from the start.
+        """Open a transaction that may write; on SQLite it holds the write lock from the start.
 
         :raises LedgerUnavailable: when it cannot be begun, run or committed.
         """
@@ -101,8 +99,7 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """
-        Open a transaction that only reads, and on SQLite waits for no writer.
+        """Open a transaction that only reads, and on SQLite waits for no writer.
 
         :raises LedgerUnavailable: when the database does not answer.
         """
@@ -110,8 +107,7 @@ class Ledger:
             yield connection
 
     def now(self, connection: Connection) -> float:
-        """
-        Read the clock that slots and leases go by.
+        """Read the clock that slots and leases go by.
 
         PostgreSQL's ``now()`` and MySQL's ``NOW()`` are the start of the transaction or statement, before any
         wait for a lock; these are not.
@@ -129,8 +125,7 @@ class Ledger:
     def insert_or_adopt(
         self, table: sa.Table, key: list[str], column: str, adoptable: sa.ColumnElement[bool]
     ) -> Any:
-        """
-        Return an insert that, for a row that is already there, sets one column where a condition holds.
+        """Return an insert that, for a row that is already there, sets one column where a condition holds.
 
         :param key: the columns of the unique key.
         :param adoptable: the condition on the row that is there.

@@ -29,8 +29,7 @@ def engine_for(
     *,
     allow_unsafe: bool = False,
 ) -> Engine:
-    """
-    Return an engine whose errors show no parameters, as these are numbers; :mod:`.sessions` prepares it.
+    """Return an engine whose errors show no parameters, as these are numbers; :mod:`.sessions` prepares it.
 
     Its isolation is READ COMMITTED: MySQL's default, REPEATABLE READ, shows a cap as it stood before the wait
     for the account's row.

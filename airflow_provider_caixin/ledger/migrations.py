@@ -33,8 +33,7 @@ def read_meta(connection: Connection) -> dict[str, str]:
 
 
 def is_current(meta: Mapping[str, str]) -> bool:
-    """
-    Return whether a ledger's tables are those of this version; False: they are yet to be made or upgraded.
+    """Return whether a ledger's tables are those of this version; False: they are yet to be made or upgraded.
 
     :raises LedgerError: when they are of a newer version, or of one that is too old to be upgraded.
     """

@@ -1,5 +1,4 @@
-"""
-The ledger's tables.
+"""The ledger's tables.
 
 Moments are seconds since the epoch (UTC) as doubles, because slots are fractions of a millisecond apart and
 the three databases store such fractions of a timestamp in three ways. Whatever a user names (campaign ids,

@@ -26,8 +26,7 @@ _OFF: Final = (0, "0", "off", "OFF")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """
-    How long a transaction may wait, in whole seconds; 0: without end.
+    """How long a transaction may wait, in whole seconds; 0: without end.
 
     :param lock: for another one's lock.
     :param statement: for one statement.
@@ -50,8 +49,7 @@ class ReadOnlyServer(UnfitSession):
 
 
 def prepare_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
-    """
-    Set limits and durability of each transaction of PostgreSQL, and check in the same round trip what holds.
+    """Set limits and durability of each transaction of PostgreSQL, and check in the same round trip what holds.
 
     Each transaction and not each session: a pooler in transaction mode gives the next one another session.
 
@@ -95,8 +93,7 @@ def prepare_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) ->
 
 
 def prepare_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
-    """
-    Set the limits of each session of MySQL or MariaDB, and check in each transaction that it still has them.
+    """Set the limits of each session of MySQL or MariaDB, and check in each transaction that it still has them.
 
     :param allow_unsafe: take a server that forgets commits in a crash.
     """
@@ -185,8 +182,7 @@ def _check_each_transaction(
     *,
     allow_unsafe: bool,
 ) -> None:
-    """
-    Read back the settings of each transaction as it begins, and refuse the session where they do not hold.
+    """Read back the settings of each transaction as it begins, and refuse the session where they do not hold.
 
     :param wanted: the values that each setting may have, the one that was set first.
     :param read_only: settings that are off where the server takes writes.

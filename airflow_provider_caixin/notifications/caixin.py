@@ -28,8 +28,7 @@ _LONGEST_SECONDS: Final = 30.0
 
 
 class CaixinNotifier(GuardedTemplater, BaseNotifier):
-    """
-    Send a template to a few recipients, as a callback of a Dag or task, or when a deadline is missed.
+    """Send a template to a few recipients, as a callback of a Dag or task, or when a deadline is missed.
 
     It is a small campaign: rules, pacer and ledger are those of all others, so no message is billed twice for
     one occasion however often Airflow calls, and the frequency cap counts these messages, too: with the usual
@@ -101,8 +100,7 @@ class CaixinNotifier(GuardedTemplater, BaseNotifier):
         await asyncio.to_thread(self.notify, context)
 
     def notify(self, context: Context) -> None:
-        """
-        Send.
+        """Send.
 
         :raises AirflowException: when a recipient got nothing because something does not work, or most of it
             failed; outside the window only where ``outside_window`` is ``"fail"``.
@@ -195,8 +193,7 @@ class _Occasion(NamedTuple):
 
     @classmethod
     def of(cls, context: Context) -> _Occasion:
-        """
-        Read it from what Airflow gives: all to tasks' callbacks, some to Dags', a few plain values to deadlines'.
+        """Read it from what Airflow gives: all to tasks' callbacks, some to Dags', a few plain values to deadlines'.
 
         :raises ValueError: when there is no run in it.
         """

@@ -44,8 +44,7 @@ PAUSE_INTERVAL: Final = timedelta(seconds=60)
 
 
 class CaixinSendOperator(GuardedTemplater, BaseOperator):
-    """
-    Send one template to an audience, once, inside the rules, and record what became of each recipient.
+    """Send one template to an audience, once, inside the rules, and record what became of each recipient.
 
     The audience is loaded into the ledger first; then the task sends whatever is pending in its campaign. A
     retry, a cleared task or a second run with the same ``campaign_id`` goes on where the campaign stands and
@@ -61,7 +60,8 @@ class CaixinSendOperator(GuardedTemplater, BaseOperator):
     :param tpl_id: template id (templated).
     :param mobiles: one number, a list, or what an upstream task returned (templated).
     :param audience_file: path or URL of a .txt or .csv, also .gz; either this or ``mobiles`` (templated).
-    :param audience_column: the column of a .csv; None: ``mobile``, else 手机号, 手机号码, 手机, else the only one
+    :param audience_column: the column of a .csv; None: ``mobile``, else 手机号, 手机号码, 手机, else the
+        only one
         (templated).
     :param campaign_id: same id: same campaign; None: dag_id/run_id/task_id, with /map_index when mapped
         (templated).
@@ -176,8 +176,7 @@ class CaixinSendOperator(GuardedTemplater, BaseOperator):
         read_early(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """
-        Load the audience, send what is pending, return the counts.
+        """Load the audience, send what is pending, return the counts.
 
         :raises AirflowFailException: when running again helps nothing before someone acted.
         :raises AirflowException: when running again may help; what is left stays pending.

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class _OperatorLink(BaseOperatorLink):
-    """
-    A link whose address the operator keeps in an attribute.
+    """A link whose address the operator keeps in an attribute.
 
-    The UI reads it from an XCom, which Airflow pushes when the task has ended. The operator pushes it earlier, too: it is
+    The UI reads it from an XCom, which Airflow pushes when the task has ended. The operator pushes it
+    earlier, too: it is
     looked at while the task runs.
     """
 

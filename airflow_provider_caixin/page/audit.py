@@ -18,8 +18,7 @@ _PREFIX: Final = "caixin_"
 
 
 def record(rights: Rights, event: str, campaign: Summary | None = None, **details: object) -> None:
-    """
-    Record what someone does, before it is done.
+    """Record what someone does, before it is done.
 
     :param event: what is done, such as ``pause_campaign``.
     :param campaign: on which campaign; its Dag's audit log has the event, too.

@@ -26,8 +26,7 @@ _LEAST_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class CampaignView:
-    """
-    What of a ledger a user sees and edits, as of one transaction.
+    """What of a ledger a user sees and edits, as of one transaction.
 
     :param seen: the Dags whose campaigns the user may see.
     :param edited: the Dags whose campaigns the user may change.
@@ -44,16 +43,14 @@ class CampaignView:
         return cls(ledger.now(connection), rights.dags("GET", ids), rights.dags("PUT", ids))
 
     def campaign(self, connection: Connection, campaign_key: int) -> Summary:
-        """
-        Load a campaign that the user may see.
+        """Load a campaign that the user may see.
 
         :raises Problem: when there is none.
         """
         return self._checked(campaign_views.campaign(connection, campaign_key, self.now))
 
     def find(self, connection: Connection, campaign_id: str) -> Summary:
-        """
-        Load a campaign that the user may see, by its id.
+        """Load a campaign that the user may see, by its id.
 
         :raises Problem: when there is none.
         """
@@ -105,8 +102,7 @@ class CampaignView:
 
 
 def recent_rate(minutes: Mapping[int, int], now: float, campaign: Summary) -> float:
-    """
-    Estimate the messages a second of a campaign that runs.
+    """Estimate the messages a second of a campaign that runs.
 
     :param minutes: its requests by minute.
     """

@@ -25,8 +25,7 @@ _VARIABLE: Final = "AIRFLOW_CONN_"
 
 @dataclass(frozen=True, slots=True)
 class ListedConnection:
-    """
-    A connection of type ``caixin``.
+    """A connection of type ``caixin``.
 
     :param team: whose it is, where Airflow serves several teams.
     :param settings: None: it cannot be read.
@@ -46,8 +45,7 @@ _parsed: dict[str, tuple[object, ListedConnection]] = {}
 
 
 def connections() -> list[ListedConnection]:
-    """
-    List the connections in Airflow's database and in the environment, and the default one wherever it is.
+    """List the connections in Airflow's database and in the environment, and the default one wherever it is.
 
     Other secrets back ends cannot be asked for a list.
     """

@@ -52,8 +52,7 @@ class Headers:
 
 
 def same_origin(request: Request) -> None:
-    """
-    Refuse what another site made a signed-in browser send, wherever a POST changes or reveals something.
+    """Refuse what another site made a signed-in browser send, wherever a POST changes or reveals something.
 
     :raises Problem: when it is not JSON from the page itself.
     """

@@ -56,8 +56,7 @@ def _named(ledger: Annotated[str, Query(max_length=250)] = "") -> NamedLedger:
 
 
 class NamedLedger:
-    """
-    A ledger that a request names; opened when it is first needed, in the thread that needs it.
+    """A ledger that a request names; opened when it is first needed, in the thread that needs it.
 
     :param id: the id that the page gives it; ``""``: the default one.
     """
@@ -66,8 +65,7 @@ class NamedLedger:
         self.id = "" if id == default_ledger() else id
 
     def open(self) -> Ledger:
-        """
-        Open the ledger.
+        """Open the ledger.
 
         :raises Problem: when no connection of the page names it: whoever asks chooses among ledgers, not
             among databases.

@@ -35,8 +35,7 @@ _SIGN_IN: Final = """<!doctype html>
 
 
 class Problem(Exception):
-    """
-    Why a request was not answered as asked.
+    """Why a request was not answered as asked.
 
     :param kind: the stable word for programs.
     :param detail: the sentence for users.

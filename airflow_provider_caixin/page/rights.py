@@ -25,8 +25,7 @@ Method = Literal["GET", "PUT"]
 
 @dataclass(frozen=True, slots=True)
 class Dags:
-    """
-    The Dags of a ledger's campaigns that a user may see or edit.
+    """The Dags of a ledger's campaigns that a user may see or edit.
 
     :param ids: these, and those that Airflow does not know any more where ``others``.
     :param others: also campaigns that no Dag of Airflow's runs.
@@ -77,8 +76,7 @@ class Rights:
         return self._manager.is_authorized_connection(method=method, details=details, user=self._user)
 
     def of_account(self, its: Iterable[ListedConnection]) -> bool:
-        """
-        Check whether the user may pause and limit an account.
+        """Check whether the user may pause and limit an account.
 
         :param its: the connections that name it and send by its ledger: another ledger's account of the same
             name is another.
@@ -86,8 +84,7 @@ class Rights:
         return self.edits_connections or any(self.of_connection("PUT", one) for one in its)
 
     def dags(self, method: Method, ids: AbstractSet[str]) -> Dags:
-        """
-        Return which of the Dags that have campaigns the user may see (``"GET"``) or edit (``"PUT"``).
+        """Return which of the Dags that have campaigns the user may see (``"GET"``) or edit (``"PUT"``).
 
         A campaign of a Dag that Airflow does not know any more is as one of the command line.
         """
@@ -107,8 +104,7 @@ class Rights:
         return Dags(allowed | (ids - known) if others else allowed, others, known)
 
     def demand(self, allowed: bool, what: str) -> None:
-        """
-        Refuse what is not allowed.
+        """Refuse what is not allowed.
 
         :param what: what was asked for, to complete "You may not".
         :raises Problem: when it is not.

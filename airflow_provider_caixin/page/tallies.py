@@ -21,8 +21,7 @@ MOST_KEPT: Final = 500
 
 @dataclass(slots=True)
 class Tally:
-    """
-    A campaign's skipped recipients by reason, and its rejected ones by code.
+    """A campaign's skipped recipients by reason, and its rejected ones by code.
 
     :param as_of: when they were counted, in seconds since the epoch.
     """

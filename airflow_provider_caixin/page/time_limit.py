@@ -26,8 +26,7 @@ T = TypeVar("T")
 
 
 def time_limited(kind: Kind) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any, Any, T]]]:
-    """
-    Run the function of a route, which blocks, in a thread, and answer in time whatever becomes of it.
+    """Run the function of a route, which blocks, in a thread, and answer in time whatever becomes of it.
 
     :param kind: what it waits for, ``"ledger"`` or ``"gateway"``.
     """

@@ -17,8 +17,7 @@ _EXPECTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FrequencyCap:
-    """
-    How many messages one recipient may get.
+    """How many messages one recipient may get.
 
     The gateway's document: 会员营销 1条/日; 游戏、保健品等 1条/日, 3条/周. It does not say what a day is, so
     days are calendar days in Asia/Shanghai and a week is any 7 consecutive ones; ``rolling`` counts 24 hours
@@ -48,8 +47,7 @@ class FrequencyCap:
 
     @classmethod
     def parse(cls, value: FrequencyCap | str | Mapping[str, object]) -> FrequencyCap:
-        """
-        Return the cap that an argument, a connection extra or a configuration option gives.
+        """Return the cap that an argument, a connection extra or a configuration option gives.
 
         :param value: a cap, one of the two presets' names, a mapping of the fields, or that mapping as JSON.
         :raises ValueError: when it is none of these.
@@ -72,8 +70,7 @@ class FrequencyCap:
         return self._start(now, 7 if self.per_week is not None else 1)
 
     def allows(self, now: float, earlier: Iterable[float]) -> bool:
-        """
-        Return whether one more message may leave.
+        """Return whether one more message may leave.
 
         :param now: the moment of sending, in seconds since the epoch.
         :param earlier: the moments of this recipient's messages so far, in any order.

@@ -19,8 +19,7 @@ _EXPECTED = 'expected "HH:MM-HH:MM" (or HH:MM:SS) in Asia/Shanghai, such as "09:
 
 
 class SendWindow:
-    """
-    Daily hours in which sending is allowed, ``opens`` included and ``closes`` excluded, in Asia/Shanghai.
+    """Daily hours in which sending is allowed, ``opens`` included and ``closes`` excluded, in Asia/Shanghai.
 
     The gateway's document says 早九晚六 (09:00-18:00) and answers no error outside it, so the window is
     kept here. China has had no summer time since 1991; every day is as long as the other.
@@ -53,8 +52,7 @@ class SendWindow:
 
     @classmethod
     def parse(cls, value: SendWindow | str) -> SendWindow:
-        """
-        Return the window that an argument, a connection extra or a configuration option gives.
+        """Return the window that an argument, a connection extra or a configuration option gives.
 
         :raises ValueError: for a text that is no window.
         """
@@ -83,8 +81,7 @@ class SendWindow:
         return closing if closing > local else closing.add(days=1)
 
     def seconds_to_post(self, now: float, timeout: float) -> float:
-        """
-        Return the seconds until a request may leave, with a margin on both sides of the window; 0 is now.
+        """Return the seconds until a request may leave, with a margin on both sides of the window; 0 is now.
 
         The gateway may take a whole ``timeout`` to accept a message. The margins hold at midnight, too, where
         a day's caps and volume end. This is plain arithmetic, because every request asks.

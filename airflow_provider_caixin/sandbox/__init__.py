@@ -1,5 +1,4 @@
-"""
-A gateway of our own that behaves as the real one's document says, and bills nobody.
+"""A gateway of our own that behaves as the real one's document says, and bills nobody.
 
 ``SandboxServer`` runs one from Python, ``command.main`` from a command line. The names are imported when they
 are asked for: the command line needs the options of ``command`` without FastAPI behind them.

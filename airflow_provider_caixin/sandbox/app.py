@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 MEDIA = Path(__file__).parent / "media"
 STATIC = Path(__file__).parent / "static"
-# Parts, words, icons and tokens that the inbox has in common with the Caixin page: files for a browser, no Python.
+# Parts, words, icons and tokens that the inbox has in common with the Caixin page: files for a browser, no
+# Python.
 SHARED = Path(__file__).parents[1] / "page" / "static" / "shared"
 _LINES_AT_A_TIME = 200
 
@@ -42,8 +43,7 @@ class TemplateChange(BaseModel):
 
 
 def make_app(sandbox: Sandbox) -> FastAPI:
-    """
-    Return the application behind the gateway's endpoints.
+    """Return the application behind the gateway's endpoints.
 
     The documentation pages are closed: they would load script from another host. ``/_sandbox/openapi.json``
     has the routes.

@@ -1,5 +1,4 @@
-"""
-The sandbox as a command: its options, and running it.
+"""The sandbox as a command: its options, and running it.
 
 FastAPI and uvicorn are imported when it runs and not before, so that a command line that merely lists its
 commands stays quick.
@@ -33,8 +32,7 @@ def run(
     available_after: float | None = None,
     port_file: Path | None = None,
 ) -> None:
-    """
-    Serve a sandbox until SIGINT or SIGTERM; two lines on stdout have its address and that of its inbox.
+    """Serve a sandbox until SIGINT or SIGTERM; two lines on stdout have its address and that of its inbox.
 
     :param host: address to listen on.
     :param port: port to listen on; 0 takes a free one.
@@ -119,8 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """
-    Run a sandbox as the options of ``add_arguments`` say.
+    """Run a sandbox as the options of ``add_arguments`` say.
 
     :return: exit status: 0 when it was interrupted, 2 when it could not start; the reason is on stderr.
     """

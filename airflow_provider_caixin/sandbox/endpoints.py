@@ -1,5 +1,4 @@
-"""
-The gateway's two endpoints as a bare ASGI application in front of another one.
+"""The gateway's two endpoints as a bare ASGI application in front of another one.
 
 They are not routes of the FastAPI application because a campaign's benchmark shares the machine with its
 sandbox: routing, middleware and form parsing there cost several times what the judgement costs. Whatever is
@@ -42,8 +41,7 @@ TRANSPORT = "caixin_sandbox_transport"
 
 
 class Endpoints:
-    """
-    ASGI application: ``/caixinv2/send`` and ``/caixinv2/myTpls``, each also with ``.php``.
+    """ASGI application: ``/caixinv2/send`` and ``/caixinv2/myTpls``, each also with ``.php``.
 
     :param sandbox: what decides about the calls.
     :param app: what gets every other request.
@@ -161,8 +159,7 @@ class Endpoints:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """
-    Return the request's body, None where it is longer than any call of the document.
+    """Return the request's body, None where it is longer than any call of the document.
 
     :raises ClientDisconnect: when the caller is gone before it is whole; half a request is none, and bills
         nobody.

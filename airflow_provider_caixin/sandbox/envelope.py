@@ -18,8 +18,7 @@ def templates(listed: list[dict[str, object]]) -> bytes:
 
 
 def error(code: int) -> bytes:
-    """
-    Return the answer with an error code, its reason in the document's words.
+    """Return the answer with an error code, its reason in the document's words.
 
     A system error (below 100000) carries the legacy ``resultcode`` in front, as text, as real answers of this
     gateway's other products do; ``result`` is null.

@@ -1,5 +1,4 @@
-"""
-Magic numbers: how a caller asks the sandbox for a certain answer.
+"""Magic numbers: how a caller asks the sandbox for a certain answer.
 
 A magic mobile number reads ``1888 k NNNNNN``:
 
@@ -80,8 +79,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """
-    One row of ``MAGIC``.
+    """One row of ``MAGIC``.
 
     :param name: short name, as ``/_sandbox/requests`` shows it.
     :param billed: whether the message is accepted and billed first.
@@ -195,8 +193,7 @@ def is_magic(number: int) -> bool:
 
 
 def magic_mobile(number: int, *, tries: int = 0) -> str:
-    """
-    Return the mobile number that makes the sandbox act ``number`` out.
+    """Return the mobile number that makes the sandbox act ``number`` out.
 
     :param number: an error code (236300-236399, 10001-10099) or a fault of ``MAGIC``.
     :param tries: 0: at every call; 1 to 9: at the first so many calls, accepted after them.

@@ -1,5 +1,4 @@
-"""
-What stands between the sandbox's pages and the other pages that a developer's browser has open.
+"""What stands between the sandbox's pages and the other pages that a developer's browser has open.
 
 The sandbox has no users, so whatever reaches it may use it. A browser is the exception: it carries requests
 for pages of strangers. Those must not change settings (a POST from another site), read what was sent (a name
@@ -39,8 +38,7 @@ _PAGE_HEADERS = (
 
 
 class OriginCheck:
-    """
-    ASGI application in front of the sandbox's FastAPI application: refuses what a stranger's page asks for.
+    """ASGI application in front of the sandbox's FastAPI application: refuses what a stranger's page asks for.
 
     Media are left out of the checks: templates lead there from wherever they are shown.
 

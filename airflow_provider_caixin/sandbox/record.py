@@ -1,5 +1,4 @@
-"""
-What the sandbox was asked to send, what it billed, and which rules without an error were broken.
+"""What the sandbox was asked to send, what it billed, and which rules without an error were broken.
 
 A million sends have to fit, so they are kept as columns of numbers (about 50 bytes a send), and the counts
 that tests ask for often are kept up to date as they come in. A sid is a function of the arrival time and the
@@ -49,8 +48,7 @@ def key_hash(key: str) -> str:
 
 
 def make_sid(at: float, position: int) -> str:
-    """
-    Return the id of a message: 25 hex digits, of which 8 are the time, as in the document's example.
+    """Return the id of a message: 25 hex digits, of which 8 are the time, as in the document's example.
 
     :param at: arrival, Unix time in seconds.
     :param position: position of the send in the record, from 0.
@@ -79,8 +77,7 @@ class SlidingSecond:
 
 
 class Record:
-    """
-    Every send of one sandbox.
+    """Every send of one sandbox.
 
     :param path: JSON-lines file to append to, and to go on from where it exists; None: memory only.
     :raises OSError: when the file cannot be opened.
@@ -135,8 +132,7 @@ class Record:
         billed: bool,
         fault: int = 0,
     ) -> int:
-        """
-        Write down one send, and return its position.
+        """Write down one send, and return its position.
 
         :param at: arrival, Unix time in seconds.
         :param now: arrival, monotonic seconds.
@@ -187,8 +183,7 @@ class Record:
     def rows(
         self, *, billed: bool = False, offset: int = 0, limit: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """
-        Yield the sends in the order of their arrival.
+        """Yield the sends in the order of their arrival.
 
         :param billed: only those that were billed.
         :param offset: leave out so many of them.
@@ -201,8 +196,7 @@ class Record:
     def newest(
         self, *, search: str = "", before: int | None = None, limit: int = 50
     ) -> tuple[list[dict[str, Any]], int | None]:
-        """
-        Return the last sends, newest first, and the ``before`` of the next page, None where there is none.
+        """Return the last sends, newest first, and the ``before`` of the next page, None where there is none.
 
         One call looks at 50,000 sends at most, so a search may find nothing and yet go on. A row also has
         ``bills``: how often its number has been billed in all.
@@ -223,8 +217,7 @@ class Record:
         return found, stop or None
 
     def of_number(self, mobile: str, *, after: int = -1, limit: int = 100) -> list[dict[str, Any]]:
-        """
-        Return the last sends to one number, newest first, with ``bills`` as in ``newest``.
+        """Return the last sends to one number, newest first, with ``bills`` as in ``newest``.
 
         :param mobile: as it was sent.
         :param after: only sends after this position.
@@ -248,8 +241,7 @@ class Record:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """
-        Return the counts of ``/_sandbox/state``.
+        """Return the counts of ``/_sandbox/state``.
 
         ``billed_numbers`` is how many numbers were billed, ``duplicates`` how many of them more than once
         (the worst of them with their times in ``duplicate_numbers``), ``worst_second`` the most sends that

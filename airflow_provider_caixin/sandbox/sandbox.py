@@ -24,8 +24,7 @@ _RESET_AFTER = 99004
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """
-    What became of a send.
+    """What became of a send.
 
     :param record: the record it is in (a reset may have begun another one since).
     :param position: its position there.
@@ -40,8 +39,7 @@ class Verdict:
 
 
 class Sandbox:
-    """
-    One gateway: templates, settings, record.
+    """One gateway: templates, settings, record.
 
     :param record: file for the record, see ``Record``; None: memory only.
     :param available_after: seconds after which template 65538 becomes available; None: only on request.
@@ -110,8 +108,7 @@ class Sandbox:
     def send(
         self, key: str, tpl_id: str, mobile: str, *, by_get: bool = False, key_in_url: bool = False
     ) -> Verdict:
-        """
-        Accept or reject one message now, and record it; ``landed`` has to be called when its answer is out.
+        """Accept or reject one message now, and record it; ``landed`` has to be called when its answer is out.
 
         :param key: as sent, empty where missing; so are ``tpl_id`` and ``mobile``.
         :param by_get: whether it came as a GET.

@@ -29,8 +29,7 @@ _STOP_SECONDS = 10.0
 
 
 class SandboxServer:
-    """
-    A running sandbox on a port of its own; use it in a ``with`` block.
+    """A running sandbox on a port of its own; use it in a ``with`` block.
 
     In a thread (the default) it starts at once and shares the caller's interpreter: right for tests of
     behaviour. As a process of its own it can be killed and measured: right for benchmarks and faults. After
@@ -90,8 +89,7 @@ class SandboxServer:
         self.stop()
 
     def start(self) -> Self:
-        """
-        Start it, and return when it answers.
+        """Start it, and return when it answers.
 
         :raises RuntimeError: when it does not; its own words are on stderr.
         """
@@ -112,8 +110,7 @@ class SandboxServer:
             self._reap()
 
     def kill(self) -> None:
-        """
-        End the process with SIGKILL: connections are reset, nothing is answered any more.
+        """End the process with SIGKILL: connections are reset, nothing is answered any more.
 
         :raises RuntimeError: where it runs in a thread.
         """
@@ -136,8 +133,7 @@ class SandboxServer:
         return list(self._lines("/_sandbox/requests.jsonl"))
 
     def configure(self, **settings: Any) -> dict[str, Any]:
-        """
-        Change fields of ``Settings``, and return all of them.
+        """Change fields of ``Settings``, and return all of them.
 
         :raises ValueError: for a field or a value that does not exist; says which.
         """
@@ -147,8 +143,7 @@ class SandboxServer:
     def set_template(
         self, tpl_id: int, *, available: bool = False, available_in: float | None = None
     ) -> None:
-        """
-        Make one of the built-in templates available or unavailable.
+        """Make one of the built-in templates available or unavailable.
 
         :param available_in: seconds after which it becomes available.
         :raises ValueError: for another template.

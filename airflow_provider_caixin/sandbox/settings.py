@@ -20,8 +20,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(BaseModel):
-    """
-    The sandbox's settings; the defaults are an accepting, immediate gateway.
+    """The sandbox's settings; the defaults are an accepting, immediate gateway.
 
     Counting settings (``quota``, ``answer_count``) count down, so reading them back says what is left.
     """
@@ -68,8 +67,7 @@ class Settings(BaseModel):
     """time between two bytes of a slow answer"""
 
     def changed(self, changes: Mapping[str, Any]) -> Settings:
-        """
-        Return settings with some fields changed, whose values are as JSON has them.
+        """Return settings with some fields changed, whose values are as JSON has them.
 
         :raises ValueError: for a field or value that does not exist; names each and what was expected.
         """

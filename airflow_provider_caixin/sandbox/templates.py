@@ -11,8 +11,7 @@ HINT = "拒收请回复R"
 
 @dataclass(frozen=True, slots=True)
 class SandboxTemplate:
-    """
-    A template as the sandbox keeps it.
+    """A template as the sandbox keeps it.
 
     :param content: signature in 【】 and text.
     :param media: file under ``/media``.
@@ -35,8 +34,7 @@ class SandboxTemplate:
         return self.available or (self.available_from is not None and time.time() >= self.available_from)
 
     def as_listed(self, base_url: str) -> dict[str, object]:
-        """
-        Return the item of ``myTpls``, with the fields of the document in its order.
+        """Return the item of ``myTpls``, with the fields of the document in its order.
 
         :param base_url: this sandbox's address, without a slash at the end.
         """
@@ -93,8 +91,7 @@ AWAITING_REVIEW = 65538
 
 
 class Templates:
-    """
-    The templates of one sandbox.
+    """The templates of one sandbox.
 
     :param available_after: seconds from now after which ``AWAITING_REVIEW`` becomes available; None: only on
         request.
@@ -117,8 +114,7 @@ class Templates:
     def change(
         self, tpl_id: int, *, available: bool, available_in: float | None = None
     ) -> SandboxTemplate | None:
-        """
-        Make a template available or unavailable, and return it; None where there is none of this id.
+        """Make a template available or unavailable, and return it; None where there is none of this id.
 
         :param available_in: seconds after which it becomes available; None: never by itself.
         """

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """
-    Return a listening socket; connections wait in its queue until a server takes them.
+    """Return a listening socket; connections wait in its queue until a server takes them.
 
     :param host: an address of this machine; ``127.0.0.1`` unless others shall reach it.
     :param port: 0 takes a free one.
@@ -49,8 +48,7 @@ def url_of(host: str, port: int) -> str:
 
 
 class TransportInScope(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """
-    The HTTP protocol that uvicorn would choose, with its transport in every request's scope.
+    """The HTTP protocol that uvicorn would choose, with its transport in every request's scope.
 
     uvicorn copies a connection's application state into ``scope["state"]`` of each of its requests.
     """
@@ -64,8 +62,7 @@ class TransportInScope(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class UvicornServer(uvicorn.Server):
-    """
-    A uvicorn server of one sandbox.
+    """A uvicorn server of one sandbox.
 
     :param sandbox: what it serves.
     :param keep_alive: seconds after which an idle connection is closed.

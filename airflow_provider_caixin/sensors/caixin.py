@@ -28,8 +28,7 @@ _LEAST_INTERVAL_SECONDS = 1.0
 
 
 class CaixinTemplateSensor(BaseSensorOperator):
-    """
-    Wait until a template exists and is available.
+    """Wait until a template exists and is available.
 
     Returns the template as a dict (``tpl_id``, ``content``, ``url``, ``available``, ``created_at``). Each
     poke is one call that is not billed as far as the gateway's document says. A gateway that is busy or out
@@ -70,8 +69,7 @@ class CaixinTemplateSensor(BaseSensorOperator):
         self.deferrable = read_flag("deferrable", deferrable)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002  # Airflow's signature
-        """
-        Check the template once; a deferrable sensor that has to wait defers from here.
+        """Check the template once; a deferrable sensor that has to wait defers from here.
 
         :raises AirflowFailException: when waiting cannot help, or is not wanted.
         """
@@ -98,8 +96,7 @@ class CaixinTemplateSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=False)
 
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> Any:
-        """
-        Go on after a deferral.
+        """Go on after a deferral.
 
         :param event: what the trigger fired; None or one that is not known: the template is looked at again.
         :raises AirflowFailException: when waiting could not help, or was not wanted.
@@ -134,8 +131,7 @@ class CaixinTemplateSensor(BaseSensorOperator):
 
 
 class CaixinWindowSensor(BaseSensorOperator):
-    """
-    Wait until the send window is open; true at once inside it.
+    """Wait until the send window is open; true at once inside it.
 
     For what has to happen within the hours of sending and is no
     :class:`~airflow_provider_caixin.operators.caixin.CaixinSendOperator`, which waits by itself. In
@@ -173,8 +169,7 @@ class CaixinWindowSensor(BaseSensorOperator):
             self._start_in_triggerer()
 
     def poke(self, context: Context) -> bool:  # noqa: ARG002  # Airflow's signature
-        """
-        Check whether the window is open; a deferrable sensor that has to wait defers from here.
+        """Check whether the window is open; a deferrable sensor that has to wait defers from here.
 
         :raises AirflowFailException: for a connection that cannot be right.
         """
@@ -191,8 +186,7 @@ class CaixinWindowSensor(BaseSensorOperator):
         return False
 
     def resume(self, context: Context, event: object = None) -> Any:
-        """
-        Go on after a deferral, and check again: a worker may come late, and after the closing.
+        """Go on after a deferral, and check again: a worker may come late, and after the closing.
 
         :raises AirflowFailException: for a connection that cannot be right.
         :raises RuntimeError: where the triggerer did not get the connection.

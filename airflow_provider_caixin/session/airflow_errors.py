@@ -16,8 +16,7 @@ from airflow_provider_caixin.session.report_file import ReportError
 
 @contextmanager
 def as_airflow_errors() -> Iterator[None]:
-    """
-    Translate errors whose text says all that is needed.
+    """Translate errors whose text says all that is needed.
 
     :raises AirflowFailException: where a retry helps nothing before someone acted.
     :raises AirflowException: where it may help.

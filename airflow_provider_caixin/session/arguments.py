@@ -1,5 +1,4 @@
-"""
-The arguments of whoever sends: an entry for each serves operators, notifier and command line alike.
+"""The arguments of whoever sends: an entry for each serves operators, notifier and command line alike.
 
 A new argument is an entry of :class:`Arguments`, the operator's signature and docstring, and whatever acts on
 it. Template fields, guards, the options of ``airflow caixin send`` and ``check`` and what the plan gets
@@ -31,8 +30,7 @@ NO_RULE: Final = "none"
 
 
 class Option(NamedTuple):
-    """
-    How the command line takes an argument.
+    """How the command line takes an argument.
 
     :param flags: with spaces between.
     :param kind: ``whole`` is a number from 0, ``share`` a number or ``none``.
@@ -47,8 +45,7 @@ class Option(NamedTuple):
 
 
 class Argument(NamedTuple):
-    """
-    What is known of an argument.
+    """What is known of an argument.
 
     :param reader: the function of :mod:`.readers` that reads it; None: it is taken as it is.
     :param choices: the texts that it may be, where it is not its default.
@@ -72,8 +69,7 @@ class Argument(NamedTuple):
     option: Option | None = None
 
     def read(self, name: str, value: object) -> Any:
-        """
-        Read what a Dag, a rendered template or a command gave.
+        """Read what a Dag, a rendered template or a command gave.
 
         :raises ValueError: names the argument, the value and what was expected.
         """
@@ -108,8 +104,7 @@ def _not_given() -> ArgNotSet:
 # fmt: off
 @dataclass(frozen=True, kw_only=True, repr=False)  # there are numbers in it
 class Arguments:
-    """
-    What whoever sends was given, read; the operator's docstring says what each means.
+    """What whoever sends was given, read; the operator's docstring says what each means.
 
     A notifier or a command lacks some, which are as by default; how a closed window is waited for is the
     operator's own. ``campaign_id`` is as it was given: each who sends has a name of its own for a campaign
@@ -166,8 +161,7 @@ class Arguments:
 
     @classmethod
     def of_command(cls, options: Mapping[str, Any], **others: Any) -> Self:
-        """
-        Read the options of a command that were given; a ValueError names the first that cannot be right.
+        """Read the options of a command that were given; a ValueError names the first that cannot be right.
 
         :param others: arguments that no option gives.
         """
@@ -197,10 +191,10 @@ GUARDS: Final = tuple(name for name, one in ARGUMENTS.items() if one.is_guard)
 
 
 def read_early(giver: object) -> None:
-    """
-    Read an operator's or notifier's arguments that are no templates, where the Dag is read.
+    """Read an operator's or notifier's arguments that are no templates, where the Dag is read.
 
-    A mistake in one is an import error then, and not tomorrow's failure. The texts of flags become truth values.
+    A mistake in one is an import error then, and not tomorrow's failure. The texts of flags become truth
+    values.
     """
     given = vars(giver)
     for name, one in ARGUMENTS.items():

@@ -1,5 +1,4 @@
-"""
-Metrics of campaigns, for whatever Airflow's ``[metrics]`` section sends them to.
+"""Metrics of campaigns, for whatever Airflow's ``[metrics]`` section sends them to.
 
 ::
 

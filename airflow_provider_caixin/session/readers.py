@@ -164,8 +164,7 @@ def read_limit(name: str, value: object) -> int | None:
 
 
 def read_expiry(value: object) -> datetime | timedelta | Literal["close"] | None:
-    """
-    Read a moment, which a template makes a text of; without a zone it is Asia/Shanghai.
+    """Read a moment, which a template makes a text of; without a zone it is Asia/Shanghai.
 
     A day, as a date or its text, is the end of that day in China; the text ``off`` is no expiry.
     """

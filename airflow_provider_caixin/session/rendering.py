@@ -1,5 +1,4 @@
-"""
-How template fields are rendered: what comes to nothing removes no guard, and no number is shown.
+"""How template fields are rendered: what comes to nothing removes no guard, and no number is shown.
 
 Only before the rendering can None that the Dag says be told from None that something came to.
 """
@@ -33,12 +32,12 @@ class GuardedTemplater(Templater):
 
     # Fields that hold numbers, and what masks them for Airflow.
     _masks: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"mobiles": MaskedNumbers.of}
-    # About fields that came to nothing: no error at once, because Airflow retries what fails while it renders.
+    # About fields that came to nothing: no error at once, because Airflow retries what fails while it
+    # renders.
     _empty: tuple[str, ...] = ()
 
     def _refuse_empty(self) -> None:
-        """
-        Stop where an argument came to nothing.
+        """Stop where an argument came to nothing.
 
         :raises AirflowFailException: names it.
         """
@@ -73,8 +72,7 @@ class GuardedTemplater(Templater):
     def _rendered(
         self, name: str, context: Context, jinja_env: jinja2.Environment, seen_oids: set[int]
     ) -> Any:
-        """
-        Render one field, a path as its text.
+        """Render one field, a path as its text.
 
         Airflow 3.2 leaves the template in place where it renders to nothing, and 3.3 logs the whole of a
         value that it cannot render.

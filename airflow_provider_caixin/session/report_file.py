@@ -46,8 +46,7 @@ class ReportError(OSError):
 
 
 class ReportFile:
-    """
-    A CSV that is there as a whole or not at all, as far as the place allows it.
+    """A CSV that is there as a whole or not at all, as far as the place allows it.
 
     On this host its folder is made, and it is written aside and renamed. In a store nothing is made but the
     object itself: to make its folder would be to make a bucket.
@@ -65,8 +64,7 @@ class ReportFile:
             raise ValueError(f"{self._given} names no file: expected a path or URL that ends with one.")
 
     def refuse_inputs(self, **inputs: ObjectStoragePath | None) -> None:
-        """
-        Check that the report overwrites nothing that the campaign reads, in whatever spelling.
+        """Check that the report overwrites nothing that the campaign reads, in whatever spelling.
 
         :param inputs: files by the names of their arguments; None: there is none.
         """

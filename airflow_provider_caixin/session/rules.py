@@ -23,8 +23,7 @@ _BY_NONE: Final = (
 
 
 class RulesInForce(NamedTuple):
-    """
-    What holds for a run.
+    """What holds for a run.
 
     :param window: the send window; None: any time.
     :param cap: the frequency cap; None: none.
@@ -41,8 +40,7 @@ class RulesInForce(NamedTuple):
 
     @classmethod
     def of(cls, given: Arguments, settings: CaixinConnection, where: str) -> RulesInForce:
-        """
-        Settle the rules: the argument if given, else what connection, configuration or built-in default says.
+        """Settle the rules: the argument if given, else what connection, configuration or built-in default says.
 
         :param where: where the arguments were given, for the sentences about what they loosen.
         :raises ValueError: for a region that the number data does not know, or a bad ``segments_file``.

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """
-    What sending needs, in order: connection, rules, plan and files; then ledger and campaign.
+    """What sending needs, in order: connection, rules, plan and files; then ledger and campaign.
 
-    Making one reads and checks the first four and opens nothing. In a ``with`` block the ledger is opened by the
+    Making one reads and checks the first four and opens nothing. In a ``with`` block the ledger is opened by
+    the
     first look at it; the end of the block closes it and the connections to the gateway.
 
     :param campaign_id: returns the campaign's name, once the connection and the rules are known to be right.
@@ -97,8 +97,7 @@ class Session:
         return Campaign(self.plan, self.ledger, self.hook.client, origin=self._origin)
 
     def dry_run(self, audience: Audience, tell: Callable[[ReportRow], None] = lambda _: None) -> Counts:
-        """
-        Count what a run would do now; the ledger is only read.
+        """Count what a run would do now; the ledger is only read.
 
         :param tell: called with each row of the audience that the campaign does not have yet.
         """
@@ -112,8 +111,7 @@ class Session:
         return import_suppressions(self.ledger, self.opted_out, str(self.opted_out))
 
     def write_report(self, campaign: Campaign) -> None:
-        """
-        Write the report, where one is asked for.
+        """Write the report, where one is asked for.
 
         :raises ReportError: when it cannot be written.
         """
@@ -123,8 +121,7 @@ class Session:
 
 
 def audience_of(given: Arguments) -> Audience:
-    """
-    Return the audience of ``mobiles`` or ``audience_file``.
+    """Return the audience of ``mobiles`` or ``audience_file``.
 
     :raises ValueError: when not exactly one of the two is given.
     """

@@ -25,8 +25,7 @@ def availability(tpl_id: int, template: Template | None) -> str:
 
 
 def available_template(hook: CaixinHook, tpl_id: int) -> Template:
-    """
-    Ask the gateway for a template that may be sent.
+    """Ask the gateway for a template that may be sent.
 
     :raises AirflowNotFoundException: when the account has no such template.
     :raises TemplateUnavailable: when it may not be sent now.

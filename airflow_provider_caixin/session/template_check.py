@@ -18,8 +18,7 @@ ANY_TIME = SendWindow("00:00-24:00")
 
 
 class TemplateCheck(NamedTuple):
-    """
-    What the gateway said once about the templates of an account.
+    """What the gateway said once about the templates of an account.
 
     :param templates: by id.
     :param error: why there are none to see; None: there are.
@@ -32,8 +31,7 @@ class TemplateCheck(NamedTuple):
 
     @classmethod
     def of(cls, caixin_conn_id: str) -> TemplateCheck:
-        """
-        Ask the gateway of an Airflow connection, and close the line to it again.
+        """Ask the gateway of an Airflow connection, and close the line to it again.
 
         :raises Exception: what Airflow raises where the connection cannot be had.
         """
@@ -46,8 +44,7 @@ class TemplateCheck(NamedTuple):
             return cls(error=str(error))
 
     def find(self, tpl_id: int, missing: str = "wait", unavailable: str = "wait") -> Finding:
-        """
-        Judge a template that is waited for.
+        """Judge a template that is waited for.
 
         :param missing: ``"wait"`` or ``"fail"`` while the account has no such template.
         :param unavailable: the same while it is there and not available.
@@ -63,8 +60,7 @@ class TemplateCheck(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """
-    What a check of a template came to.
+    """What a check of a template came to.
 
     :param template: the template, where it is available.
     :param sentence: what was found, for users.
@@ -77,8 +73,7 @@ class Finding(NamedTuple):
 
 
 def window_of(send_window: SendWindow | str | ArgNotSet | None, caixin_conn_id: str) -> SendWindow:
-    """
-    Return the send window that holds, as for the send operator.
+    """Return the send window that holds, as for the send operator.
 
     :param send_window: not given: the connection's, which is read only then, else the configuration's, else
         09:00-18:00.

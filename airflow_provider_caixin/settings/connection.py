@@ -58,8 +58,7 @@ class AirflowConnection(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaixinConnection:
-    """
-    The settings of one connection: where the gateway is, on whose account, and under which rules.
+    """The settings of one connection: where the gateway is, on whose account, and under which rules.
 
     A setting is the connection's own, else the ``[caixin]`` configuration's, else the built-in default. Form
     fields left empty arrive as null, ``""`` or an empty list and are not given; the text ``none`` in
@@ -97,8 +96,7 @@ class CaixinConnection:
 
     @classmethod
     def parse(cls, conn: AirflowConnection) -> CaixinConnection:
-        """
-        Read and check an Airflow connection; its AppKey is hidden from logs from here on.
+        """Read and check an Airflow connection; its AppKey is hidden from logs from here on.
 
         :raises ValueError: for a value that cannot be right; names the field and what was expected.
         """
@@ -186,8 +184,7 @@ def _name_of_key(app_key: str) -> str:
 
 
 def regions_of(value: object, name: str = "blocked_regions") -> tuple[str, ...]:
-    """
-    Read names of cities and provinces from a list, or from text with commas between them.
+    """Read names of cities and provinces from a list, or from text with commas between them.
 
     :param name: what the error calls it.
     :raises ValueError: when it is neither, or an empty text. Whether a region exists is checked with the
@@ -208,8 +205,7 @@ def regions_of(value: object, name: str = "blocked_regions") -> tuple[str, ...]:
 
 
 def read_extra(conn: AirflowConnection, example: str) -> dict[str, Any]:
-    """
-    Read the extra of a connection, which has to be a JSON object.
+    """Read the extra of a connection, which has to be a JSON object.
 
     :param example: one such as is expected, for the error.
     :raises ValueError: when it is another thing.

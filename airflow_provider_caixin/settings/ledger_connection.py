@@ -71,8 +71,7 @@ _NO: Final = ("false", "f", "0", "no", "off", "none")
 
 @dataclass(frozen=True, slots=True)
 class LedgerConnection:
-    """
-    Where the ledger's database is and how its driver is to connect.
+    """Where the ledger's database is and how its driver is to connect.
 
     :param url: address and user, put together field by field, so that no character of a password has to be
         quoted right.
@@ -84,8 +83,7 @@ class LedgerConnection:
 
     @classmethod
     def parse(cls, conn: Any) -> LedgerConnection:
-        """
-        Read and check an Airflow connection.
+        """Read and check an Airflow connection.
 
         :raises ValueError: for another type, or for a field of the extra that would have no effect or the
             wrong one; names it.

@@ -45,8 +45,7 @@ _REMEDY: Final = (
 def open_ledger(
     conn_id: str | None, *, executor: str | None = None, statement: int | None = None, make: bool = True
 ) -> Ledger:
-    """
-    Open the ledger behind a PostgreSQL or MySQL connection.
+    """Open the ledger behind a PostgreSQL or MySQL connection.
 
     :param conn_id: None: the embedded SQLite file in ``AIRFLOW_HOME``.
     :param executor: the executor that the task names for itself.

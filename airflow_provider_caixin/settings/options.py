@@ -115,8 +115,7 @@ def ui_path() -> str:
 
 
 def get_option(name: str) -> str | None:
-    """
-    Read one option as text: the deployment's value, else the built-in default.
+    """Read one option as text: the deployment's value, else the built-in default.
 
     :raises KeyError: for a name that is not in ``CONFIG_OPTIONS``.
     """
@@ -135,8 +134,7 @@ def default_ledger() -> str | None:
 
 
 def read_flag(name: str, value: object) -> bool:
-    """
-    Read the truth value of an argument, which a template, YAML or a variable may have made a text of.
+    """Read the truth value of an argument, which a template, YAML or a variable may have made a text of.
 
     :raises ValueError: when it is neither true nor false.
     """

@@ -29,8 +29,7 @@ _DUE = timedelta(minutes=1)
 
 
 class SendWindowTimetable(Timetable):
-    """
-    Start a run every so many minutes, or by cron, within the daily hours of sending.
+    """Start a run every so many minutes, or by cron, within the daily hours of sending.
 
     Airflow's cron schedules start what they missed as soon as they can: a Dag that is un-paused at 22:33 runs
     its slot of 17:30 then. This one goes on at the next slot, tomorrow's first if need be; only with

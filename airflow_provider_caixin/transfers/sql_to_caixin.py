@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class SqlToCaixinOperator(CaixinSendOperator):
-    """
-    Send one template to the recipients that a query finds; in all else a :class:`CaixinSendOperator`.
+    """Send one template to the recipients that a query finds; in all else a :class:`CaixinSendOperator`.
 
     The rows are streamed from the database into the ledger, through a cursor on the server's side where the
     driver has one (psycopg, PyMySQL, mysqlclient), and stand nowhere else. The query runs once: a retry, or a
     task that comes back when the window opens, goes on with the recipients in the ledger. With another text,
     or other parameters, it is run again, and ``audience_change`` goes by the recipients that it finds.
 
-    One row is one recipient. Its column is ``audience_column``; without that it is ``mobile``, 手机号, 手机号码 or
+    One row is one recipient. Its column is ``audience_column``; without that it is ``mobile``, 手机号,
+    手机号码 or
     手机, in this order and whatever their case, else the only column. NULL counts as ``invalid_number``.
     Airflow shows what ``sql`` and ``parameters`` come to: no number belongs into them.
 

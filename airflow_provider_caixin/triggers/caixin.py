@@ -34,8 +34,7 @@ _THREADS = 4
 
 
 class CaixinTemplateTrigger(BaseEventTrigger):
-    """
-    Fire when a template becomes available.
+    """Fire when a template becomes available.
 
     For an ``AssetWatcher`` it fires each time the template turns from missing or not available into
     available, with the template as a dict as its payload, and goes on watching. What was available at the
@@ -100,8 +99,7 @@ class CaixinTemplateTrigger(BaseEventTrigger):
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[TemplateCheck, None]:
-        """
-        Check the templates again and again.
+        """Check the templates again and again.
 
         An error is a check that saw nothing: raised, it would end every trigger that shares this stream.
 
@@ -179,8 +177,7 @@ class CaixinTemplateTrigger(BaseEventTrigger):
 
 
 class CaixinWindowTrigger(BaseTrigger):
-    """
-    Fire when the send window is open, at once where it is.
+    """Fire when the send window is open, at once where it is.
 
     The opening is computed here and not by who makes the trigger: arguments that Airflow read with the Dag
     hours ago stay right, and so do those of a triggerer that starts again.

@@ -1,7 +1,7 @@
-"""
-Chromium for tests of pages: what the system has, driven by Playwright, which would otherwise bring browsers of its own.
+"""Chromium for tests of pages: what the system has, driven by Playwright, which would otherwise bring browsers of its own.
 
-A page fails its test when its console holds an error, when a script of it throws, or when it asks any other host than this
+A page fails its test when its console holds an error, when a script of it throws, or when it asks any other
+host than this
 machine. What a test expects of these it adds to ``expected``.
 """
 
@@ -41,7 +41,8 @@ NARROW = {"width": 390, "height": 844}
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
-# Not for longer than a module: as long as Playwright runs, its thread has a running loop, and nothing else there can have one.
+# Not for longer than a module: as long as Playwright runs, its thread has a running loop, and nothing else
+# there can have one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Run one Chromium for all tests of a module."""

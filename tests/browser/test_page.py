@@ -57,8 +57,7 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Shop:
-    """
-    What a shop has done by the time that people look at the page.
+    """What a shop has done by the time that people look at the page.
 
     :param connection: its connection and account.
     :param run: the run of its campaign.

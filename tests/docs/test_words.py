@@ -15,7 +15,8 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, name_of, plain, without_code
 
-# Folders whose Python sources are checked: names, comments and strings. To be added: "airflow_provider_caixin".
+# Folders whose Python sources are checked: names, comments and strings. To be added:
+# "airflow_provider_caixin".
 SOURCES: Final[tuple[str, ...]] = ("airflow_provider_caixin",)
 # Folders whose words.*.json are checked. To be added: "airflow_provider_caixin/page/static".
 PAGE_WORDS: Final[tuple[str, ...]] = ("airflow_provider_caixin/page/static",)
@@ -43,7 +44,8 @@ RETIRED_NAMES: Final = {
     r"sight": "what it holds",
     r"weather": "faults",
 }
-# Names that stay: where (a file or folder, "" for everywhere), which, why. A sentence can always be written anew.
+# Names that stay: where (a file or folder, "" for everywhere), which, why. A sentence can always be written
+# anew.
 ALLOWED: Final = (
     ("", r"doubt_\w+", "columns of the database keep their names"),
     ("", r"\w*(?:china_mobile|CHINA_MOBILE)\w*", "the network's name"),
@@ -92,8 +94,7 @@ def without_allowed(text: str, path: str = "") -> str:
 
 
 def in_markdown(text: str) -> Iterator[str]:
-    """
-    Yield a page's retired words with their lines; code keeps the names that the code has.
+    """Yield a page's retired words with their lines; code keeps the names that the code has.
 
     The table of words names the retired ones in the cells under "Not".
     """

@@ -11,8 +11,7 @@ _NEVER = float("-inf")
 
 
 class Clock:
-    """
-    The wall clock of a host: the machine's own, so many seconds off.
+    """The wall clock of a host: the machine's own, so many seconds off.
 
     :param file: eight bytes that the processes of this host read the offset from.
     """
@@ -30,8 +29,7 @@ class Clock:
         return self._history[-1][1]
 
     def step(self, seconds: float) -> None:
-        """
-        Step the clock.
+        """Step the clock.
 
         :param seconds: forward, or back where they are negative.
         """
@@ -40,16 +38,14 @@ class Clock:
         struct.pack_into("d", self._shared, 0, offset)
 
     def go_to(self, moment: float) -> None:
-        """
-        Set the clock.
+        """Set the clock.
 
         :param moment: seconds since the epoch.
         """
         self.step(moment - time.time() - self.offset)
 
     def offsets(self, moment: float, span: float) -> set[float]:
-        """
-        Return how far the clock was off within a span before a moment.
+        """Return how far the clock was off within a span before a moment.
 
         A request that leaves was claimed a little earlier.
 

@@ -60,8 +60,7 @@ class Database(ABC):
 
 
 class Sqlite(Database):
-    """
-    The embedded ledger.
+    """The embedded ledger.
 
     :param file: the file, which need not be there.
     """
@@ -77,8 +76,7 @@ class Sqlite(Database):
 
 
 class SmallDisk(Sqlite):
-    """
-    The embedded ledger on a file system of its own, of a few megabytes. It needs the right to mount one.
+    """The embedded ledger on a file system of its own, of a few megabytes. It needs the right to mount one.
 
     :param folder: where to mount.
     """
@@ -162,8 +160,7 @@ class Server(Database):
         shutil.rmtree(self.folder)
 
     def restart(self, how: str) -> None:
-        """
-        End the server and start it again, and see that it is another one.
+        """End the server and start it again, and see that it is another one.
 
         :param how: one of ``ends``.
         """
@@ -180,8 +177,7 @@ class Server(Database):
         return len(rows)
 
     def ask(self, statement: str) -> list[tuple[object, ...]]:
-        """
-        Run a statement.
+        """Run a statement.
 
         :param statement: the statement.
         """
@@ -312,8 +308,7 @@ class Replicated(Postgres):
 
 
 class Standby(Postgres):
-    """
-    A copy of a PostgreSQL cluster that follows it.
+    """A copy of a PostgreSQL cluster that follows it.
 
     :param primary: the cluster's port.
     """

@@ -1,5 +1,4 @@
-"""
-What can go wrong, one function a fault.
+"""What can go wrong, one function a fault.
 
 A fault takes a running round and chance, does what it does, and yields seconds whenever it waits, because
 others are at work meanwhile. At the end it tells the round that it really happened (``this.happened``): a
@@ -133,8 +132,7 @@ def _someone(this: Round, chance: Random) -> Generator[float, None, Worker]:
 
 
 def other_answers(name: str, number: int, share: float, least: int = 3, **settings: object) -> Fault:
-    """
-    Make a fault of answers: some sends are answered otherwise, until so many were.
+    """Make a fault of answers: some sends are answered otherwise, until so many were.
 
     :param name: the fault's name.
     :param number: an error code or a fault's number of ``sandbox.magic``.
@@ -216,8 +214,7 @@ def gateway_gone(this: Round, chance: Random) -> Waits:
 
 
 def restart(how: str) -> Fault:
-    """
-    Make a fault of a database server that is restarted.
+    """Make a fault of a database server that is restarted.
 
     :param how: one of the server's ``ends``.
     """
@@ -278,8 +275,7 @@ def lock(this: Round, chance: Random) -> Waits:
 
 
 def full_disk(name: str, leases: float) -> Fault:
-    """
-    Make a fault of a disk that is full to the last byte: nothing leaves until there is space again.
+    """Make a fault of a disk that is full to the last byte: nothing leaves until there is space again.
 
     :param name: the fault's name.
     :param leases: for how many leases; a run whose answers cannot be recorded for longer than one gives up.

@@ -41,8 +41,7 @@ class Row:
 
 @dataclass
 class Evidence:
-    """
-    What is known after a round.
+    """What is known after a round.
 
     :param audiences: the rows of each campaign's audience, by template: every campaign of a round has its
         own.
@@ -146,8 +145,7 @@ def never_two_in_the_air(of: Evidence) -> Iterator[str]:
 
 
 def no_second_above_the_rate(of: Evidence) -> Iterator[str]:
-    """
-    No sliding second holds more requests than the rate and what jitter makes of it.
+    """No sliding second holds more requests than the rate and what jitter makes of it.
 
     A gateway without a processor reads late, and what it reads late it reads at once. So the moment is when a
     request left by its sender's own account; one without such an account counts when it arrived.
@@ -257,8 +255,7 @@ def green_is_done(of: Evidence) -> Iterator[str]:
 
 
 def unknown_are_few(of: Evidence) -> Iterator[str]:
-    """
-    Whoever is unknown has a reason to be: no clear answer, or a failed sender, gateway or ledger.
+    """Whoever is unknown has a reason to be: no clear answer, or a failed sender, gateway or ledger.
 
     Each such failure leaves at most what was in the air: less than a time-out's messages. A few more answers
     are late because the machine is busy.
@@ -297,8 +294,7 @@ INVARIANTS: Final = (
 
 
 def broken(of: Evidence) -> list[str]:
-    """
-    Return which invariants do not hold.
+    """Return which invariants do not hold.
 
     :param of: what is known after a round.
     """

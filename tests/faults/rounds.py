@@ -50,8 +50,7 @@ class RoundFailed(AssertionError):
 
 @dataclass(frozen=True)
 class Script:
-    """
-    What a round consists of.
+    """What a round consists of.
 
     :param seed: what chance is drawn from.
     :param database: sqlite, disk (a small one of its own), postgresql, forgetful or replicated (PostgreSQL
@@ -118,8 +117,7 @@ class Story:
 
 
 class Round:
-    """
-    One round, played by :meth:`play`.
+    """One round, played by :meth:`play`.
 
     :param script: what it consists of.
     :param database: its ledger, ready for use.
@@ -165,8 +163,7 @@ class Round:
         }
 
     def play(self) -> None:
-        """
-        Play the round to its end and check what must hold.
+        """Play the round to its end and check what must hold.
 
         :raises RoundFailed: when it does not; says how to play it again.
         """
@@ -190,8 +187,7 @@ class Round:
         return int(self._state.get("requests", 0))
 
     def answered(self, number: int) -> int:
-        """
-        Return how often the gateway gave an answer.
+        """Return how often the gateway gave an answer.
 
         :param number: an error code or a fault's number.
         """
@@ -199,8 +195,7 @@ class Round:
         return int(counts.get(str(number), 0))
 
     def sending(self, campaign: int | None = None) -> list[Worker]:
-        """
-        Return the workers that send.
+        """Return the workers that send.
 
         :param campaign: of this one only.
         """
@@ -208,8 +203,7 @@ class Round:
         return [post.worker for post in posts if post.worker is not None and post.worker.is_sending]
 
     def all_go_to(self, seconds: float) -> None:
-        """
-        Set the ledger's clock, and the hosts' as far from it as they are.
+        """Set the ledger's clock, and the hosts' as far from it as they are.
 
         :param seconds: since the midnight in China before the round.
         """
@@ -244,8 +238,7 @@ class Round:
             post.due = 0.0
 
     def complained(self, words: str) -> bool:
-        """
-        Return whether a worker logged something.
+        """Return whether a worker logged something.
 
         :param words: part of it.
         """
@@ -258,8 +251,7 @@ class Round:
 
     @contextmanager
     def gateway_set(self, **settings: Any) -> Iterator[None]:
-        """
-        Have the gateway's settings for a while.
+        """Have the gateway's settings for a while.
 
         :param settings: what to change; it is as before afterwards.
         """
@@ -286,8 +278,7 @@ class Round:
         self._gateway_down = False
 
     def happened(self, name: str, what: str, *, if_: bool = True, upheavals: int = 0) -> None:
-        """
-        Note that a fault happened.
+        """Note that a fault happened.
 
         :param name: its name.
         :param what: what it did.
@@ -531,8 +522,7 @@ SCENARIOS: Final[dict[str, Callable[[int], Script]]] = {
 
 
 def draw(seed: int, database: str | None = None) -> Script:
-    """
-    Draw a round by chance.
+    """Draw a round by chance.
 
     :param seed: the same seed is the same round.
     :param database: the ledger's; None: drawn, too.
@@ -565,8 +555,7 @@ def draw(seed: int, database: str | None = None) -> Script:
 
 
 def play(script: Script, folder: Path) -> Round:
-    """
-    Play a round on a database of its own.
+    """Play a round on a database of its own.
 
     :param script: the round.
     :param folder: an empty folder for its files.
@@ -597,8 +586,7 @@ def _database(name: str, folder: Path) -> Database:
 
 
 def again(script: Script) -> str:
-    """
-    Return how to play a round again.
+    """Return how to play a round again.
 
     :param script: the round.
     """

@@ -22,8 +22,7 @@ from airflow_provider_caixin.vocabulary import State
 
 
 def unknown_by_view(ledger: Ledger, campaign_id: str) -> dict[str, int]:
-    """
-    Ask a ledger with a single campaign.
+    """Ask a ledger with a single campaign.
 
     :param ledger: the ledger, with the clock that its senders have.
     :param campaign_id: the campaign.
@@ -57,8 +56,7 @@ def unknown_by_view(ledger: Ledger, campaign_id: str) -> dict[str, int]:
 
 
 def in_flight(ledger: Ledger, campaign_id: str) -> int:
-    """
-    Count how many of a campaign's recipients were in flight when it was last written.
+    """Count how many of a campaign's recipients were in flight when it was last written.
 
     :param ledger: the ledger.
     :param campaign_id: the campaign.

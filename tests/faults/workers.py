@@ -28,8 +28,7 @@ _LOCKING: Final = {
 
 
 class Worker:
-    """
-    A process that runs one campaign.
+    """A process that runs one campaign.
 
     :param name: its name, unique in the round; it is its AppKey, too, so that the gateway's record tells who
         sent what.
@@ -72,8 +71,7 @@ class Worker:
         return self._err.read_text(encoding="utf-8")
 
     def freeze(self, ledger: URL | None = None) -> None:
-        """
-        Suspend it, and return when it is suspended.
+        """Suspend it, and return when it is suspended.
 
         :param ledger: the ledger that it must not hold up everyone at; None: at any moment.
         """
@@ -96,8 +94,7 @@ class Worker:
 
 
 def freeze(process: subprocess.Popen[Any], ledger: URL | None = None) -> None:
-    """
-    Suspend a process, and return when it is suspended or has ended.
+    """Suspend a process, and return when it is suspended or has ended.
 
     :param process: a child of this process.
     :param ledger: not while it holds what every writer of this ledger needs; None: at any moment.

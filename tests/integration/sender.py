@@ -29,8 +29,7 @@ KEY = "k" * 32
 
 
 class Witness(JuheClient):
-    """
-    A client that writes down when each request leaves: its key, the machine's monotonic clock, the number.
+    """A client that writes down when each request leaves: its key, the machine's monotonic clock, the number.
 
     :param key: the AppKey.
     :param file: where to append a line right before a request is written; None: nowhere.
@@ -55,8 +54,7 @@ class Witness(JuheClient):
 
 
 def offset_in(file: str) -> Callable[[], float]:
-    """
-    Read how many seconds a clock is off, as often as somebody asks.
+    """Read how many seconds a clock is off, as often as somebody asks.
 
     :param file: eight bytes, a double, which others may change at any time.
     """
@@ -66,8 +64,7 @@ def offset_in(file: str) -> Callable[[], float]:
 
 
 def follow_clock(file: str) -> None:
-    """
-    Let this process's wall clock be off, as a step of the host's clock would.
+    """Let this process's wall clock be off, as a step of the host's clock would.
 
     :param file: by how much.
     """
@@ -76,8 +73,7 @@ def follow_clock(file: str) -> None:
 
 
 class OtherClock(Ledger):
-    """
-    A ledger on a database server whose clock is off.
+    """A ledger on a database server whose clock is off.
 
     :param url: its address.
     :param file: by how many seconds.

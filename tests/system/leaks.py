@@ -25,8 +25,7 @@ class Leak(NamedTuple):
 
 
 class Search:
-    """
-    What is looked for.
+    """What is looked for.
 
     :param keys: AppKeys.
     :param numbers: mobile numbers, 11 digits each.

@@ -131,12 +131,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Live:
-    """
-    A running Airflow.
+    """A running Airflow.
 
     :param home: its ``AIRFLOW_HOME``.
     :param api: its REST API.
-    :param sandbox: address of the sandbox that ``caixin_default`` leads to, without a slash at the end; empty: it has none.
+    :param sandbox: address of the sandbox that ``caixin_default`` leads to, without a slash at the end;
+        empty: it has none.
     """
 
     home: Path

@@ -44,8 +44,7 @@ LATENCY = (0.05, 0.15)
 
 @dataclass(frozen=True)
 class Cluster:
-    """
-    A running cluster.
+    """A running cluster.
 
     :param live: its Airflow.
     :param words: what it said of itself.
@@ -199,7 +198,8 @@ def test_a_message_of_the_broker_comes_twice(
 
 def test_a_worker_is_killed_half_way(cluster: Cluster, gateway: SandboxServer, tmp_path: Path) -> None:
     """The other one takes its chunks over: one rate for all, nobody billed twice, in doubt only what was in the air."""
-    # Two cores do that beside the rest of a cluster, and it lasts long enough for all four chunks to be sent at once.
+    # Two cores do that beside the rest of a cluster, and it lasts long enough for all four chunks to be sent
+    # at once.
     rate = min(100, RECIPIENTS // 30)
     numbers = people(RECIPIENTS)
     chunk = {number: part for part in range(CHUNKS) for number in numbers[part::CHUNKS]}

@@ -91,7 +91,8 @@ def test_airflow_keeps_neither_key_nor_numbers(live: Live, gateway: SandboxServe
     assert len(gateway.billed()) == 40
 
     search = Search([APP_KEY, KEY], numbers | set(mapped_to))
-    # Report and ledger are where full numbers belong, and no key: what is found there shows what would be found elsewhere.
+    # Report and ledger are where full numbers belong, and no key: what is found there shows what would be
+    # found elsewhere.
     assert search.found((tmp_path / "report.csv").read_bytes()) == numbers
     _, in_ledger = search.database(live.home / "caixin_ledger.db")
     assert {leak.place for leak in in_ledger} == {"caixin_recipient.number"}

@@ -27,8 +27,7 @@ NOT_YET = f"Template {REVIEWED} is not available; watching."
 
 @dataclass(frozen=True)
 class Examples:
-    """
-    One run of each example, all at work together.
+    """One run of each example, all at work together.
 
     :param runs: by their Dag.
     :param number: who gets the one message.

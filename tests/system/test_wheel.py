@@ -138,8 +138,7 @@ def test_the_sdist_makes_the_same_wheel(built: tuple[Path, Path], kept: set[str]
 
 
 class Environment:
-    """
-    A virtual environment with this one's packages and nothing of ours, with an Airflow home of its own.
+    """A virtual environment with this one's packages and nothing of ours, with an Airflow home of its own.
 
     :param folder: where it is made; commands run there.
     """

@@ -43,8 +43,7 @@ def is_plain(module: Path) -> bool:
 
 
 def module_of(test: Path) -> Path | None:
-    """
-    Return the module that a test is about by its name; None: there is none.
+    """Return the module that a test is about by its name; None: there is none.
 
     ``hooks/test_caixin.py`` and ``hooks/test_caixin_retries.py`` are about ``hooks/caixin.py``; what a
     package's ``__init__`` has of its own is tested in ``cli/test_cli.py``.

@@ -135,8 +135,7 @@ def test_a_package_says_what_it_offers(name: str) -> None:
     version("apache-airflow-core") < "3.3", reason="types are checked with the newest Airflow"
 )
 def test_the_types_of_a_dag_file(tmp_path: Path) -> None:
-    """
-    What the documentation allows has types, and what it refuses is an error before anything runs.
+    """What the documentation allows has types, and what it refuses is an error before anything runs.
 
     mypy runs outside the checkout: it sees what is installed, and counts its types only because of
     ``py.typed``.

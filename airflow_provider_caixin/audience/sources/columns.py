@@ -20,8 +20,7 @@ _OF_ROWS = re.compile(rf"\d(?:[\W_]*\d){{{MANY_DIGITS - 1}}}")
 
 
 def column_name(column: object) -> str | None:
-    """
-    Return what was given as the name of a column; None: none is named, or the text is blank.
+    """Return what was given as the name of a column; None: none is named, or the text is blank.
 
     :raises AudienceError: it is no text: a place, which says nothing of what stands there.
     """
@@ -33,8 +32,7 @@ def column_name(column: object) -> str | None:
 
 
 def find_column(header: Sequence[str], column: str | None) -> int | None:
-    """
-    Return the place of the column of the numbers; None: there is no single one.
+    """Return the place of the column of the numbers; None: there is no single one.
 
     :param header: the names of the columns.
     :param column: the one to look for; None: ``mobile``, else 手机号, 手机号码, 手机, else the only one.
@@ -47,8 +45,7 @@ def find_column(header: Sequence[str], column: str | None) -> int | None:
 
 
 def named_column(header: Sequence[str], column: str | None) -> int | None:
-    """
-    Return the place of the column of the numbers, found by its name alone; None: there is no single one.
+    """Return the place of the column of the numbers, found by its name alone; None: there is no single one.
 
     Case, spaces, what cannot be seen, and the asterisk of a field that must be filled in make no difference.
 
@@ -67,8 +64,7 @@ def named_column(header: Sequence[str], column: str | None) -> int | None:
 
 
 def missing_column(header: Sequence[str], column: str | None, where: str) -> str:
-    """
-    Return a sentence's end that says which column is not there, and which are.
+    """Return a sentence's end that says which column is not there, and which are.
 
     Of what may be a row that was taken for a header it shows only the patterns.
 

@@ -22,8 +22,7 @@ from airflow_provider_caixin.audience.sources.patterns import UnevenRow
 
 
 class CsvRows:
-    """
-    The rows of a table with a header, or of one column.
+    """The rows of a table with a header, or of one column.
 
     The header is the first row within the first ten lines that has the column's name once and no number;
     above it may stand titles and ``sep=``, and no number. Without a known name the table is read only if it
@@ -49,8 +48,7 @@ class CsvRows:
         self._reader: Any = None
 
     def __iter__(self) -> Iterator[str]:
-        """
-        Yield the rows.
+        """Yield the rows.
 
         :raises AudienceError: there is no such header, or another one below, or a quote is never closed.
         """
@@ -85,8 +83,7 @@ class CsvRows:
             raise self._search.broken(self._line, error) from error
 
     def numbered(self) -> Iterator[tuple[int, str]]:
-        """
-        Yield the rows, each behind the number of the line in which it ends.
+        """Yield the rows, each behind the number of the line in which it ends.
 
         :raises AudienceError: as iterating does.
         """

@@ -40,8 +40,7 @@ _Record: TypeAlias = tuple[int, str, list[_Reading]]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """
-    Where the numbers are.
+    """Where the numbers are.
 
     :param start: lines before the header, or before the first row where there is none.
     :param width: how many cells it has, named or not.
@@ -63,8 +62,7 @@ class Header:
 
 
 class HeaderSearch:
-    """
-    Finds the header of a table, and proves it.
+    """Finds the header of a table, and proves it.
 
     :param column: the name of the column, or None.
     :param name: what messages call the table.
@@ -77,8 +75,7 @@ class HeaderSearch:
         self._remedy = remedy
 
     def find(self, head: list[str]) -> Header | None:
-        """
-        Return the header; None: there is no row.
+        """Return the header; None: there is no row.
 
         :param head: the first lines of the table.
         :raises AudienceError: there is no header, or it is not proven that it is one.
@@ -218,8 +215,7 @@ def numbers_at(cells: Sequence[str]) -> list[int]:
 
 
 def _only_named(records: list[_Record]) -> Header | None:
-    """
-    Return the first row as the header if it names one column alone, and this has the numbers; else None.
+    """Return the first row as the header if it names one column alone, and this has the numbers; else None.
 
     What stands below no name is no column of the table's own, as the index that pandas writes.
     """

@@ -1,5 +1,4 @@
-"""
-All numbers of a row, and whether a part of it may be a damaged one.
+"""All numbers of a row, and whether a part of it may be a damaged one.
 
 Of a list of suppressed numbers, a damaged one must not be passed over without a word.
 """
@@ -32,8 +31,7 @@ _LANDLINE = re.compile(r"0(?!1[3-9])\d{6,}|[48]00\d{7}")
 
 
 def numbers_in(row: object) -> tuple[list[str], bool]:
-    """
-    Return all numbers of a row, and whether a part of it may be a damaged one.
+    """Return all numbers of a row, and whether a part of it may be a damaged one.
 
     Landlines, numbers of other countries, dates, counts and words are surely no mobile numbers. A number may
     be damaged where digits are missing, covered, too many or in scientific notation; so may all of a row of

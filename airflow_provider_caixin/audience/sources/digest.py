@@ -25,8 +25,7 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]{6,16}\b")
 
 
 def digest_of(values: object) -> str:
-    """
-    Return a hash of what a source is known by; the same value has the same hash in every process.
+    """Return a hash of what a source is known by; the same value has the same hash in every process.
 
     Of an object without a text of its own only the type counts. What is fetched item by item is fetched.
     """
@@ -62,8 +61,7 @@ def _key(key: object) -> str:
 
 
 class _Contents(pickle.Pickler):
-    """
-    What an object holds: a text of its own, such as a table's, may leave out most of it.
+    """What an object holds: a text of its own, such as a table's, may leave out most of it.
 
     A set's items are taken in the order of what they are and not in that of their hashes, which differ
     between processes.

@@ -20,8 +20,7 @@ _DIGITS = re.compile(rb"[0-9]{4}")
 
 
 def wide_encoding(head: bytes) -> str | None:
-    """
-    Return ``utf-16-le``, ``utf-16-be`` or ``utf-32``, or None where a file is in none of these.
+    """Return ``utf-16-le``, ``utf-16-be`` or ``utf-32``, or None where a file is in none of these.
 
     They are told by their mark, else by the zeros in them: every digit has one, always on the same side.
 
@@ -42,8 +41,7 @@ def wide_encoding(head: bytes) -> str | None:
 
 
 def as_utf_8(chunks: Iterable[bytes], encoding: str | None) -> Iterator[bytes]:
-    """
-    Yield a file as UTF-8, or as what it is, without the marks at its start.
+    """Yield a file as UTF-8, or as what it is, without the marks at its start.
 
     :param chunks: its bytes.
     :param encoding: what they are in; None: leave them as they are.

@@ -51,8 +51,7 @@ _NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, Permission
 
 
 class FileAudience:
-    """
-    A .txt (one number a line) or .csv (with a header) file, also compressed as .gz, read as a stream.
+    """A .txt (one number a line) or .csv (with a header) file, also compressed as .gz, read as a stream.
 
     Text is UTF-16, told by its mark or its zeros, or UTF-8 with or without BOM, else GB18030, settled line by
     line: a file may turn out to be GB18030 anywhere, and no line of one encoding breaks another. A .csv is
@@ -92,8 +91,7 @@ class FileAudience:
 
     @property
     def fingerprint(self) -> str:
-        """
-        A hash of path, column, size and time of change; the file is not read.
+        """A hash of path, column, size and time of change; the file is not read.
 
         A store that tells neither a time nor a version leaves path and size: there a corrected file of the
         same size needs another name.
@@ -114,8 +112,7 @@ class FileAudience:
 
     @property
     def content(self) -> str:
-        """
-        A hash of the file's bytes and the column: path and time do not change it; the file is read.
+        """A hash of the file's bytes and the column: path and time do not change it; the file is read.
 
         :raises AudienceError: the file cannot be read.
         """
@@ -129,8 +126,7 @@ class FileAudience:
         return digest.hexdigest()
 
     def __iter__(self) -> Iterator[str]:
-        """
-        Yield the rows.
+        """Yield the rows.
 
         :raises AudienceError: the file is missing, of another kind than its name says, damaged, or has no
             such column.
@@ -139,8 +135,7 @@ class FileAudience:
             yield from table
 
     def numbered(self) -> Iterator[tuple[int, str]]:
-        """
-        Yield the rows, each behind the number of its line in the file.
+        """Yield the rows, each behind the number of its line in the file.
 
         :raises AudienceError: as iterating does.
         """

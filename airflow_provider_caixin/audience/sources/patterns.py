@@ -33,8 +33,7 @@ def pattern_of(text: str) -> str:
 
 
 class UnevenRow(str):
-    """
-    A row of another width than its header, as a text that is never read as a number.
+    """A row of another width than its header, as a text that is never read as a number.
 
     The text keeps the cells that hold a mobile number, so that the report says who was left out, and of the
     others their patterns: they are other columns' and may say anything of a recipient.

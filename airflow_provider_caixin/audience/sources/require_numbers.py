@@ -18,8 +18,7 @@ _PATTERNS_SHOWN = 3
 def require_numbers(
     rows: Iterable[tuple[str, SkipReason | None]], source: object, *, warn: bool = False
 ) -> Iterator[tuple[str, SkipReason | None]]:
-    """
-    Yield an audience's rows, and at its end refuse it if there was no number among them.
+    """Yield an audience's rows, and at its end refuse it if there was no number among them.
 
     :param rows: as :meth:`.Classifier.classify` yields them.
     :param source: the audience; its text names it in messages.

@@ -23,8 +23,7 @@ class Cursor(Protocol):
 
 
 class QueryAudience:
-    """
-    The rows of a query, of which no more than some thousand are in memory at a time.
+    """The rows of a query, of which no more than some thousand are in memory at a time.
 
     The column is found as in a .csv: by its name, which may be left out where it is ``mobile``, 手机号,
     手机号码 or 手机, or the only one. NULL is a row that is no number; a result without rows is an audience
@@ -56,8 +55,7 @@ class QueryAudience:
         return digest_of(self._identity)
 
     def __iter__(self) -> Iterator[object]:
-        """
-        Run the query and yield its rows.
+        """Run the query and yield its rows.
 
         :raises AudienceError: it gives no rows, as an UPDATE does, or has no such column.
         """

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 
 class TextRows:
-    """
-    The rows of a text file: its lines that are not blank.
+    """The rows of a text file: its lines that are not blank.
 
     :param lines: its lines, blank ones too.
     """

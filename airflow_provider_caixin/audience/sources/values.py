@@ -1,5 +1,4 @@
-"""
-An audience that a Dag gives as a value: one number, a list, a column, or what an upstream task returned.
+"""An audience that a Dag gives as a value: one number, a list, a column, or what an upstream task returned.
 
 What is plain is read, and what only looks like a list is refused with the way out. Nothing of pandas, polars,
 Arrow or numpy is imported: their kinds are told by what they have.
@@ -25,8 +24,7 @@ _PLAIN = (str, int, float, type(None))
 
 
 class ListAudience:
-    """
-    Numbers held in memory.
+    """Numbers held in memory.
 
     :param values: the rows; what can be iterated only once, or is fetched item by item, is copied.
     :param single: the audience was given as one number and not as a list.
@@ -60,8 +58,7 @@ class ListAudience:
 
 
 def _ordered(values: Iterable[object]) -> Iterable[object]:
-    """
-    Return values in an order that is the same in every process.
+    """Return values in an order that is the same in every process.
 
     A set of texts goes by hashes, which differ between processes; a set of numbers does not.
     """
@@ -71,8 +68,7 @@ def _ordered(values: Iterable[object]) -> Iterable[object]:
 
 
 def audience_from(value: object, *, argument: str = "mobiles") -> ListAudience:
-    """
-    Return the audience that a Dag gives: one number, a list, or what an upstream task returned.
+    """Return the audience that a Dag gives: one number, a list, or what an upstream task returned.
 
     A text with several pieces (at line ends, ``,``, ``;``, ``，``, ``；`` or ``、``) is a list, and so is the
     text of a list, which is what Jinja makes of one. Bytes are the text that they spell. A column of pandas,
@@ -135,8 +131,7 @@ def _table_refused(value: object, argument: str) -> AudienceError:
 
 
 def _values_of(value: Iterable[object], argument: str) -> Iterable[object]:
-    """
-    Return the items of a list, a column or any other row of values.
+    """Return the items of a list, a column or any other row of values.
 
     :raises AudienceError: it would give something else: a table's headings, a matrix's rows, a file's lines.
     """
@@ -163,8 +158,7 @@ def _values_of(value: Iterable[object], argument: str) -> Iterable[object]:
 
 
 def _item_of(item: Any, position: int, argument: str) -> object:
-    """
-    Return one item as it is read: bytes as their text, an Arrow value as what it holds.
+    """Return one item as it is read: bytes as their text, an Arrow value as what it holds.
 
     :raises AudienceError: it is a list, a row or a table itself.
     """

@@ -18,8 +18,7 @@ _account: Final = schema.account
 
 
 class Account(NamedTuple):
-    """
-    An account as it stands.
+    """An account as it stands.
 
     :param id: its key.
     :param pace: the share of the configured rate that is in force.
@@ -48,8 +47,7 @@ def accounts(connection: Connection) -> list[Account]:
 
 
 def pause_account(ledger: Ledger, name: str, *, paused: bool = True) -> None:
-    """
-    Pause or resume all campaigns of an account, also those that are yet to start.
+    """Pause or resume all campaigns of an account, also those that are yet to start.
 
     The account's row is made when there is none, so that a first campaign finds it paused.
     """
@@ -58,8 +56,7 @@ def pause_account(ledger: Ledger, name: str, *, paused: bool = True) -> None:
 
 
 def limit_account(ledger: Ledger, name: str, max_per_day: int | None) -> None:
-    """
-    Set how many messages an account may send in a China day, also for campaigns that run: 量级：动态调整.
+    """Set how many messages an account may send in a China day, also for campaigns that run: 量级：动态调整.
 
     It holds instead of ``max_per_day`` of the connections, whether it is more or less.
 
@@ -74,8 +71,7 @@ def limit_account(ledger: Ledger, name: str, max_per_day: int | None) -> None:
 
 
 def rename_account(ledger: Ledger, name: str, new: str) -> None:
-    """
-    Change the name of an account; its campaigns, caps, rate and AppKeys go along.
+    """Change the name of an account; its campaigns, caps, rate and AppKeys go along.
 
     :raises NoSuchAccount: when there is none of the old name.
     :raises AccountExists: when there is one of the new name; :func:`merge_accounts` makes the two one.
@@ -88,8 +84,7 @@ def rename_account(ledger: Ledger, name: str, new: str) -> None:
 
 
 def merge_accounts(ledger: Ledger, name: str, into: str) -> Account:
-    """
-    Merge an account into another, also while campaigns run: campaigns, AppKeys, caps and the day's count.
+    """Merge an account into another, also while campaigns run: campaigns, AppKeys, caps and the day's count.
 
     Of rate, limits and pause the stricter one holds.
 
@@ -120,8 +115,7 @@ def merge_accounts(ledger: Ledger, name: str, into: str) -> Account:
 
 
 def change_account(connection: Connection, account_key: int, known_as: str, /, **values: object) -> None:
-    """
-    Write columns of an account that was looked up by its name a moment ago.
+    """Write columns of an account that was looked up by its name a moment ago.
 
     :raises LedgerUnavailable: when it has another name by now, or is no more.
     """
@@ -131,8 +125,7 @@ def change_account(connection: Connection, account_key: int, known_as: str, /, *
 
 
 def known_account(connection: Connection, name: str) -> int:
-    """
-    Return the key of the account of a name.
+    """Return the key of the account of a name.
 
     :raises NoSuchAccount: when there is none.
     """

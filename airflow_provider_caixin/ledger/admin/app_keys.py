@@ -32,8 +32,7 @@ def has_keys(connection: Connection, name: str) -> bool:
 
 
 def owner_of(connection: Connection, app_key: KnownAppKey) -> str:
-    """
-    Return what the account is called that an AppKey belongs to, whatever its connection says.
+    """Return what the account is called that an AppKey belongs to, whatever its connection says.
 
     :raises NoSuchAccount: when nothing was sent with this AppKey.
     """
@@ -41,8 +40,7 @@ def owner_of(connection: Connection, app_key: KnownAppKey) -> str:
 
 
 def note_key(ledger: Ledger, name: str, app_key: KnownAppKey) -> None:
-    """
-    Note whose an AppKey is that the ledger does not know yet; one that is known stays whose it is.
+    """Note whose an AppKey is that the ledger does not know yet; one that is known stays whose it is.
 
     :raises NoSuchAccount: when there is none of the name.
     """
@@ -52,8 +50,7 @@ def note_key(ledger: Ledger, name: str, app_key: KnownAppKey) -> None:
 
 
 def separate_account(ledger: Ledger, app_key: KnownAppKey, new: str, *, existing: bool = False) -> None:
-    """
-    Move an AppKey to another account, because it is the key of another account of Juhe's.
+    """Move an AppKey to another account, because it is the key of another account of Juhe's.
 
     What it has sent so far, and with it the caps, stays with the account that it leaves, while none of its
     campaigns is under way. Of pause, limit, rate and slow-down of the two the stricter holds for the other

@@ -15,8 +15,7 @@ from airflow_provider_caixin.vocabulary import SkipReason, State
 
 
 def pause_campaign(ledger: Ledger, campaign_id: str, *, paused: bool = True) -> None:
-    """
-    Pause or resume a campaign; its task looks again every minute.
+    """Pause or resume a campaign; its task looks again every minute.
 
     :raises NoSuchCampaign: when the ledger has no such campaign.
     """
@@ -24,8 +23,7 @@ def pause_campaign(ledger: Ledger, campaign_id: str, *, paused: bool = True) -> 
 
 
 def cancel_campaign(ledger: Ledger, campaign_id: str, *, seconds: float = math.inf) -> None:
-    """
-    Cancel a campaign for good: who has got nothing yet gets nothing, by this and by every later run.
+    """Cancel a campaign for good: who has got nothing yet gets nothing, by this and by every later run.
 
     :param seconds: how long whoever is pending may be skipped here; its next run skips the rest.
     :raises NoSuchCampaign: when the ledger has no such campaign.
@@ -35,8 +33,7 @@ def cancel_campaign(ledger: Ledger, campaign_id: str, *, seconds: float = math.i
 
 
 def retry_rejected(ledger: Ledger, campaign_id: str, code: int) -> int:
-    """
-    Make the recipients pending again that the gateway rejected with a code; the next run sends to them.
+    """Make the recipients pending again that the gateway rejected with a code; the next run sends to them.
 
     :return: how many.
     :raises NoSuchCampaign: when the ledger has no such campaign.

@@ -36,8 +36,7 @@ _ACTIVE_DAYS: Final = 31
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """
-    What became unknown in a restored ledger.
+    """What became unknown in a restored ledger.
 
     :param recipients: how many became ``unknown``.
     :param campaigns: the ids of the campaigns that they are in.
@@ -51,12 +50,12 @@ class Restored:
 
 
 def restored(ledger: Ledger, midnight: float) -> Restored:
-    """
-    Make everything unknown that a ledger from a backup would still send.
+    """Make everything unknown that a ledger from a backup would still send.
 
     Recipients that were pending when the backup was taken may have got the message since. So may those that a
     cap, a suppression, a budget or a closed window had held back until then, in campaigns of its last 31
-    days. They and those in flight become ``unknown`` as of now, so that caps and the account's day count them,
+    days. They and those in flight become ``unknown`` as of now, so that caps and the account's day count
+    them,
     and only users resolve them. Whom carrier or region kept out stays so, whatever the rules of later runs.
     A campaign whose audience was being loaded is also paused.
 

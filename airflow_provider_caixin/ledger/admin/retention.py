@@ -26,8 +26,7 @@ _recipient: Final = schema.recipient
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """
-    A finished campaign that may be purged.
+    """A finished campaign that may be purged.
 
     :param ended_at: the last sign of life.
     :param recipients: how many it has.
@@ -68,8 +67,7 @@ def purgeable(ledger: Ledger, before: float) -> list[Candidate]:
 
 
 def purge(ledger: Ledger, before: float) -> Iterator[Candidate]:
-    """
-    Forget the recipients of finished campaigns, and yield each campaign that was purged.
+    """Forget the recipients of finished campaigns, and yield each campaign that was purged.
 
     Its id, counts and minutes stay, it sends nothing any more, and suppressions stay. A purge that was broken
     off goes on with the next one.

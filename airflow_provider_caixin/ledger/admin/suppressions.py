@@ -30,8 +30,7 @@ _LIST: Final = sa.select(*(_table.c[name] for name in Suppression._fields))
 
 
 def suppress(ledger: Ledger, numbers: Iterable[str], reason: str | None = None) -> int:
-    """
-    Add numbers; one that is on the list keeps its reason and date.
+    """Add numbers; one that is on the list keeps its reason and date.
 
     :param reason: why, to be shown.
     :return: how many are new on the list.

@@ -33,8 +33,7 @@ def resolve(
     *,
     before: float | None = None,
 ) -> int:
-    """
-    Write what someone says of recipients whose outcome is unknown; of others nothing is changed.
+    """Write what someone says of recipients whose outcome is unknown; of others nothing is changed.
 
     An answer that comes later than this changes nothing.
 

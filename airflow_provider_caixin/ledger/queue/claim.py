@@ -14,8 +14,7 @@ from airflow_provider_caixin.vocabulary import State
 def write_claims(
     connection: Connection, slots: Iterable[tuple[Recipient, float]], claim: str, lease: float
 ) -> None:
-    """
-    Write recipients as in flight, before anything leaves.
+    """Write recipients as in flight, before anything leaves.
 
     :param slots: each recipient and its slot.
     :param claim: the claim's id.

@@ -43,8 +43,7 @@ _DRAW_UNKNOWN: Final = (
 
 
 class Recipient(NamedTuple):
-    """
-    A recipient on its way from the ledger to a sender.
+    """A recipient on its way from the ledger to a sender.
 
     :param busy: how often in a row the channel was busy for it.
     :param doubt_at: when the earlier request left, where that one's outcome is unknown; None: there was none.
@@ -59,8 +58,7 @@ class Recipient(NamedTuple):
 def draw_pending(
     connection: Connection, campaign_key: int, now: float, most: int, ranges: list[tuple[int, int]]
 ) -> list[Recipient]:
-    """
-    Return pending recipients: those whose waiting is over first, then in the audience's order.
+    """Return pending recipients: those whose waiting is over first, then in the audience's order.
 
     :param ranges: the positions of complete loads, from :func:`~.rows.load.visible_ranges`.
     """
@@ -82,8 +80,7 @@ def draw_pending(
 def draw_unknown(
     connection: Connection, campaign_key: int, now: float, before: float, most: int
 ) -> list[Recipient]:
-    """
-    Return recipients whose outcome is unknown and that were not sent a second time yet.
+    """Return recipients whose outcome is unknown and that were not sent a second time yet.
 
     :param before: only those whose request left before this moment.
     """
@@ -126,8 +123,7 @@ def _batches(
 
 
 def reopen_skipped(connection: Connection, ids: Sequence[int], reasons: Sequence[SkipReason]) -> int:
-    """
-    Make skipped recipients pending again, unless another run has done so or skipped them for good.
+    """Make skipped recipients pending again, unless another run has done so or skipped them for good.
 
     :param reasons: the skip reasons that they had.
     :return: how many were still skipped so.
@@ -142,8 +138,7 @@ def _is_among(reasons: Sequence[SkipReason]) -> sa.ColumnElement[bool]:
 
 
 def known_keys(connection: Connection, campaign_key: int, numbers: Sequence[str]) -> set[tuple[str, int]]:
-    """
-    Return which audience rows a campaign has already, as pairs of number and occurrence.
+    """Return which audience rows a campaign has already, as pairs of number and occurrence.
 
     What a load that is not complete left behind is still to come.
     """

@@ -61,8 +61,7 @@ def find_attempts(
 def count_had_template(
     connection: Connection, campaign_key: int, account_key: int, tpl_id: int, seconds: float = LOOK_SECONDS
 ) -> tuple[int, int]:
-    """
-    Count pending recipients that got this template, or may have, in another campaign of the account.
+    """Count pending recipients that got this template, or may have, in another campaign of the account.
 
     :param seconds: after so long no more of them are looked at.
     :return: how many had it, and how many were looked at.
@@ -81,8 +80,7 @@ def count_had_template(
 def campaigns_with_template(
     connection: Connection, campaign_key: int | None, account_key: int, tpl_id: int
 ) -> list[int]:
-    """
-    Return the keys of the other campaigns of an account in which recipients got a template, or may have.
+    """Return the keys of the other campaigns of an account in which recipients got a template, or may have.
 
     :param campaign_key: None: the campaign is not in the ledger yet.
     """

@@ -33,8 +33,7 @@ def load_audience(
     give_up: Callable[[], bool] = lambda: False,
     revision: Revision | None = None,
 ) -> bool:
-    """
-    Merge an audience into a campaign, once per source.
+    """Merge an audience into a campaign, once per source.
 
     The whole source is read before the ledger is touched, into a private sorted file that the operating
     system deletes by itself: that finds each number's occurrences without holding a million numbers in

@@ -23,8 +23,7 @@ _load: Final = schema.load
 
 
 class Loader:
-    """
-    One attempt at a load.
+    """One attempt at a load.
 
     :param lease: seconds of silence after which another process may take over.
     """
@@ -43,8 +42,7 @@ class Loader:
         self._slept = False
 
     def take(self) -> Literal["ours", "busy", "done"]:
-        """
-        Take the load, unless another process is at it or has done it.
+        """Take the load, unless another process is at it or has done it.
 
         A load that was broken off is not gone on with but begun anew, because the source may give other
         recipients by now: whom only the old one had stays hidden.
@@ -85,8 +83,7 @@ class Loader:
             return loads_before(connection, self._campaign_key, revision)
 
     def renew(self) -> None:
-        """
-        Renew the lease.
+        """Renew the lease.
 
         :raises LoadLost: when another process took the load over.
         """
@@ -94,8 +91,7 @@ class Loader:
             self._renew(connection, self._ledger.now(connection))
 
     def merge(self, batch: list[dict[str, Any]]) -> None:
-        """
-        Merge a batch of the audience.
+        """Merge a batch of the audience.
 
         :raises LoadLost: when another process took the load over.
         """
@@ -126,8 +122,7 @@ class Loader:
         self._has_merged = True
 
     def finish(self, before: list[int], revision: Revision | None) -> Literal["done", "wait", "again"]:
-        """
-        Make the load's rows visible, unless some may be hidden under another load or are yet to be compared.
+        """Make the load's rows visible, unless some may be hidden under another load or are yet to be compared.
 
         :param before: the loads that the source was compared with.
         """

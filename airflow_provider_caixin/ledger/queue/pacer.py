@@ -25,8 +25,7 @@ class Pacer:
     account: AccountRow
 
     def rate(self, configured: float) -> float:
-        """
-        Return the rate in force: slowed down by 10011, halved while nothing gets through.
+        """Return the rate in force: slowed down by 10011, halved while nothing gets through.
 
         :param configured: messages a second that the run is set to.
         """
@@ -35,8 +34,7 @@ class Pacer:
         )
 
     def slots(self, now: float, rate: float, lead: float, reach: float, most: int) -> list[float]:
-        """
-        Return the next free slots without taking them; none behind the midnight that ends the counted day.
+        """Return the next free slots without taking them; none behind the midnight that ends the counted day.
 
         :param now: read under the lock.
         :param rate: messages a second in force.

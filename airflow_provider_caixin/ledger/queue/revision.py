@@ -24,8 +24,7 @@ _LOOKUP_ROWS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """
-    What is different about an audience whose loader loaded another one before, in recipients, not rows.
+    """What is different about an audience whose loader loaded another one before, in recipients, not rows.
 
     :param recipients: who is in the audience.
     :param new: who of them is in no complete load of the campaign.
@@ -41,8 +40,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """
-    How a source is judged that changed.
+    """How a source is judged that changed.
 
     :param is_same: returns whether a complete load of that source was this loader's.
     :param reached: returns how many of these numbers the rules of this run let pass.
@@ -80,8 +78,7 @@ def compare(
     revision: Revision,
     renew: Callable[[], None],
 ) -> Change:
-    """
-    Compare an audience with the campaign and with complete loads.
+    """Compare an audience with the campaign and with complete loads.
 
     :param before: the loads, from :func:`loads_before`.
     :param batches: the audience, from :func:`~.sorting.sorted_audience`.

@@ -25,8 +25,7 @@ _HELD: Final = sa.select(
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """
-    What became of one claimed recipient.
+    """What became of one claimed recipient.
 
     :param id: the recipient's key.
     :param claim: the claim under which the request was made; an answer counts only while it is the row's
@@ -52,8 +51,7 @@ class Settlement:
 def write_settlements(
     connection: Connection, account: AccountRow, campaign: CampaignRow, settlements: Sequence[Settlement]
 ) -> None:
-    """
-    Write what became of claimed recipients, where the claim is still the row's and nobody resolved it.
+    """Write what became of claimed recipients, where the claim is still the row's and nobody resolved it.
 
     An answer that comes after the lease ran out finds its row ``unknown`` and still counts. A recipient whose
     outcome was unknown and that was sent once more stays ``unknown`` when that request was not made or was

@@ -22,8 +22,7 @@ AudienceRow = tuple[str, str | None]
 def sorted_audience(
     rows: Iterable[AudienceRow], renew: Callable[[], None] = lambda: None
 ) -> Generator[dict[str, Any], None, None]:
-    """
-    Yield an audience's rows in the order of their numbers, each with position, occurrence and state.
+    """Yield an audience's rows in the order of their numbers, each with position, occurrence and state.
 
     :param renew: called about once a second while the source is read.
     """
@@ -71,8 +70,7 @@ def private_file() -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def on_disk() -> Iterator[None]:
-    """
-    Name the temporary folder in errors of an audience that is kept there.
+    """Name the temporary folder in errors of an audience that is kept there.
 
     :raises LedgerUnavailable: when there is no room for it.
     """

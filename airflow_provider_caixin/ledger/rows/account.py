@@ -29,8 +29,7 @@ _SAVE: Final = (
 
 @dataclass(slots=True)
 class AccountRow:
-    """
-    An account's row, locked for the length of one transaction.
+    """An account's row, locked for the length of one transaction.
 
     The methods open and of lock it; save writes back all but ``paused`` and ``max_per_day``, which users set.
     """
@@ -50,8 +49,7 @@ class AccountRow:
 
     @classmethod
     def open(cls, connection: Connection, account_key: int) -> AccountRow:
-        """
-        Lock the row. Read the clock only after this: the wait for the lock may be long.
+        """Lock the row. Read the clock only after this: the wait for the lock may be long.
 
         :raises LedgerUnavailable: when the account is no more.
         """
@@ -62,8 +60,7 @@ class AccountRow:
 
     @classmethod
     def of(cls, connection: Connection, campaign_key: int) -> AccountRow:
-        """
-        Lock the row of a campaign's account, also of one that was merged into another a moment ago.
+        """Lock the row of a campaign's account, also of one that was merged into another a moment ago.
 
         The campaign's row is asked each time, and once more under the lock, without which nobody changes its
         account: a key that was remembered may be another account's by now.
@@ -102,8 +99,7 @@ class AccountRow:
         self.max_per_day = min(limits, default=None)
 
     def begin_day(self, midnight: float) -> None:
-        """
-        Start counting a new China day when one has begun; a clock that goes back a little keeps the later one.
+        """Start counting a new China day when one has begun; a clock that goes back a little keeps the later one.
 
         :param midnight: the start of the current day.
         """
@@ -114,8 +110,7 @@ class AccountRow:
             self.day = midnight
 
     def uncount(self, slot: float | None) -> None:
-        """
-        Take a message off the day's count: it turned out not to be billed.
+        """Take a message off the day's count: it turned out not to be billed.
 
         :param slot: when it left or was to leave.
         """

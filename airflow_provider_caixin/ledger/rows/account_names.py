@@ -22,8 +22,7 @@ _LOCK_ALL: Final = sa.select(schema.meta.c.value).where(schema.meta.c.name == "u
 
 
 class KnownAppKey(NamedTuple):
-    """
-    What the ledger knows of a connection's AppKey, which is never the key itself.
+    """What the ledger knows of a connection's AppKey, which is never the key itself.
 
     :param fingerprint: a digest of the key, as hexadecimal digits.
     :param unnamed: what an account of this key is called whose connections give it no name.
@@ -48,8 +47,7 @@ def peek_account(connection: Connection, name: str) -> int | None:
 
 
 def resolve_account(connection: Connection, name: str, app_key: KnownAppKey | None) -> int | None:
-    """
-    Return the key of the account that a connection sends by, writing nothing; None: it is not there yet.
+    """Return the key of the account that a connection sends by, writing nothing; None: it is not there yet.
 
     A name that the connection gives has to be that of its AppKey's account. Without one the account is the
     AppKey's, and a new AppKey goes on with the account that the connection sent by so far.
@@ -64,8 +62,7 @@ def resolve_account(connection: Connection, name: str, app_key: KnownAppKey | No
 
 
 def open_account(ledger: Ledger, connection: Connection, name: str, app_key: KnownAppKey | None) -> int:
-    """
-    Return :func:`resolve_account`, making the account when there is none, and note whose the AppKey is.
+    """Return :func:`resolve_account`, making the account when there is none, and note whose the AppKey is.
 
     :param app_key: None: only the name counts, and nothing is noted.
     :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
@@ -102,8 +99,7 @@ def open_account(ledger: Ledger, connection: Connection, name: str, app_key: Kno
 
 
 def name_in_force(connection: Connection, name: str, app_key: KnownAppKey | None) -> str:
-    """
-    Return what the account is called that a connection sends by, or would: see :func:`resolve_account`.
+    """Return what the account is called that a connection sends by, or would: see :func:`resolve_account`.
 
     :raises KeyOfAnotherAccount: when the AppKey belongs to an account of another name.
     """
@@ -112,8 +108,7 @@ def name_in_force(connection: Connection, name: str, app_key: KnownAppKey | None
 
 
 def name_of(connection: Connection, account_key: int) -> str:
-    """
-    Return the name of an account.
+    """Return the name of an account.
 
     :raises LedgerUnavailable: when the account is no more.
     """
@@ -125,8 +120,7 @@ def name_of(connection: Connection, account_key: int) -> str:
 
 
 def refuse_if_separated(connection: Connection, campaign_key: int, app_key: KnownAppKey | None) -> None:
-    """
-    Check that an AppKey still belongs to the account of a campaign that was opened with it.
+    """Check that an AppKey still belongs to the account of a campaign that was opened with it.
 
     :param app_key: None: only the name counts.
     :raises KeyOfAnotherAccount: when it was given to another account meanwhile.
@@ -150,8 +144,7 @@ def owner_query(app_key: KnownAppKey) -> sa.ScalarSelect[int]:
 
 
 class _Seen(NamedTuple):
-    """
-    What is known of a name and an AppKey, read at one moment: keys of accounts.
+    """What is known of a name and an AppKey, read at one moment: keys of accounts.
 
     :param named: the account of that name.
     :param owner: the AppKey's.

@@ -83,8 +83,7 @@ class CampaignRow:
         return cls(**plain, counts={state: row[state.value] for state in State})
 
     def refuse_if_purged(self) -> None:
-        """
-        Check that the campaign's recipients are there.
+        """Check that the campaign's recipients are there.
 
         :raises CampaignPurged: when they were forgotten, also while this transaction waited for the lock.
         """
@@ -94,8 +93,7 @@ class CampaignRow:
             )
 
     def refuse_if_over(self, instead: str) -> None:
-        """
-        Check that the campaign may yet send something.
+        """Check that the campaign may yet send something.
 
         :param instead: what can be done instead.
         :raises CampaignPurged: when the campaign's recipients were forgotten.
@@ -120,8 +118,7 @@ class CampaignRow:
 def find_campaign(
     ledger: Ledger, connection: Connection, campaign_id: str, account_key: int, tpl_id: int, now: float
 ) -> int:
-    """
-    Return a campaign's key, making the campaign when there is none.
+    """Return a campaign's key, making the campaign when there is none.
 
     :param now: the host's clock, kept as the time of making.
     :raises CampaignMismatch: when the id belongs to another template or account.
@@ -146,8 +143,7 @@ def find_campaign(
 def peek_campaign(
     connection: Connection, campaign_id: str, account_key: int | None, tpl_id: int
 ) -> int | None:
-    """
-    Return a campaign's key; None: there is no such campaign.
+    """Return a campaign's key; None: there is no such campaign.
 
     :raises CampaignMismatch: when the id belongs to another template or account.
     :raises CampaignPurged: when its recipients were forgotten.
@@ -183,8 +179,7 @@ def peek_campaign(
 def note_run(
     connection: Connection, campaign_key: int, origin: Origin | None, rate: float, loosened: Sequence[str]
 ) -> None:
-    """
-    Write who runs a campaign and how, for those who look at it.
+    """Write who runs a campaign and how, for those who look at it.
 
     :param origin: the task; None: the command line, which takes a campaign from no task.
     :param rate: messages a second that the run is set to.
@@ -216,8 +211,7 @@ def set_classifier(ledger: Ledger, campaign_key: int, fingerprint: str) -> None:
 
 
 def known_campaign(connection: Connection, campaign_id: str) -> int:
-    """
-    Return the key of a campaign, whatever its template and account.
+    """Return the key of a campaign, whatever its template and account.
 
     :raises NoSuchCampaign: when the ledger has no such campaign.
     """

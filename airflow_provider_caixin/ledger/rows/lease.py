@@ -54,8 +54,7 @@ def reason_as_of(now: float) -> sa.ColumnElement[str | None]:
 
 
 def run_out_of_each(now: float) -> sa.ColumnElement[int]:
-    """
-    Return the expression, in a statement on campaigns, for how many of each one's leases ran out.
+    """Return the expression, in a statement on campaigns, for how many of each one's leases ran out.
 
     As many fewer are in flight, and more unknown, than its row says. No recipient is read where none is in
     flight.

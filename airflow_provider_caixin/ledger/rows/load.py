@@ -33,8 +33,7 @@ def is_of(source: str, loader: str) -> bool:
 
 
 def was_loaded(connection: Connection, campaign_key: int, loader: str) -> bool:
-    """
-    Return whether a loader has completed any load of a campaign.
+    """Return whether a loader has completed any load of a campaign.
 
     :param loader: its sources without their fingerprint, which stands behind the last slash.
     """

@@ -38,8 +38,7 @@ _SET_STATE: Final = (
 
 
 def expire_leases(connection: Connection, campaign: CampaignRow, now: float) -> int:
-    """
-    Write recipients as unknown whose lease ran out: their sender died or was suspended.
+    """Write recipients as unknown whose lease ran out: their sender died or was suspended.
 
     :param campaign: the campaign's row, whose counts follow.
     :return: how many.
@@ -57,8 +56,7 @@ def expire_leases(connection: Connection, campaign: CampaignRow, now: float) -> 
 def set_state(
     connection: Connection, ids: Sequence[int], state: State, reason: str | None = None, due: float = 0.0
 ) -> None:
-    """
-    Set the state of recipients; the caller moves the campaign's counts.
+    """Set the state of recipients; the caller moves the campaign's counts.
 
     :param reason: the skip reason or a text.
     :param due: for ``pending``: not before this moment.
@@ -69,8 +67,7 @@ def set_state(
 
 
 def skip_pending(ledger: Ledger, campaign_key: int, reason: SkipReason, *, seconds: float = math.inf) -> int:
-    """
-    Skip whatever is pending in a campaign, batch by batch.
+    """Skip whatever is pending in a campaign, batch by batch.
 
     :param seconds: how long it may take; the batch that runs then is the last.
     :return: how many.
@@ -82,8 +79,7 @@ def skip_pending(ledger: Ledger, campaign_key: int, reason: SkipReason, *, secon
 
 
 def skip_batch(ledger: Ledger, campaign_key: int, reason: SkipReason) -> int:
-    """
-    Skip some of what is pending in a campaign.
+    """Skip some of what is pending in a campaign.
 
     :return: how many; less than a batch: nothing is left.
     """

@@ -55,8 +55,7 @@ def outcomes(connection: Connection, campaign_key: int) -> tuple[dict[str, int],
 
 
 def keep(ledger: Ledger, campaign_key: int) -> None:
-    """
-    Count a campaign that rests and keep that; not one that moves meanwhile, nor where the ledger is busy.
+    """Count a campaign that rests and keep that; not one that moves meanwhile, nor where the ledger is busy.
 
     Nor one with a recipient in flight, who turns unknown without anybody writing it.
     """

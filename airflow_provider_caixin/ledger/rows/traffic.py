@@ -31,8 +31,7 @@ def minute_of(moment: float) -> int:
 
 
 def add_requests(connection: Connection, campaign_key: int, changes: Counter[MinuteOutcome]) -> None:
-    """
-    Add to a campaign's minutes.
+    """Add to a campaign's minutes.
 
     :param changes: how many more (or less) requests of a minute had an outcome.
     """

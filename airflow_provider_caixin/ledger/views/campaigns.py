@@ -20,8 +20,7 @@ _account: Final = schema.account
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """
-    A campaign as it stands, with its counts as of now.
+    """A campaign as it stands, with its counts as of now.
 
     :param account_paused: whether the account is paused; ``paused`` is the campaign's own flag.
     :param loading_until: when the last lease of a load that is not done ends; None: there is no such load.
@@ -100,8 +99,7 @@ def campaigns(
     before: int | None = None,
     most: int = 50,
 ) -> list[Summary]:
-    """
-    Return a page of campaigns, the newest first.
+    """Return a page of campaigns, the newest first.
 
     :param search: part of the campaign's id or the whole template id.
     :param status: only those that stand there, or at one of these.

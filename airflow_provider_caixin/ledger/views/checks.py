@@ -22,8 +22,7 @@ from airflow_provider_caixin.vocabulary import State
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """
-    What a ledger is and holds.
+    """What a ledger is and holds.
 
     :param uuid: its own id; a copy has the same.
     :param version: of its tables.

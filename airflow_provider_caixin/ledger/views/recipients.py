@@ -18,8 +18,7 @@ _campaign: Final = schema.campaign
 
 
 class Entry(NamedTuple):
-    """
-    What became of a number in one campaign.
+    """What became of a number in one campaign.
 
     :param at: when the request left, else when the campaign was made.
     :param sent_at: when the request left; None: none did, or none that counts.

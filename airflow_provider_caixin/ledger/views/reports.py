@@ -34,8 +34,7 @@ def read_report(
     state: State | None = None,
     reason: str | None = None,
 ) -> Iterator[ReportRow]:
-    """
-    Yield a campaign's recipients in the order of their audience.
+    """Yield a campaign's recipients in the order of their audience.
 
     :param state: only those in this state.
     :param reason: only those with this skip reason, or this text or code of the gateway.

@@ -18,8 +18,7 @@ _BATCH_ROWS: Final = 1_000
 
 
 class Unknown(NamedTuple):
-    """
-    A recipient whose last request has no answer that says what became of it.
+    """A recipient whose last request has no answer that says what became of it.
 
     :param number: in full.
     :param sent_at: when that request left.
@@ -50,8 +49,7 @@ def unknowns(
     before: float | None = None,
     most: int = _BATCH_ROWS,
 ) -> list[Unknown]:
-    """
-    Return a campaign's recipients whose outcome is unknown, in the order of their keys.
+    """Return a campaign's recipients whose outcome is unknown, in the order of their keys.
 
     :param after: the key of the last one that is known already.
     :param before: only those whose request left before this moment.

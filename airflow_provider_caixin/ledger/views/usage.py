@@ -43,8 +43,7 @@ class Minute(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """
-    Messages billed and possibly billed.
+    """Messages billed and possibly billed.
 
     :param name: the day (2026-11-25), template, campaign or Dag; of a Dag None: the command line.
     """
@@ -67,8 +66,7 @@ def minutes(connection: Connection, campaign_key: int, now: float) -> list[Minut
 def chart(
     connection: Connection, campaign_key: int, now: float, most: int = 1500
 ) -> tuple[int, list[Minute]]:
-    """
-    Return a campaign's requests over time in at most so many points; one without requests is not among them.
+    """Return a campaign's requests over time in at most so many points; one without requests is not among them.
 
     :return: how many minutes a point is wide, and the points in their order, each with its first minute.
     """
@@ -100,8 +98,7 @@ def chart(
 def recent(
     connection: Connection, campaign_keys: Iterable[int], since: float, now: float
 ) -> dict[int, dict[int, int]]:
-    """
-    Return how many requests campaigns made in each of the latest minutes, whatever became of them.
+    """Return how many requests campaigns made in each of the latest minutes, whatever became of them.
 
     :param since: from the minute of this moment.
     :return: for each campaign that has any the minutes and how many.
@@ -121,8 +118,7 @@ def recent(
 
 
 def unknown_since(connection: Connection, campaign_keys: Iterable[int], now: float) -> dict[int, float]:
-    """
-    Return when the oldest request of campaigns left whose outcome is unknown, to the minute.
+    """Return when the oldest request of campaigns left whose outcome is unknown, to the minute.
 
     :return: the moment for each campaign that has one.
     """
@@ -149,8 +145,7 @@ def usage(
     dag_ids: AbstractSet[str] | None = None,
     without_dag: bool = False,
 ) -> list[Usage]:
-    """
-    Return what was billed and what may have been, by days in the order of time, else the most first.
+    """Return what was billed and what may have been, by days in the order of time, else the most first.
 
     Every request counts by itself: a recipient whose outcome was unknown and that was sent to once more
     counts twice.

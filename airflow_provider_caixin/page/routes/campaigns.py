@@ -247,8 +247,7 @@ def report(
 def _changing(
     rights: Rights, named: NamedLedger, campaign_key: int, what: str | None = None
 ) -> Iterator[tuple[Ledger, Summary]]:
-    """
-    Open the ledger and a campaign in it for somebody who may change it.
+    """Open the ledger and a campaign in it for somebody who may change it.
 
     :param what: what cannot be done any more to a campaign that is over.
     """

@@ -19,8 +19,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class Host:
-    """
-    A host's clock that a test sets.
+    """A host's clock that a test sets.
 
     :param now: what it says.
     """

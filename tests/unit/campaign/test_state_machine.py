@@ -1,5 +1,4 @@
-"""
-The ledger as a state machine: any order of what can happen keeps its promises.
+"""The ledger as a state machine: any order of what can happen keeps its promises.
 
 No module has this name: the transactions are those of tick.py and of the ledger, and two processes a campaign
 take turns. Requests are held by the machine, which answers them in time, late, twice or never.
@@ -69,8 +68,7 @@ class Request(NamedTuple):
 
 
 class Process:
-    """
-    A process of a campaign.
+    """A process of a campaign.
 
     :param number: no other process has it.
     """

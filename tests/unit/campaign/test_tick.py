@@ -75,8 +75,7 @@ def test_nobody_is_claimed_but_for_a_free_sender(make: Make, sqlite_ledger: Ledg
 
 
 class LostCommit:
-    """
-    A ledger's writing transaction whose end is not known.
+    """A ledger's writing transaction whose end is not known.
 
     :param writing: the ledger's own.
     :param committed: whether it was committed.

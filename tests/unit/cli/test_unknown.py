@@ -89,7 +89,8 @@ def each(*names: str) -> Callable[[Any], Any]:
 TABLE = ("-o", "json")
 EVER = ("--from", "2020-01-01")
 
-# Each command that shows who is unknown, what is looked at, and what that is: A is unknown, B sent, C pending.
+# Each command that shows who is unknown, what is looked at, and what that is: A is unknown, B sent, C
+# pending.
 SHOWN: dict[tuple[str, ...], tuple[Callable[[Any], Any], Any]] = {
     ("unknown", "list", *TABLE): (each("campaign_id", "unknown"), [("dead", 1)]),
     ("unknown", "list", "dead", "--full", *TABLE): (each("mobile"), [(A,)]),

@@ -28,8 +28,7 @@ Behaviour = Callable[[socket.socket], None]
 
 
 class Gateway:
-    """
-    A server of raw bytes on a loopback port.
+    """A server of raw bytes on a loopback port.
 
     Each whole request is answered with the next item of ``script``, and with ``otherwise(request)`` when
     there is none.

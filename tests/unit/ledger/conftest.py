@@ -26,8 +26,7 @@ LEASE = 60.0
 
 
 class Past:
-    """
-    Makes history in a ledger.
+    """Makes history in a ledger.
 
     :param ledger: where.
     """

@@ -326,7 +326,8 @@ def test_the_examples(runs: Runs, tmp_path: Path) -> None:
     (daily,) = runs.results("caixin_daily", "send")
     assert daily["sent"] > 300
 
-    # A number that someone typed, or a Dag passes on by XCom, is in Airflow's database by that; nothing else is.
+    # A number that someone typed, or a Dag passes on by XCom, is in Airflow's database by that; nothing else
+    # is.
     assert KEY not in text
     assert not shown_in(text)
     kept = runs.query("SELECT rendered_fields FROM rendered_task_instance_fields")

@@ -39,8 +39,7 @@ API = "/caixin/api"
 
 
 class Browser:
-    """
-    A signed-in browser that has the page open, or a program with a token.
+    """A signed-in browser that has the page open, or a program with a token.
 
     :param app: Airflow's app.
     :param role: the user's role; None: nobody is signed in.
@@ -179,8 +178,7 @@ def home_ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 class Told:
-    """
-    A past as the tests of the page tell it, with keys by campaign id.
+    """A past as the tests of the page tell it, with keys by campaign id.
 
     :param ledger: where.
     """
