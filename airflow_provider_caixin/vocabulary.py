@@ -140,8 +140,7 @@ class Status(_Word):
     RUNNING = "running", "发送中", "Running"
     PAUSED = "paused", "已暂停", "Paused"
     #: Somebody is left or was never loaded, and no process is at it now: the window is closed, a retry is
-    #: due, or a
-    #: task has failed.
+    #: due, or a task has failed.
     WAITING = "waiting", "等待中", "Waiting"
     #: Nobody is left; a next run may add recipients, or send to some whom a rule had skipped.
     DONE = "done", "已完成", "Done"

@@ -1,4 +1,4 @@
-"""What a long history costs: claims, sending and resuming on a PostgreSQL ledger that holds 10 million messages.
+"""What a long history costs: claims, sending, resuming on a PostgreSQL ledger with 10 million messages.
 
 Usage: python -m benchmarks.history [MESSAGES]
 

@@ -1,4 +1,4 @@
-"""What large audiences cost: peak memory, time to load, and time to the first new message of a resumed campaign.
+"""What large audiences cost: peak memory, time to load, time to a resumed campaign's first new message.
 
 Usage: python -m benchmarks.loading
 

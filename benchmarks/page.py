@@ -1,4 +1,4 @@
-"""How long the Caixin page waits for its data, with a million messages and two hundred campaigns in the ledger.
+"""How long the Caixin page waits for its data, with a million messages and 200 campaigns in the ledger.
 
 Usage: python -m benchmarks.page [MESSAGES]
 

@@ -50,7 +50,7 @@ def load_and_settle(url: URL, file: Path, count: int) -> float:
 
 
 def first_new_message(url: URL, file: Path) -> float:
-    """Run that campaign again; return the seconds from opening the ledger to the first arrival at the gateway.
+    """Run the campaign again; return the seconds from ledger opening to the first arrival at the gateway.
 
     :param url: the ledger's address.
     :param file: its audience.

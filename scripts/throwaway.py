@@ -224,7 +224,7 @@ class Home:
 
 
 class Airflow:
-    """The processes of an Airflow: api-server, scheduler, dag-processor, triggerer, and perhaps Celery workers.
+    """The processes of an Airflow: api-server, scheduler, dag-processor, triggerer, maybe Celery workers.
 
     :param home: its home, with a database.
     :param port: the api-server's port on 127.0.0.1; 0 takes a free one.

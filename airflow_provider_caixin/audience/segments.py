@@ -57,7 +57,7 @@ class Segments:
 
     @classmethod
     def from_phone_dat(cls, path: str | PathLike[str]) -> Segments:
-        """Load a ``phone.dat``, the file of the ``phone`` package, which is published with newer data as well.
+        """Load a ``phone.dat``: the file of the ``phone`` package, which is also published with newer data.
 
         The file is: 4 bytes version, int32 offset of the index, records ``province|city|zip|area code`` each
         ended by a zero byte, then the index: (int32 segment, int32 offset of its record, uint8 carrier), all

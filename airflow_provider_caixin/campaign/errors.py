@@ -71,7 +71,7 @@ class CampaignInterrupted(CampaignError):
 
 
 class LedgerSilent(CampaignError):
-    """A transaction has not come to an end for longer than a lease: the ledger's host is suspended or cut off.
+    """A transaction has not ended for longer than a lease: the ledger's host is suspended or cut off.
 
     Nothing more can be read from it, not even the counts.
     """

@@ -32,8 +32,7 @@ class Plan:
     :param known_app_key: what the ledger may know of the AppKey, of which there is one account; None: the
         account's name decides alone.
     :param rate: messages a second of the account, above 0 and at most 300 (发送速度：300条/s); 2 % below
-        it by
-        default, because the gateway counts arrivals and arrivals jitter.
+        it by default, because the gateway counts arrivals and arrivals jitter.
     :param window: the send window; None: any time.
     :param cap: the frequency cap; None: none.
     :param classifier: carrier and region rules.
@@ -126,7 +125,7 @@ class Plan:
         return (self.window or _ANY_TIME).seconds_to_post(now, self.timeout)
 
     def opening(self, now: float, patience: float = OPENING_GUARD_SECONDS) -> pendulum.DateTime | None:
-        """Return when a closed window opens; None: it is open, or in a moment, as all-day windows at midnight.
+        """Return when a closed window opens; None: open now or in a moment, as all-day windows at midnight.
 
         :param patience: how many seconds are a moment.
         """

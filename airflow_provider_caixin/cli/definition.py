@@ -114,7 +114,7 @@ _KINDS: Final[Mapping[str, dict[str, Any]]] = {
 
 
 def _given(*, check: bool) -> Iterator[Option]:
-    """Yield the options for what the operator takes as arguments; what is not given is not among the command's values."""
+    """Yield the options for the operator's arguments; what is not given is not in the command's values."""
     for name, one in ARGUMENTS.items():
         if one.option is None or (check and not one.option.of_check):
             continue

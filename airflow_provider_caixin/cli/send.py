@@ -253,7 +253,7 @@ class _Unchanged:
 
 
 class _Counted:
-    """An audience that shows how far it was read; ``at_end`` is called while a load has merged nothing yet."""
+    """An audience that shows how far it was read; ``at_end`` is called before a load has merged anything."""
 
     def __init__(
         self, audience: Audience, busy: StatusLine, at_end: Callable[[], None] = lambda: None
@@ -342,7 +342,7 @@ class _Beside:
 
 
 def _find_campaign(args: argparse.Namespace, session: Session, audience: Audience) -> _Beside | None:
-    """Find the campaign of a file that was given no name: by content, or as earlier versions named it, by time.
+    """Find the campaign of a file without a given name: by content, or by time as earlier versions did.
 
     :return: where it is new, what else of the file's name is not finished.
     """

@@ -85,7 +85,7 @@ class CaixinSendDecoratedOperator(DecoratedOperator, CaixinSendOperator):
         return FunctionAudience(call, fingerprint, f"{self.python_callable.__name__}()")
 
     def _text(self) -> str:
-        """Return the function's text without its decorator; its name where it has no text, as in an interactive session."""
+        """Return the function's text without decorator; its name if it has no text (interactive session)."""
         try:
             return str(self.get_python_source())  # type: ignore[no-untyped-call]
         except (OSError, TypeError):

@@ -296,7 +296,7 @@ class _Reserved(threading.local):
 
 
 class _Adapter(HTTPAdapter):
-    """requests' adapter with one TLS context for all connections: reading a CA bundle takes some 10 ms of CPU.
+    """requests' adapter with one TLS context for all connections: reading a CA bundle takes ~10 ms of CPU.
 
     :param bundle: file or folder of CA certificates; anything else than text: requests' own.
     """

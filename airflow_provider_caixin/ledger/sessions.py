@@ -49,7 +49,7 @@ class ReadOnlyServer(UnfitSession):
 
 
 def prepare_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
-    """Set limits and durability of each transaction of PostgreSQL, and check in the same round trip what holds.
+    """Set limits and durability of each PostgreSQL transaction, and check in the same round trip what holds.
 
     Each transaction and not each session: a pooler in transaction mode gives the next one another session.
 
@@ -93,7 +93,7 @@ def prepare_postgresql(engine: Engine, limits: Limits, *, allow_unsafe: bool) ->
 
 
 def prepare_mysql(engine: Engine, limits: Limits, *, allow_unsafe: bool) -> None:
-    """Set the limits of each session of MySQL or MariaDB, and check in each transaction that it still has them.
+    """Set the limits of each MySQL or MariaDB session, and check in each transaction that it still has them.
 
     :param allow_unsafe: take a server that forgets commits in a crash.
     """

@@ -96,7 +96,7 @@ class CaixinNotifier(GuardedTemplater, BaseNotifier):
         super(CaixinNotifier, copy(self)).__call__(*args)
 
     async def async_notify(self, context: Context) -> None:
-        """Send, in a thread: gateway and ledger take their time, and the triggerer has other things to do meanwhile."""
+        """Send in a thread: gateway and ledger take time, and the triggerer has other work meanwhile."""
         await asyncio.to_thread(self.notify, context)
 
     def notify(self, context: Context) -> None:
@@ -193,7 +193,7 @@ class _Occasion(NamedTuple):
 
     @classmethod
     def of(cls, context: Context) -> _Occasion:
-        """Read it from what Airflow gives: all to tasks' callbacks, some to Dags', a few plain values to deadlines'.
+        """Read it from a callback's context: full for tasks, less for Dags, a few plain values for deadlines.
 
         :raises ValueError: when there is no run in it.
         """

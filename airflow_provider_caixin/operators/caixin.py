@@ -61,8 +61,7 @@ class CaixinSendOperator(GuardedTemplater, BaseOperator):
     :param mobiles: one number, a list, or what an upstream task returned (templated).
     :param audience_file: path or URL of a .txt or .csv, also .gz; either this or ``mobiles`` (templated).
     :param audience_column: the column of a .csv; None: ``mobile``, else 手机号, 手机号码, 手机, else the
-        only one
-        (templated).
+        only one (templated).
     :param campaign_id: same id: same campaign; None: dag_id/run_id/task_id, with /map_index when mapped
         (templated).
     :param caixin_conn_id: id of an Airflow connection of type ``caixin`` (templated).
@@ -350,7 +349,7 @@ class CaixinSendOperator(GuardedTemplater, BaseOperator):
         return self.check_template and not self._looked and not stop.is_set()
 
     def _look_early(self, session: Session, context: Context) -> None:
-        """Look at the template at any hour; while nothing can be sent a gateway that does not answer is no hindrance."""
+        """Look at the template at any hour; while nothing can be sent, a silent gateway is no hindrance."""
         from airflow_provider_caixin.juhe import AccountRefused, CaixinError, WrongEndpoint
 
         try:
@@ -418,7 +417,7 @@ class CaixinSendOperator(GuardedTemplater, BaseOperator):
         self._offer(CampaignLink(), self.campaign_page, context)
 
     def _offer(self, link: CampaignLink | TemplateMediaLink, address: str, context: Context) -> None:
-        """Let the task's view lead there from now on: what Airflow pushes after the end comes when that view asks no more."""
+        """Show the link in the task view now: Airflow pushes it after the end, when the view asks no more."""
         with _only_logged(self.log, f"The link {link.name!r}"):
             context["ti"].xcom_push(key=link.xcom_key, value=address)
 

@@ -17,8 +17,7 @@ class _OperatorLink(BaseOperatorLink):
     """A link whose address the operator keeps in an attribute.
 
     The UI reads it from an XCom, which Airflow pushes when the task has ended. The operator pushes it
-    earlier, too: it is
-    looked at while the task runs.
+    earlier, too: it is looked at while the task runs.
     """
 
     attribute: ClassVar[str]
@@ -41,7 +40,7 @@ class CampaignLink(_OperatorLink):
 
 
 class TemplateMediaLink(_OperatorLink):
-    """Leads to the video or picture that recipients see; a run that had nothing to send did not look at it."""
+    """Leads to the video or picture that recipients see; a run with nothing to send did not look at it."""
 
     name = "Template media"
     attribute = "template_media"

@@ -30,7 +30,7 @@ _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".json": "applica
 
 
 def make_app() -> FastAPI:
-    """Make the app, whose every route needs a signed-in user who may see plugins; only the static files do not.
+    """Make the app: every route needs a signed-in user who may see plugins, except the static files.
 
     FastAPI's own pages (docs, openapi.json) would be open to all, and are off.
     """

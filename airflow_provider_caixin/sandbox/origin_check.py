@@ -38,7 +38,7 @@ _PAGE_HEADERS = (
 
 
 class OriginCheck:
-    """ASGI application in front of the sandbox's FastAPI application: refuses what a stranger's page asks for.
+    """ASGI application in front of the sandbox's FastAPI one: refuses what a stranger's page asks for.
 
     Media are left out of the checks: templates lead there from wherever they are shown.
 

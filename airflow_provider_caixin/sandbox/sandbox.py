@@ -108,7 +108,7 @@ class Sandbox:
     def send(
         self, key: str, tpl_id: str, mobile: str, *, by_get: bool = False, key_in_url: bool = False
     ) -> Verdict:
-        """Accept or reject one message now, and record it; ``landed`` has to be called when its answer is out.
+        """Accept or reject one message now, and record it; ``landed`` must be called when its answer is out.
 
         :param key: as sent, empty where missing; so are ``tpl_id`` and ``mobile``.
         :param by_get: whether it came as a GET.

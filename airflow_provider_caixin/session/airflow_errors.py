@@ -39,7 +39,7 @@ def as_airflow_errors() -> Iterator[None]:
 
 @contextmanager
 def bad_arguments_fail() -> Iterator[None]:
-    """Fail without a retry, with the sentence of the ValueError, where an argument or a setting cannot be right."""
+    """Fail without a retry, with the ValueError's sentence, where an argument or setting cannot be right."""
     try:
         yield
     except ValueError as error:

@@ -155,7 +155,7 @@ class Arguments:
 
     @classmethod
     def of(cls, giver: object) -> Self:
-        """Read an operator's or a notifier's attributes; a ValueError names the first that cannot be right."""
+        """Read an operator's or a notifier's attributes; a ValueError names the first that is wrong."""
         given = vars(giver)
         return cls(**{name: one.read(name, given[name]) for name, one in ARGUMENTS.items() if name in given})
 

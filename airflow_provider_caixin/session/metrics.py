@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class CampaignMetrics:
-    """Send the metrics of one run, while it lasts and at its end; ``log`` gets one warning where that fails."""
+    """Send the metrics of one run, during it and at its end; ``log`` gets one warning if that fails."""
 
     def __init__(self, campaign: Campaign, conn_id: str, log: logging.Logger | Logger) -> None:
         self._campaign = campaign

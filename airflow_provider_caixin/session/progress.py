@@ -23,7 +23,7 @@ STATE_KEY: Final = "progress"
 
 
 class ProgressLog:
-    """Logs progress every second at first and every 10 s later; keeps the counts in Airflow's task state store.
+    """Logs progress every second at first, then every 10 s; keeps the counts in Airflow's task state store.
 
     Called in the main thread, because a write to the store takes some 13 ms and uses the task's only channel
     to Airflow.

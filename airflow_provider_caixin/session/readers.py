@@ -1,4 +1,4 @@
-"""How arguments are read: a Dag gives values, a template or a command texts, and some of these stand for nothing."""
+"""How arguments are read: Dags give values, templates and commands give text, and some mean "nothing"."""
 
 from __future__ import annotations
 

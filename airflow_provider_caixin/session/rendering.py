@@ -98,7 +98,7 @@ class GuardedTemplater(Templater):
 
 
 def _came_by_mapping(task: Any, name: str) -> bool:
-    """Return whether an upstream task gave a mapped task's argument: mapping puts values in place before any rendering."""
+    """Return whether an upstream task gave a mapped task's argument: mapping fills it in before rendering."""
     if not getattr(task, "_BaseOperator__from_mapped", False):
         return False
     mapped = task.dag.task_dict[task.task_id]

@@ -1,4 +1,4 @@
-"""Where a report goes: a file of this host or an object of a store, and never what a campaign is read from."""
+"""Where a report goes: a file of this host or an object of a store, never what a campaign is read from."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _address(path: ObjectStoragePath) -> tuple[str, str]:
 
 
 def _is_written_straight(path: Path) -> bool:
-    """Return whether it is no file but a pipe or a device, or redirected by a shell, or nothing may be put beside it."""
+    """Return whether it is a pipe, a device or a shell's redirection, or no file can be put beside it."""
     if not path.exists() or path.is_dir():
         return False
     folder = Path(os.path.realpath(path)).parent
@@ -165,7 +165,7 @@ def _is_written_straight(path: Path) -> bool:
 
 
 def _put(aside: Path, target: Path) -> None:
-    """Replace a file, or write over it where that is refused: it is a mount, or another user's in a folder like /tmp."""
+    """Replace a file, or write over it where refused: a mount, or another user's in a folder like /tmp."""
     try:
         aside.replace(target)
     except OSError:

@@ -1,4 +1,4 @@
-"""The rules that hold for a run: the arguments that were given over its connection's, and what they loosen by that."""
+"""The rules that hold for a run: its arguments over its connection's, and what these arguments loosen."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RulesInForce(NamedTuple):
 
     @classmethod
     def of(cls, given: Arguments, settings: CaixinConnection, where: str) -> RulesInForce:
-        """Settle the rules: the argument if given, else what connection, configuration or built-in default says.
+        """Settle the rules: the argument if given, else the connection, configuration or built-in default.
 
         :param where: where the arguments were given, for the sentences about what they loosen.
         :raises ValueError: for a region that the number data does not know, or a bad ``segments_file``.

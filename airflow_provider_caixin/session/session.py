@@ -28,8 +28,7 @@ class Session:
     """What sending needs, in order: connection, rules, plan and files; then ledger and campaign.
 
     Making one reads and checks the first four and opens nothing. In a ``with`` block the ledger is opened by
-    the
-    first look at it; the end of the block closes it and the connections to the gateway.
+    the first look at it; the end of the block closes it and the connections to the gateway.
 
     :param campaign_id: returns the campaign's name, once the connection and the rules are known to be right.
     :param open_ledger: opens the ledger of a connection.
@@ -105,7 +104,7 @@ class Session:
         return dry_run(plan, self.ledger, audience, tell)
 
     def import_opt_outs(self) -> int | None:
-        """Put the numbers of ``suppress_file`` on the ledger's suppression list; return how many are new, None: no file."""
+        """Put ``suppress_file``'s numbers on the suppression list; return how many are new, None: no file."""
         if self.given.suppress_file is None:
             return None
         return import_suppressions(self.ledger, self.opted_out, str(self.opted_out))

@@ -16,7 +16,7 @@ class TemplateUnavailable(CaixinProviderError):
 
 
 def availability(tpl_id: int, template: Template | None) -> str:
-    """Return in a sentence, without its full stop, whether a template may be sent; None: there is no such template."""
+    """Return a sentence, without its full stop, on whether a template may be sent; None: no such template."""
     if template is None:
         return f"Template {tpl_id} does not exist in this account: Juhe issues the id once a template is approved"
     if not template.available:

@@ -80,7 +80,7 @@ class SqlToCaixinOperator(CaixinSendOperator):
 
     @contextmanager
     def _query(self) -> Iterator[Cursor]:
-        """Run the query, and translate what goes wrong while its rows are read: a driver's words may quote them."""
+        """Run the query, and translate errors while its rows are read: a driver's words may quote rows."""
         from airflow_provider_caixin.audience import AudienceError, without_numbers
 
         hook = self._hook()
@@ -126,7 +126,7 @@ class SqlToCaixinOperator(CaixinSendOperator):
 
 
 def _cursor(connection: Any) -> Any:
-    """Open a cursor that leaves the result on the server, where the driver has one and it is not its only kind."""
+    """Open a cursor that leaves the result on the server, if the driver has one and other kinds as well."""
     driver = type(connection).__module__.partition(".")[0]
     if driver in ("psycopg", "psycopg2"):
         return connection.cursor(name="caixin_audience")
@@ -136,7 +136,7 @@ def _cursor(connection: Any) -> Any:
 
 
 def _release(cursor: Any) -> None:
-    """Let go of a cursor after its connection: before that, MySQL's would first read whatever is left of the result."""
+    """Release a cursor after its connection: before that, MySQL's would first read the rest of the result."""
     with suppress(Exception):
         if type(cursor).__name__ == "SSCursor":
             cursor.connection = None

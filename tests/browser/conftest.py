@@ -1,8 +1,7 @@
 """Chromium for tests of pages: what the system has, driven by Playwright, which would otherwise bring browsers of its own.
 
 A page fails its test when its console holds an error, when a script of it throws, or when it asks any other
-host than this
-machine. What a test expects of these it adds to ``expected``.
+host than this machine. What a test expects of these it adds to ``expected``.
 """
 
 from __future__ import annotations

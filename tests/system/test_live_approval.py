@@ -23,8 +23,7 @@ def asked(live: Live, path: Path, numbers: list[str], tester: str) -> tuple[Run,
 
     wait_until("a person is asked", waits, 150)
     # As a person does, the test answers after the scheduler has heard that the task's first part is over: it
-    # would take that for
-    # the end of the second part, which the answer queues, and fail the task.
+    # would take that for the end of the second part, which the answer queues, and fail the task.
     wait_until("the scheduler knows that it waits", lambda: first_part_is_over(live, run))
     return run, run.ask("GET", *DETAILS)["body"]
 

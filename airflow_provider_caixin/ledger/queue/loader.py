@@ -122,7 +122,7 @@ class Loader:
         self._has_merged = True
 
     def finish(self, before: list[int], revision: Revision | None) -> Literal["done", "wait", "again"]:
-        """Make the load's rows visible, unless some may be hidden under another load or are yet to be compared.
+        """Make the load's rows visible, unless another load may hide some or some are yet to be compared.
 
         :param before: the loads that the source was compared with.
         """

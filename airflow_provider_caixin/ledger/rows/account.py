@@ -99,7 +99,7 @@ class AccountRow:
         self.max_per_day = min(limits, default=None)
 
     def begin_day(self, midnight: float) -> None:
-        """Start counting a new China day when one has begun; a clock that goes back a little keeps the later one.
+        """Start a new count when a China day has begun; if the clock goes back a little, keep the later day.
 
         :param midnight: the start of the current day.
         """

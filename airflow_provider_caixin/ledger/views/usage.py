@@ -66,7 +66,7 @@ def minutes(connection: Connection, campaign_key: int, now: float) -> list[Minut
 def chart(
     connection: Connection, campaign_key: int, now: float, most: int = 1500
 ) -> tuple[int, list[Minute]]:
-    """Return a campaign's requests over time in at most so many points; one without requests is not among them.
+    """Return a campaign's requests over time in at most ``most`` points; those without requests are left out.
 
     :return: how many minutes a point is wide, and the points in their order, each with its first minute.
     """

@@ -176,8 +176,7 @@ WRITERS: dict[str, Callable[[Ledger, int], Any]] = {
 
 
 #: Who may ask for a stored state: the definition, code that has just written whose lease ran out or treats
-#: both
-#: states alike, and code that reads states as of now.
+#: both states alike, and code that reads states as of now.
 MAY_ASK = {
     ("campaign/counts.py", "Counts"),
     ("campaign/dry_run.py", "_existing"),
