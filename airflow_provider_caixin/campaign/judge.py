@@ -17,15 +17,15 @@ from airflow_provider_caixin.ledger.rows import lease as lease_rows
 from airflow_provider_caixin.ledger.rows import suppression as suppression_rows
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
-# What a run under other rules looks at again; the last two also follow from what has happened since.
+# What each run looks at again, because it also follows from what has happened since.
+LEDGER_REASONS: Final = (SkipReason.SUPPRESSED, SkipReason.FREQUENCY_CAP)
+# What a run under other rules looks at again.
 RULE_REASONS: Final = (
     SkipReason.NOT_CHINA_MOBILE,
     SkipReason.VIRTUAL_OPERATOR,
     SkipReason.BLOCKED_REGION,
-    SkipReason.SUPPRESSED,
-    SkipReason.FREQUENCY_CAP,
+    *LEDGER_REASONS,
 )
-LEDGER_REASONS: Final = RULE_REASONS[3:]
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Chromium for tests of pages: what the system has, driven by Playwright, which would otherwise bring browsers of its own.
+"""Chromium for tests of pages: the system's own, driven by Playwright, which would otherwise bring its own.
 
 A page fails its test when its console holds an error, when a script of it throws, or when it asks any other
 host than this machine. What a test expects of these it adds to ``expected``.
@@ -63,7 +63,7 @@ def expected() -> list[str]:
 
 @pytest.fixture
 def new_page(browser: Browser, expected: list[str]) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens a page in a context of its own; its arguments are those of ``Browser.new_context``."""
+    """Return a function that opens a page in its own context; it takes what ``Browser.new_context`` takes."""
     problems: list[str] = []
     contexts = []
 
@@ -114,7 +114,7 @@ def sign_in(page: Page, live: Live, token: str | None) -> None:
 
 
 def until(page: Page, expression: str) -> None:
-    """Wait until an expression holds in the page; ``Page.wait_for_function`` would need what a strict policy forbids."""
+    """Wait until an expression holds; ``Page.wait_for_function`` would need what a strict policy forbids."""
     deadline = time.monotonic() + 60
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, f"not within 60 s: {expression}"
@@ -122,7 +122,7 @@ def until(page: Page, expression: str) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Take a picture of what is to be seen, for a person to look at, where ``CAIXIN_SCREENSHOTS`` names a folder."""
+    """Take a picture of what is shown, to be looked at, where ``CAIXIN_SCREENSHOTS`` names a folder."""
     if SCREENSHOTS:
         folder = Path(SCREENSHOTS)
         folder.mkdir(parents=True, exist_ok=True)

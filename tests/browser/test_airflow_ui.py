@@ -1,4 +1,4 @@
-"""Airflow's own UI in a real browser: the connection's form, a Dag's trigger form and a task's links, against a live Airflow."""
+"""Airflow's own UI in a real browser, live: the connection's form, a Dag's trigger form, a task's links."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def details(page: Page) -> None:
 def test_a_connection_is_made_in_its_form_and_tried(
     live: Live, visit: Callable[[str], Page], key: str, title: str, words: str
 ) -> None:
-    """The AppKey goes by its name, there is no login; what was typed is saved, and its test says what the gateway answered."""
+    """AppKey has its name, there is no login; what is typed is saved; the test tells the gateway's answer."""
     conn_id = f"ui_{uuid.uuid4().hex}"
     page = visit("connections")
     page.get_by_role("button", name="Add Connection").click()

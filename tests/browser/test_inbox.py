@@ -104,7 +104,7 @@ def test_a_video_plays_on_a_click_and_goes_on(page: Page, sandbox: SandboxServer
 
 
 def test_what_went_wrong_is_told_in_words(new_page: Callable[..., Page], sandbox: SandboxServer) -> None:
-    """Billed twice, answer lost, rejected and not accepted: list, telephone and findings say so, in both languages."""
+    """Billed twice, lost answer, rejected, not accepted: list, phone, findings say so, in both languages."""
     send(sandbox)
     send(sandbox, tpl_id=DISABLED)
     send(sandbox)
@@ -136,7 +136,7 @@ def test_what_went_wrong_is_told_in_words(new_page: Callable[..., Page], sandbox
 
 
 def test_what_others_wrote_is_text(page: Page, sandbox: SandboxServer) -> None:
-    """Markup in a number, a template id or a template is shown as it was written, and an odd address is not followed."""
+    """Markup in a number, a template id or a template is shown as written; an odd address is not followed."""
     templates = sandbox._sandbox.templates  # type: ignore[union-attr]
     hostile = replace(
         templates._by_id[PICTURE], content=f"【{HOSTILE}】{HOSTILE}", media="../javascript:alert(1)"
@@ -181,7 +181,7 @@ def test_a_number_is_found_by_a_part_of_it(page: Page, sandbox: SandboxServer) -
 
 
 def test_the_list_holds_still_when_asked(page: Page, sandbox: SandboxServer) -> None:
-    """Pause and scrolling keep the list, a button tells how much is new, and a campaign's flood stays one page long."""
+    """Pause and scrolling keep the list, a button counts what is new, a campaign's flood stays one page."""
     for number in range(60):
         send(sandbox, f"139{number:08d}", PICTURE)
     visit(page, sandbox)
@@ -321,7 +321,7 @@ def test_the_language_is_the_readers(new_page: Callable[..., Page], sandbox: San
 def test_a_sandbox_that_is_gone_is_told_and_comes_back(
     page: Page, sandbox: SandboxServer, expected: list[str]
 ) -> None:
-    """A sentence says since when, what was seen stays, and the page goes on by itself; also where it began anew."""
+    """A sentence says since when, what was seen stays, the page goes on by itself, also after a new start."""
     expected.append("ERR_CONNECTION|ERR_EMPTY_RESPONSE")
     send(sandbox, tpl_id=PICTURE)
     visit(page, sandbox)
@@ -342,7 +342,7 @@ def test_a_sandbox_that_is_gone_is_told_and_comes_back(
 def test_it_is_usable_on_a_telephone(
     new_page: Callable[..., Page], sandbox: SandboxServer, locale: str
 ) -> None:
-    """At 390 pixels nothing sticks out; list, telephone and switches take turns, and the browser's own way back works."""
+    """At 390 pixels nothing sticks out; list, telephone and switches take turns; the browser's back works."""
     send(sandbox, "1" * 64, VIDEO)
     send(sandbox)
     page = new_page(viewport=NARROW, locale=locale)
@@ -372,7 +372,7 @@ def test_it_is_usable_on_a_telephone(
 
 
 def test_the_keyboard_reaches_everything(page: Page, sandbox: SandboxServer) -> None:
-    """Tab from the top: language, search, pause, messages; arrows in the list and between the tabs; Enter opens."""
+    """Tab from the top: language, search, pause, messages; arrows in the list and among tabs; Enter opens."""
     send(sandbox, "13900000001", PICTURE)
     send(sandbox, tpl_id=PICTURE)
     visit(page, sandbox)

@@ -177,7 +177,7 @@ def confirm(page: Page, button: str) -> None:
 def test_each_part_in_both_languages_widths_and_colours(
     visit: Callable[..., Page], shop: Shop, part: str, language: str, theme: str, size: dict[str, int]
 ) -> None:
-    """Each part has its heading and real data, in the language and colours that Airflow's UI has, and nothing sticks out."""
+    """Each part has heading, real data, the language and colours of Airflow's UI; nothing sticks out."""
     page = visit(part, language=language, theme=theme, viewport=size)
     heading(page, PARTS[part][language == "zh-CN"])
     if part == "recipient":
@@ -201,7 +201,7 @@ def test_each_part_in_both_languages_widths_and_colours(
 def test_a_campaigns_page_says_what_became_of_everybody(
     visit: Callable[..., Page], shop: Shop, language: str
 ) -> None:
-    """The operator's link leads to the campaign, which shows reasons, code, remedy, chart and where it comes from."""
+    """The operator's link leads to the campaign, which shows its reasons, code, remedy, chart and origin."""
     page = visit(f"campaigns?id={quote(shop.campaign_id, safe='')}", language=language)
     heading(page, shop.campaign_id)
     assert page.url.endswith(f"#/campaigns/{shop.key}")
@@ -222,7 +222,7 @@ def test_a_campaigns_page_says_what_became_of_everybody(
 
 
 def test_names_that_try_to_be_markup_stay_text(visit: Callable[..., Page], shop: Shop) -> None:
-    """A campaign and an account with a hostile name are shown letter for letter, in each part that names them."""
+    """A campaign and an account with a hostile name are shown letter for letter, in each part with them."""
     for part in (
         "",
         "campaigns",
@@ -435,7 +435,7 @@ def test_usage_is_downloaded_as_it_is_shown(visit: Callable[..., Page], shop: Sh
 
 
 def test_media_is_loaded_when_asked_and_without_a_referrer(visit: Callable[..., Page], shop: Shop) -> None:
-    """Nothing is fetched from the gateway's address before a click, and the request does not say where it comes from."""
+    """Nothing is fetched from the gateway before a click, and the request does not say where it is from."""
     page = visit(f"templates?connection={shop.connection}")
     asked: list[Any] = []
     page.on("request", lambda request: asked.append(request) if "/media/" in request.url else None)
@@ -515,7 +515,7 @@ def test_a_viewer_sees_and_changes_nothing(
 def test_in_airflows_frame_it_keeps_its_place_language_and_links(
     visit: Callable[..., Page], shop: Shop, expected: list[str]
 ) -> None:
-    """A deep link works through Airflow's navigation entry, the language follows at once, and links to Dags leave the frame."""
+    """Deep links work by Airflow's navigation entry, language follows at once, Dag links leave the frame."""
     expected.append(FRAMED)
     page = visit(f"campaigns?id={quote(shop.campaign_id, safe='')}", at="/plugin/caixin#/")
     frame = page.frame_locator("iframe")

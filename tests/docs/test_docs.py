@@ -108,7 +108,7 @@ def _sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("_sandbox")
 @pytest.mark.parametrize("block", WRITTEN, ids=str)
 def test_code_runs(block: Block) -> None:
-    """A block runs by itself where it is a whole file, and else inside a Dag, with the gateway's part played by the sandbox."""
+    """A block runs by itself if it is a whole file, else inside a Dag; the sandbox plays the gateway."""
     with DAG("docs", schedule=None, start_date=pendulum.datetime(2025, 1, 1)) as dag:
         names = dict(AT_HAND)
         exec(compile(block.text, str(block), "exec"), names)
@@ -135,7 +135,7 @@ def test_every_example_is_shown() -> None:
 
 
 def test_dag_ids_are_unique() -> None:
-    """Whoever copies all of it into one Dag folder gets no clash; the READMEs show one Dag in two languages."""
+    """All of it copied into one Dag folder does not clash; the READMEs show one Dag in two languages."""
     sources = [path.read_text(encoding="utf-8") for path in EXAMPLES]
     sources += [block.text for block in WRITTEN if block.page.name != "README.zh-CN.md"]
     ids = [name for text in sources for name in re.findall(r'\bDAG\(\s*(?:dag_id=)?"(\w+)"', text)]

@@ -94,5 +94,5 @@ def _readings(value: Any) -> Iterator[str]:
 
 
 def _is_the_dags_own(table: str, row: sqlite3.Row) -> bool:
-    """Tell whether a Dag put its numbers there itself: the example that passes chunks of numbers through XCom."""
+    """Tell whether a Dag put its numbers there: the example that passes chunks of numbers through XCom."""
     return table == "xcom" and (row["dag_id"], row["task_id"]) == ("caixin_mapped", "chunks")

@@ -159,7 +159,7 @@ class Live:
         conn_id: str | None = None,
         **extra: Any,
     ) -> str:
-        """Make a connection to a sandbox, open at any hour unless ``extra`` says otherwise, and return its id."""
+        """Make a sandbox connection, open at any hour unless ``extra`` says otherwise; return its id."""
         conn_id = conn_id or f"live_{uuid.uuid4().hex}"
         # Rate and caps are counted by account, and one AppKey is one account: no test counts another's.
         extra = {"send_window": "00:00-24:00", "account": conn_id, **extra}
@@ -180,7 +180,7 @@ class Live:
 
 @contextmanager
 def tried(script: str, home: Path, *dags: Path) -> Iterator[tuple[Live, dict[str, str]]]:
-    """Run ``make up`` or ``make cluster`` until Ctrl-C, give what it said of itself; in the end nothing of it is left."""
+    """Run ``make up`` or ``make cluster`` until Ctrl-C, give what it printed; at the end nothing is left."""
     command = [sys.executable, "-c", START, script, str(home), *map(str, dags)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

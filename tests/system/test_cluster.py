@@ -1,4 +1,4 @@
-"""Campaigns on CeleryExecutor with two workers: the rate is shared, and a worker's death bills nobody twice and loses nobody."""
+"""Campaigns on CeleryExecutor, two workers: a shared rate; a worker's death bills none twice, loses none."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Run a cluster with the example Dags and those of this module; in the end nothing of it is left anywhere."""
+    """Run a cluster with the example Dags and this module's; at the end nothing of it is left anywhere."""
     try:
         with script.services(f"caixin_cluster_{uuid.uuid4().hex}"):
             pass
@@ -176,7 +176,7 @@ def check(gateway: SandboxServer, numbers: list[str], states: dict[str, State], 
 def test_a_message_of_the_broker_comes_twice(
     cluster: Cluster, gateway: SandboxServer, tmp_path: Path
 ) -> None:
-    """A task that Redis gives out again while it runs, as after the visibility time-out, is left to the first worker."""
+    """A running task that Redis gives out again (visibility time-out) is left to the first worker."""
     rate, numbers = 50, people(500)
     conn_id = cluster.live.connect(gateway, messages_per_second=rate)
     paths = chunks_of(tmp_path, numbers, 1)
@@ -197,7 +197,7 @@ def test_a_message_of_the_broker_comes_twice(
 
 
 def test_a_worker_is_killed_half_way(cluster: Cluster, gateway: SandboxServer, tmp_path: Path) -> None:
-    """The other one takes its chunks over: one rate for all, nobody billed twice, in doubt only what was in the air."""
+    """The other takes its chunks over: one rate, nobody billed twice, unknown only what was on the way."""
     # Two cores do that beside the rest of a cluster, and it lasts long enough for all four chunks to be sent
     # at once.
     rate = min(100, RECIPIENTS // 30)
@@ -260,7 +260,7 @@ def test_a_worker_is_killed_half_way(cluster: Cluster, gateway: SandboxServer, t
 
 
 def cluster_keeps_no_secrets(cluster: Cluster, numbers: list[str]) -> None:
-    """Look for the AppKey and full numbers in Airflow's logs and database; in the ledger they are found, as numbers."""
+    """Look for the AppKey and full numbers in Airflow's logs and database; only the ledger has numbers."""
     search = Search([KEY], numbers)
     files, in_logs = search.logs(cluster.live.home / "logs")
     assert files > 5
@@ -319,7 +319,7 @@ def others_idle(cluster: Cluster) -> Iterator[None]:
 
 
 def test_a_worker_freezes(cluster: Cluster, third: Command, gateway: SandboxServer, tmp_path: Path) -> None:
-    """Airflow gives up tasks that go on sending: beside their retries, each recipient is taken by one of the two."""
+    """Airflow gives up tasks that go on sending beside their retries: each recipient is taken only once."""
     # Enough for longer than Airflow needs to give up a task.
     rate, numbers = 40, people(2_000)
     paths = chunks_of(tmp_path, numbers, 2)
@@ -358,7 +358,7 @@ def test_a_worker_freezes(cluster: Cluster, third: Command, gateway: SandboxServ
 def test_a_worker_is_killed_and_its_tasks_are_not(
     cluster: Cluster, third: Command, gateway: SandboxServer, tmp_path: Path
 ) -> None:
-    """Chunks of one campaign: tasks that lost their worker end by themselves, and whoever is left sends the rest."""
+    """Chunks of one campaign: tasks that lost their worker end by themselves; the others send the rest."""
     rate, count, numbers = 60, slots(cluster), people(1_200)
     paths = chunks_of(tmp_path, numbers, count)
     conn_id = cluster.live.connect(gateway, messages_per_second=rate)
@@ -415,7 +415,7 @@ def test_only_this_machine_can_reach_it(cluster: Cluster) -> None:
     ],
 )
 def test_a_service_that_is_missing(monkeypatch: pytest.MonkeyPatch, variable: str, address: str) -> None:
-    """What is missing is named in a sentence, without its password, and so is the variable that names another."""
+    """A sentence names what is missing, without its password, and the variable that names another."""
     if variable == script.POSTGRES:
         try:
             redis.Redis.from_url(script.broker()).ping()

@@ -40,7 +40,7 @@ def demo(home: Path, how: str) -> tuple[int, str]:
 
 
 def test_demo_and_the_same_campaign_again(tmp_path: Path) -> None:
-    """A fresh demo sends and its two books agree; resumed, the same campaign makes no new bill; another one sends again."""
+    """A fresh demo sends, ledger and sandbox agree; resumed, it makes no new bill; another sends again."""
     home = tmp_path / "demo"
     status, text = demo(home, "resume")
     assert (status, text) == (1, "There is no campaign to run again: run `make demo` first.\n")
@@ -54,7 +54,7 @@ def test_demo_and_the_same_campaign_again(tmp_path: Path) -> None:
 
 
 def test_demo_interrupted_and_resumed(tmp_path: Path) -> None:
-    """Ctrl-C in the middle of a campaign stops everything; resumed, it sends to those who are left and to nobody twice."""
+    """Ctrl-C in mid-campaign stops everything; resumed, it sends to those who are left, to nobody twice."""
     home = tmp_path / "demo"
     command = [sys.executable, "-c", DEMO, str(home), "fresh"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:

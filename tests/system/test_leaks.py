@@ -79,7 +79,7 @@ def test_the_search_finds_nothing_else(text: object) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group("live")
 def test_airflow_keeps_neither_key_nor_numbers(live: Live, gateway: SandboxServer, tmp_path: Path) -> None:
-    """After live campaigns, plain and mapped, no log and no column of Airflow's database has the key or a number."""
+    """After plain and mapped live campaigns, no log or column of Airflow's database has key or number."""
     mapped_to = people(40)
     with (EXAMPLE_DAGS / "data" / "audience.csv").open(encoding="utf-8", newline="") as file:
         numbers = {number for row in csv.DictReader(file) if (number := normalise(row["手机号"]))}

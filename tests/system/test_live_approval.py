@@ -1,4 +1,4 @@
-"""The example that a person approves, under a real scheduler: what they are shown, and what their answer does."""
+"""The example with an approval, under a real scheduler: what the approver sees, and what an answer does."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def first_part_is_over(live: Live, run: Run) -> bool:
 
 
 def test_an_approved_campaign(live: Live, tmp_path: Path) -> None:
-    """The approver sees text, media and counts; who joins the audience meanwhile is more than they approved."""
+    """The approver sees text, media and counts; who joins the audience later is more than was approved."""
     tester, *numbers = people(14)
     run, body = asked(live, tmp_path / "a.txt", [*numbers[:10], "not a number"], tester)
     assert "【" in body

@@ -69,7 +69,7 @@ def test_a_terminated_task_is_not_green(live: Live, gateway: SandboxServer, tmp_
 def test_a_task_marked_failed_goes_on_when_cleared(
     live: Live, gateway: SandboxServer, tmp_path: Path
 ) -> None:
-    """A person marks the running task as failed, which ends its process; cleared, it sends to those who are left."""
+    """Marking the running task as failed ends its process; cleared, it sends to those who are left."""
     numbers = people(200)
     run, conn_id = started(live, gateway, "live", tmp_path / "a.txt", numbers)
     pid = run.task()["pid"]
@@ -93,7 +93,7 @@ def test_a_task_marked_failed_goes_on_when_cleared(
 def test_waiting_for_the_window(
     live: Live, gateway: SandboxServer, tmp_path: Path, dag_id: str, how: str
 ) -> None:
-    """A task that finds the window closed gives its slot back, and sends after the opening in the same attempt."""
+    """A task that finds the window closed gives its slot back; the same attempt sends after the opening."""
     opens = datetime.now(CHINA).replace(microsecond=0) + timedelta(seconds=15)
     if f"{opens:%H:%M}" >= "23:58":
         # What opens so late today would close before the task is back.

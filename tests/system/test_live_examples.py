@@ -1,4 +1,4 @@
-"""The example Dags under a real scheduler: what each sends of its audience, and the run that an approved template starts."""
+"""Example Dags under a real scheduler: what each sends of its audience, and an approved template's run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def runs_of(live: Live, dag_id: str) -> list[Run]:
 
 
 def settled(examples: Examples) -> tuple[list[Run], list[dict[str, Any]]]:
-    """Give the runs that a schedule may add to at any moment, all of them over, and what the sandbox wrote down by then."""
+    """Give the scheduled runs (more may come at any moment), all ended, and the sandbox's record by then."""
     live = examples.live
 
     def runs() -> list[Run]:
@@ -139,7 +139,7 @@ def complete(result: dict[str, Any], numbers: list[str]) -> bool:
 
 
 def test_each_sends_to_whom_its_audience_asks_for(examples: Examples) -> None:
-    """All run to success side by side, and the gateway has one message of each Dag for everybody whom the rules allow."""
+    """All succeed side by side; the gateway has one message of each Dag for each recipient rules allow."""
     runs, audience = examples.runs, rows()
     assert {dag_id: run.finish(150) for dag_id, run in runs.items()} == dict.fromkeys(runs, "success")
     scheduled, lines = settled(examples)

@@ -84,7 +84,7 @@ def test_a_window_that_opens_for_a_rescheduled_sensor(waiting: Waiting, gateway:
 
 
 def test_a_triggerer_that_is_killed(waiting: Waiting, gateway: SandboxServer) -> None:
-    """What waits goes on in the next triggerer: sensors, and a watcher, which starts one run for what happened meanwhile."""
+    """The next triggerer goes on with sensors, and with a watcher: one run for what happened meanwhile."""
 
     def runs() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = waiting.live.api.ask("GET", "dags", "waiting_event", "dagRuns")[

@@ -1,4 +1,4 @@
-"""What is published: the files of wheel and sdist, and the wheel in an environment with nothing else of ours."""
+"""What is published: files of wheel and sdist, and the wheel in an environment with nothing else of ours."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def kept() -> set[str]:
 
 @pytest.fixture(scope="module")
 def built(kept: set[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Build wheel and sdist from a copy of that, as ``make package`` does: other files that lie here are nobody's business."""
+    """Build wheel and sdist from a copy of that, as ``make package`` does: other files here do not matter."""
     source = tmp_path_factory.mktemp("source")
     for name in kept:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def names_in(wheel: Path) -> set[str]:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path], kept: set[str]) -> None:
-    """All that is under version control in the package, its data included; no tests, and nothing in Airflow's namespace."""
+    """All the package's files under version control, data too; no tests, nothing in Airflow's namespace."""
     names = names_in(built[0])
     info = f"{PACKAGE}-{__version__}.dist-info"
     assert {name.split("/", 1)[0] for name in names} == {PACKAGE, info}
@@ -87,7 +87,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path], 
 
 
 def test_what_others_wrote_comes_with_its_licence(built: tuple[Path, Path]) -> None:
-    """Each library of the pages has its licence beside it: ``preact.LICENSE`` also speaks for ``preact-hooks.js``."""
+    """Each page library has its licence beside it: ``preact.LICENSE`` also speaks for ``preact-hooks.js``."""
     folder = f"{PACKAGE}/page/static/shared/vendor/"
     vendored = {Path(name).name for name in names_in(built[0]) if name.startswith(folder)}
     libraries = {re.split(r"[-.]", name)[0] for name in vendored if name.endswith((".js", ".css"))}
@@ -127,7 +127,7 @@ def test_what_the_wheel_says_of_itself(built: tuple[Path, Path]) -> None:
 
 
 def test_the_sdist_makes_the_same_wheel(built: tuple[Path, Path], kept: set[str], tmp_path: Path) -> None:
-    """It has all that is under version control, tests and documentation too, but for ``.ci``; its wheel is the same to the byte."""
+    """It has all files under version control, tests and docs too, not ``.ci``; its wheel has equal bytes."""
     with tarfile.open(built[1]) as archive:
         archive.extractall(tmp_path, **SAFELY)
     [folder] = tmp_path.iterdir()
@@ -185,7 +185,7 @@ class Environment:
 
 
 def test_airflow_with_the_wheel_and_without_it(built: tuple[Path, Path], tmp_path: Path) -> None:
-    """Airflow's own commands see provider, hook, plugin, connection and CLI; after the uninstallation they see none, and work."""
+    """Airflow's commands see provider, hook, plugin, connection, CLI; uninstalled, they see none and work."""
     there = Environment(tmp_path)
     there.run("-m", "pip", "install", "-qq", "--no-index", "--no-deps", str(built[0]))
     where = Path(there.run("-c", f"import {PACKAGE}; print({PACKAGE}.__file__)").strip())

@@ -1,4 +1,4 @@
-"""The Dags of the tests across workers: chunks, which are files, as campaigns of their own and as parts of one."""
+"""Dags of the tests across workers: chunks, which are files, as campaigns of their own and parts of one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 
 
 def together(context: Any) -> None:
-    """Begin when all chunks can: a chunk that is sent alone has the whole rate, and may be done before the others begin."""
+    """Begin when all chunks can: a chunk sent alone has the whole rate, and may end before others begin."""
     paths = context["params"]["audience"]
     Path(f"{paths[context['ti'].map_index]}.begun").touch()
     deadline = time.monotonic() + 120

@@ -1,4 +1,4 @@
-"""The Dags of the tests with a live Airflow: each takes its audience and connection from its run's configuration."""
+"""Dags of the tests with a live Airflow: each takes audience and connection from its run's configuration."""
 
 from __future__ import annotations
 

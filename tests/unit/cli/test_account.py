@@ -70,7 +70,7 @@ def test_accounts_of_one_key(run: Run, to_sandbox: Callable[..., None]) -> None:
 
 @pytest.mark.usefixtures("sent")
 def test_an_account_with_a_new_key(run: Run, sandbox: SandboxServer, connect: Callable[..., None]) -> None:
-    """Its connection's commands find it before and after the first campaign with the new key, which may be separated."""
+    """Its connection finds it before and after the new key's first campaign; the new key can be separated."""
     [account] = run("account", "list", "-o", "json").json
     connect(
         password="another-unit-test-key",

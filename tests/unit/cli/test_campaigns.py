@@ -30,7 +30,7 @@ def test_campaigns_and_one_of_them(run: Run, sent: str) -> None:
 
 
 def test_a_report_is_the_next_audience(run: Run, sent: str, tmp_path: Path, sandbox: SandboxServer) -> None:
-    """Those who were rejected, written by state and by code, are sent another template as a campaign of their own."""
+    """Rejected recipients, written by state and by code, are sent another template in their own campaign."""
     for n, chosen in enumerate((["--state", "rejected"], ["--reason", "236306"])):
         report = tmp_path / f"rest{n}.csv"
         answer = run("campaign", "report", sent, *chosen, "--file", str(report))
@@ -61,7 +61,7 @@ def test_the_report_on_stdout(run: Run, sent: str) -> None:
 
 
 def test_retry_pause_resume_cancel(run: Run, sent: str, sandbox: SandboxServer, audience: Path) -> None:
-    """What is done can be run again: it can be paused, which stops the same command, resumed, and cancelled for good."""
+    """What is done can run again; it can be paused (which stops the command), resumed, cancelled for good."""
     assert run("campaign", "pause", sent).status == 0
     assert run("campaign", "resume", sent).status == 0
     assert run("campaign", "retry", sent, "--code", "10012").status == 4

@@ -43,7 +43,7 @@ def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_as_a_module() -> None:
-    """``python -m airflow_provider_caixin`` is the command line, and its help imports no Airflow and no web server."""
+    """``python -m airflow_provider_caixin`` is the CLI; its help imports neither Airflow nor a web server."""
     code = (
         "import runpy, sys; sys.argv = ['x', 'sandbox', '--help']\n"
         "try: runpy.run_module('airflow_provider_caixin', run_name='__main__')\n"
@@ -78,7 +78,7 @@ def test_airflow_loads_little_for_its_other_commands() -> None:
 def test_each_command_is_there_in_both(
     words: tuple[str, ...], target: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each has a function, and help in both command lines, which name the exit statuses and the same options."""
+    """Each has a function and help in both command lines, with the exit statuses and the same options."""
     module, _, name = target.partition(":")
     assert callable(getattr(import_module(f"airflow_provider_caixin.cli.{module}"), name))
     shown = []
@@ -152,7 +152,7 @@ def binary() -> RunBinary:
 @pytest.mark.timeout(300)  # four starts of Airflow
 @pytest.mark.usefixtures("to_sandbox")
 def test_the_real_binary(binary: RunBinary, sandbox: Any) -> None:
-    """Codes, templates, a campaign, its report and a mistake, through Airflow's own command line and no database of its own."""
+    """Codes, templates, campaign, report and a mistake by Airflow's own command line without its database."""
     shown = binary("templates", "-o", "json")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert json.loads(shown.stdout)[0]["tpl_id"] == 65535

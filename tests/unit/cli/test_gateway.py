@@ -10,7 +10,7 @@ from .conftest import Run
 
 
 def test_templates_and_codes(run: Run) -> None:
-    """The account's templates; codes with text, cause and remedy, one that the document lacks told as such."""
+    """The account's templates; codes with text, cause and remedy; a code that the document lacks is told."""
     assert "【晨山书店】" in run("templates").out
     codes = run("codes", "-o", "json").json
     assert {row["code"] for row in codes} >= {0, 10014, 236306}

@@ -44,7 +44,7 @@ def test_the_ledger(run: Run) -> None:
 
 @pytest.mark.parametrize(("age", "answers"), [(10, ["-y", "--recent"]), (200, ["-y"])])
 def test_purge(run: Run, sent: str, age: int, answers: list[str]) -> None:
-    """It tells of unknown recipients that it would forget, and asks again where less than 5 months have passed."""
+    """It tells of unknown recipients that it would forget, and asks again if less than 5 months passed."""
     days = str(age - 1)
     assert run("ledger", "purge", "--older-than", days, "-y").status == 4
     old(age)

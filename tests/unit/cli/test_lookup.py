@@ -29,7 +29,7 @@ def test_a_shared_ledger(
     sandbox: SandboxServer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Named on the command line, with a word about the connection's own; no embedded one is made beside it."""
+    """Named on the command line, with a note on the connection's own; no embedded one is made beside it."""
     monkeypatch.setenv("AIRFLOW_CONN_SHARED", as_connection(ledger_url))
     # What a command tells Airflow about this process ends with the test.
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")

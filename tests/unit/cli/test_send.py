@@ -61,7 +61,7 @@ def test_send_needs_a_yes(run: Run, sandbox: SandboxServer) -> None:
 
 
 def test_the_same_command_again_sends_nobody_anything(run: Run, sandbox: SandboxServer) -> None:
-    """Without a campaign id the day's is taken; another id is stopped by the cap, which can be switched off, and that is said."""
+    """With no campaign id the day's is taken; the cap stops another id, can be switched off, and says so."""
     today = f"cli/65535/{datetime.now(CHINA):%Y-%m-%d}"
     first = run("send", "--tpl-id", "65535", A, "-y", "-o", "json")
     assert (first.status, first.json["campaign_id"], first.json["sent"]) == (0, today, 1)
@@ -81,7 +81,7 @@ def test_the_same_command_again_sends_nobody_anything(run: Run, sandbox: Sandbox
 def test_a_file_is_the_same_campaign_as_long_as_it_is_the_same(
     run: Run, audience: Path, sandbox: SandboxServer
 ) -> None:
-    """The outcomes are counted, too much of them failed is a failure, and the same file again bills nobody."""
+    """Outcomes are counted, too many failed ones are a failure, and the same file again bills nobody."""
     command = ("send", "--tpl-id", "65535", str(audience), "-y", "-o", "json")
     first = run(*command)
     assert first.status == 1
@@ -157,7 +157,7 @@ def test_a_campaign_that_is_known_by_its_file_s_time(
 def test_a_file_that_was_edited_while_its_campaign_is_not_finished(
     run: Run, tmp_path: Path, sandbox: SandboxServer, to_sandbox: Callable[..., None]
 ) -> None:
-    """Nobody is billed twice by it: the campaign is named; one that has sent nothing yet is only mentioned."""
+    """It bills nobody twice: the campaign is named; one that has sent nothing yet is only mentioned."""
     to_sandbox(frequency_cap="none", max_per_day=1)
     path = tmp_path / "list.txt"
     path.write_text(f"{A}\n{B}\n")
@@ -262,7 +262,7 @@ def test_a_report_over_an_input(
 def test_a_report_that_cannot_be_written(
     run: Run, tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That is known before anybody is billed; where it fails only at the end, the counts and the way to it are told."""
+    """That is known before a bill; a failure only at the end tells the counts and how to get the report."""
     answer = run("send", "--tpl-id", "65535", A, "-y", "--report-file", str(tmp_path))
     assert (answer.status, sandbox.requests()) == (1, [])
     assert "cannot be written: IsADirectoryError" in answer.err
@@ -373,7 +373,7 @@ def test_a_signal_stops_it_cleanly(
     number: int,
     status: int,
 ) -> None:
-    """The counts are told, who is left stays pending, and the same command goes on, also after a touch, without a second bill."""
+    """Counts are told, the rest is pending; the same command goes on, even after a touch; no second bill."""
     to_sandbox(messages_per_second=20, frequency_cap="none")
     path = tmp_path / "many.txt"
     path.write_text("\n".join(f"1391235{n:04}" for n in range(120)))

@@ -9,7 +9,7 @@ from .conftest import A, B, C, Run
 
 
 def test_a_file_is_checked_the_evening_before(run: Run, tmp_path: Path) -> None:
-    """What is readable, new, none and damaged; nothing is imported, and the status says whether a send would stop."""
+    """What is readable, new, none and damaged; nothing is imported; the status says if a send would stop."""
     source = tmp_path / "out.csv"
     source.write_text(f"名单\n手机号,姓名\n{A},甲\n{B},乙\n{B},乙\n合计 3,\n")
     run("suppress", "add", A)

@@ -49,7 +49,7 @@ def test_the_audience(sandbox: SandboxServer, context: Any, logged: Callable[[],
 
 
 def test_it_is_called_once(sandbox: SandboxServer, context: Any) -> None:
-    """A second attempt goes on from the ledger; with other arguments it is called again, and its recipients decide."""
+    """A second attempt goes on from the ledger; other arguments call it again, and its recipients decide."""
     for _ in range(2):
         assert operator().execute(context)["sent"] == 2
     assert len(CALLS) == 1

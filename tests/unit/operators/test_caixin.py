@@ -180,7 +180,7 @@ def test_one_id_is_one_campaign(sandbox: SandboxServer, context: Any) -> None:
 def test_a_file_that_was_corrected_while_its_task_waited(
     sandbox: SandboxServer, context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A new time alone is nothing; other recipients are refused before anything is sent, until someone said which are meant."""
+    """A new time alone is nothing; other recipients are refused before a send, until you say which."""
     file = tmp_path / "recipients.txt"
     moments = itertools.count(10**9)
     opens = datetime.now(timezone(timedelta(hours=8))) + timedelta(hours=3)
@@ -229,7 +229,7 @@ def test_another_template_under_the_id(context: Any) -> None:
 def test_another_account_for_the_same_key(
     sandbox: SandboxServer, context: Any, connect: Callable[..., None]
 ) -> None:
-    """Sends nothing and is not tried again, whoever sends; a connection without an account sends by the key's."""
+    """Nothing is sent or retried, whoever sends; a connection without an account sends by the key's."""
     gateway = {"host": sandbox.host, "port": sandbox.port, "schema": "http"}
     connect("brand", **gateway, extra={"account": "brand", "send_window": "none"})
     connect("plain", **gateway, extra={"send_window": "none"})
@@ -303,7 +303,7 @@ def test_asset_events(context: Any) -> None:
 
 
 def test_the_media_link(context: Any, sandbox: SandboxServer) -> None:
-    """It leads to the video, from when the template was looked at: the UI does not ask again when the task has ended."""
+    """It leads to the video once the template is read: the UI does not ask again when the task has ended."""
     task = operator(mobiles=[A])
     pushed: dict[str, tuple[str, int]] = {}
     context["ti"].xcom_push = lambda key, value: pushed.update({key: (value, len(sandbox.requests()))})
@@ -316,7 +316,7 @@ def test_the_media_link(context: Any, sandbox: SandboxServer) -> None:
 
 
 def test_who_had_the_template(context: Any, to_sandbox: Connect) -> None:
-    """A dry run tells how many of those who would get it already did, in another campaign or this one's other rows."""
+    """A dry run counts who would get it and already did, in another campaign or this one's other rows."""
     to_sandbox(frequency_cap="none")
     operator(mobiles=[A, B, magic_mobile(99004)], campaign_id="before", max_failure_ratio=None).execute(
         context

@@ -167,7 +167,7 @@ def test_a_function_that_returns_bytes(sandbox: SandboxServer, context: Any) -> 
 
 
 class Bucket(AbstractFileSystem):  # type: ignore[misc]
-    """A bucket with one prefix, of which S3's file system tells that it is a folder, and which it opens all the same."""
+    """A bucket with one prefix: S3's file system says it is a folder, and opens it all the same."""
 
     cachable = False
 

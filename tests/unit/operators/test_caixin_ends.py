@@ -54,7 +54,7 @@ def billed(sandbox: SandboxServer) -> list[str]:
 
 
 def test_deferred(sandbox: SandboxServer, context: Any) -> None:
-    """Outside the window the task waits in the triggerer until the opening; the trigger carries nothing else."""
+    """Outside the window it waits in the triggerer until the opening; the trigger carries nothing else."""
     with pytest.raises(TaskDeferred) as caught:
         operator(send_window=closed_window(), deferrable=True).execute(context)
     trigger = caught.value.trigger
@@ -199,7 +199,7 @@ def test_cancelled(sandbox: SandboxServer, context: Any, tmp_path: Any, logged: 
 
 
 def test_killed(sandbox: SandboxServer, to_sandbox: Any, context: Any) -> None:
-    """A kill ends the run as a failure that Airflow retries; the retry finishes and nobody gets two messages."""
+    """A kill ends the run as a failure that Airflow retries; the retry finishes, nobody gets two messages."""
     to_sandbox(messages_per_second=20)
     running = operator()
 

@@ -1,4 +1,4 @@
-"""The operator as Dag authors use it: templates, XComArg, default_args, mapping; and what Airflow shows of it."""
+"""The operator as Dag authors use it: templates, XComArg, default_args, mapping; what Airflow shows of it."""
 
 from __future__ import annotations
 

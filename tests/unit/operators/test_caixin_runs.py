@@ -1,4 +1,4 @@
-"""Whole Dag runs, each task through Airflow's own runner, in a throw-away Airflow: what the database keeps, and waiting."""
+"""Whole Dag runs in a throw-away Airflow, by its own task runner: what the database keeps, and waiting."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_what_airflow_keeps_of_an_audience(runs: Runs) -> None:
 
 
 def test_what_airflow_keeps_of_the_other_ways(runs: Runs) -> None:
-    """Of a query, a function's audience and a notifier's no number is kept; asset events hold counts, and the link the media."""
+    """No number of a query, function or notifier is kept; asset events hold counts, the link the media."""
     text = runs.run(("dags", "extras", {}))
     billed = {row["mobile"] for row in runs.sandbox.billed()}
     assert {f"139123400{last}" for last in range(11, 19)} <= billed
@@ -287,7 +287,7 @@ def test_guards_that_come_to_nothing(runs: Runs) -> None:
 
 
 def test_waiting_for_the_window(runs: Runs) -> None:
-    """A task that finds the window closed gives its slot back, comes back at the opening and sends, also when its file has a new time."""
+    """Outside the window a task gives its slot back; it sends at the opening, even with a new file time."""
     before = len(runs.sandbox.billed())
     text = runs.run(("dags", "waiting", {}))
     assert text.count("recipients wait until") == 2

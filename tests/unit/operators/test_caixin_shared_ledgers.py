@@ -45,7 +45,7 @@ def test_a_campaign_and_its_ways_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sent, run again, run as another campaign, dry, with a suppress file and a report: all of it from the shared ledger."""
+    """Sent, run again, as another campaign, dry, with suppress file and report: all by the shared ledger."""
     monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "shared")
     report, opted_out = tmp_path / "report.csv", tmp_path / "out.txt"
     opted_out.write_text(f"{C}\n")
@@ -70,7 +70,7 @@ def test_a_campaign_and_its_ways_again(
 
 @pytest.mark.usefixtures("shared")
 def test_the_connection_s_own_ledger(to_sandbox: Any, sandbox: SandboxServer, context: Any) -> None:
-    """The extra ``ledger_conn_id`` names it for one gateway connection; without any, several hosts are refused."""
+    """The extra ``ledger_conn_id`` names it for a gateway connection; without, several hosts are refused."""
     with pytest.raises(AirflowFailException, match=r"CeleryExecutor.*ledger_conn_id"):
         operator().execute(context)
     assert sandbox.requests() == []

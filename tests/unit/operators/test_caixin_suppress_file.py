@@ -38,7 +38,7 @@ def test_who_is_in_the_file_gets_nothing_ever(
     logged: Callable[[], str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The recipients are on the ledger's list, with the file as the reason, also for campaigns that name no file."""
+    """They are on the ledger's list, with the file as the reason, also for campaigns that name no file."""
     file = tmp_path / "optout.csv"
     file.write_text(f"id,手机号\n1,+86 {B}\n2,\n3,{B}\n4,13500000001\n", encoding="utf-8-sig")
     result = operator(file).execute(context)
@@ -102,7 +102,7 @@ def test_lists_as_offices_make_them(
 def test_a_damaged_row_stops_the_send(
     sandbox: SandboxServer, context: Any, tmp_path: Path, dry_run: bool
 ) -> None:
-    """What can be read is on the list by then; the rows are named by line, and nobody can read a number in the sentence."""
+    """What can be read is listed by then; bad rows are named by line, and the sentence shows no number."""
     file = tmp_path / "optout.csv"
     rows = [
         f"手机号,姓名\n{A},甲",
@@ -145,7 +145,7 @@ def test_without_the_list_nothing_is_sent(
     kind: type[Exception],
     sentence: str,
 ) -> None:
-    """A list that cannot be read stops the task before the first message; only one that may yet come is retried."""
+    """An unreadable list stops the task before the first message; only one that may yet come is retried."""
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(AirflowException, match=sentence) as caught:

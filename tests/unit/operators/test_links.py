@@ -13,7 +13,7 @@ from tests.unit.page.conftest import HOSTILE
 
 
 def test_the_link_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It leads to the campaign under whatever name, behind Airflow's path; a task that made none offers none."""
+    """It leads to a campaign of any name, behind Airflow's path; a task without a campaign offers none."""
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.test/airflow")
     pushed: dict[str, str] = {}
     operator = CaixinSendOperator(task_id="send", tpl_id=65535, mobiles=[], campaign_id=HOSTILE)

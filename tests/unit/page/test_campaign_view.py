@@ -22,7 +22,7 @@ from .conftest import HOSTILE, A, B, Browser, C, Told
 def test_links_lead_through_what_people_named(
     browser: Callable[..., Browser], told: Told, home_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind a path of Airflow's, and with names that would lead elsewhere; to a Dag that is gone there is no link."""
+    """Behind Airflow's path, and with names that would lead elsewhere; a Dag that is gone has no link."""
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.test/team/airflow/")
     with home_ledger.writing() as connection:
         table = schema.campaign

@@ -59,7 +59,7 @@ def test_another_site_changes_nothing(
 
 @pytest.mark.parametrize("headers", [PAGE, {**PAGE, "sec_fetch_site": ""}, {**PAGE, "origin": ""}])
 def test_the_page_itself_may(headers: dict[str, str], browser: Callable[..., Browser], told: Told) -> None:
-    """In browsers of either kind: those that say where a request is from, and those that give the origin alone."""
+    """In both kinds of browser: one says where a request is from, the other gives the origin alone."""
     admin = browser("admin")
     for path, body in _changes(told).items():
         assert admin.ask("POST", path, body, **headers).status_code == 200, path

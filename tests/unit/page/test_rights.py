@@ -1,4 +1,4 @@
-"""Who may see and do what: each route as nobody, viewer, user, op and admin, and as somebody who is kept from a Dag."""
+"""Who may see and do what: each route as nobody, viewer, user, op, admin, and as one kept from a Dag."""
 
 from __future__ import annotations
 

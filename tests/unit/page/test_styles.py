@@ -65,7 +65,7 @@ def test_no_script_brings_colours_or_sizes_of_its_own(script: Path) -> None:
 
 
 def test_the_scale_is_small_and_every_token_is_used() -> None:
-    """Six sizes of type (and code's share of its text's), seven gaps, a dark half with names that the light half has."""
+    """Six sizes of type (and code's share of its text's), seven gaps; each dark name is a light one too."""
     light, dark = (list(dict(declarations(half))) for half in TOKENS.split(":root.dark"))
     assert [
         len([name for name in light if name.startswith(prefix)])

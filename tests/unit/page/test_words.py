@@ -97,7 +97,7 @@ def test_there_is_a_word_for_what_the_server_names() -> None:
 
 
 def test_each_code_is_explained_in_chinese() -> None:
-    """The gateway's table has cause and remedy in English; their Chinese is complete and holds nothing else."""
+    """The gateway's table has cause and remedy in English; the Chinese is complete and holds nothing else."""
     explained = json.loads((STATIC / "codes.zh.json").read_text(encoding="utf-8"))
     assert {int(code) for code in explained} == set(CODES)
     for entry in explained.values():

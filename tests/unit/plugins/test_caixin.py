@@ -31,7 +31,7 @@ def _in_a_process(tmp_path: Path, **settings: str) -> list[str]:
 
 
 def test_no_process_but_the_api_server_loads_the_page(tmp_path: Path) -> None:
-    """Neither web framework, HTTP client nor ledger, until somebody asks for the app; the view is behind Airflow's path."""
+    """No web framework, HTTP client or ledger until the app is asked for; the view is at Airflow's path."""
     path = {"AIRFLOW__API__BASE_URL": "https://example.test/team/airflow/"}
     assert _in_a_process(tmp_path, **path) == [
         "HEAVY [] []",

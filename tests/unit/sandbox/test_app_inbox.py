@@ -29,7 +29,7 @@ def _asked(caller: Caller, path: str) -> dict[str, Any]:
 
 
 def test_the_page_loads_nothing_from_elsewhere(caller: Caller) -> None:
-    """Page and files are there with their types, may not be framed or guessed, and bring no script but their own."""
+    """Page and files have their types, may not be framed or guessed, and bring no script but their own."""
     status, headers, body = caller.ask("GET", "/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     for name in re.findall(r'(?:src|href)="([^"#]+)"', body.decode()):

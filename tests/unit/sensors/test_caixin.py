@@ -153,7 +153,7 @@ def test_deferrable_and_available(context: Any) -> None:
 
 @pytest.mark.usefixtures("to_sandbox")
 def test_deferred_until_it_is_available(sandbox: SandboxServer, context: Any) -> None:
-    """The result is the one of the other modes; the end is a moment, and Airflow's own time-out comes after it."""
+    """The result is as in the other modes; the end is a moment, and Airflow's own time-out comes after it."""
     waiting = sensor(tpl_id="65538", deferrable=True, timeout=600, poke_interval=5)
     before = datetime.now(UTC)
     deferral = deferred(waiting, context)
@@ -179,7 +179,7 @@ def test_an_event_that_is_not_known(context: Any) -> None:
 @pytest.mark.usefixtures("to_sandbox")
 @pytest.mark.parametrize("soft_fail", [False, True])
 def test_the_end_of_a_deferral(soft_fail: bool, context: Any) -> None:
-    """A time-out is not retried, whoever ended the wait; soft_fail makes a skip of it, as in the other modes."""
+    """A time-out is not retried, whoever ended the wait; soft_fail makes it a skip, as in the other modes."""
     waiting = sensor(tpl_id=65537, deferrable=True, timeout=0, soft_fail=soft_fail)
     deferral = deferred(waiting, context)
     expected = AirflowSkipException if soft_fail else AirflowSensorTimeout

@@ -167,7 +167,7 @@ PAST = [
 
 @pytest.mark.parametrize("moment", PAST, ids=repr)
 def test_an_expiry_that_has_passed(moment: Any, sandbox: SandboxServer, context: Any, tmp_path: Path) -> None:
-    """At the first load it is refused, nothing is kept, and with a corrected one everybody gets the message."""
+    """The first load refuses it and keeps nothing; with a corrected one everybody gets the message."""
     (tmp_path / "out.txt").write_text("13500000001\n")
     with pytest.raises(AirflowFailException, match=r"expires_at 2020-01-0\d .* has passed, it is 20"):
         run(to_twenty(expires_at=moment, suppress_file=str(tmp_path / "out.txt")), context)
@@ -179,7 +179,7 @@ def test_an_expiry_that_has_passed(moment: Any, sandbox: SandboxServer, context:
 
 @pytest.mark.parametrize("outside_window", ["wait", "fail", "skip"])
 def test_an_expiry_before_the_opening(outside_window: Any, sandbox: SandboxServer, context: Any) -> None:
-    """A day that ends before the window opens leaves nobody either; a task that skips itself keeps nothing anyway."""
+    """An expiry before the opening leaves nobody either; a task that skips itself keeps nothing anyway."""
     now = datetime.now(CHINA)
     hour = (now + timedelta(hours=3)).hour
     window = f"{hour:02}:00-{hour:02}:59"
@@ -201,7 +201,7 @@ def test_an_expiry_that_passes_later(context: Any) -> None:
 
 
 def test_an_expiry_that_has_passed_for_another_run(sandbox: SandboxServer, context: Any) -> None:
-    """Who comes to a campaign after its expiry, or from an old run, would be expired for good, or billed for an old day."""
+    """Who joins after the expiry would expire for good; who joins from an old run, be billed for that day."""
     shared: dict[str, Any] = {"campaign_id": "shared", "mobiles": [A]}
     assert run(to_twenty(**shared, expires_at=timedelta(seconds=30)), context)["sent"] == 1
     context["ti"].run_id = "another"

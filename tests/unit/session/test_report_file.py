@@ -1,4 +1,4 @@
-"""Where a report goes: never over an input, known before the first bill, whole or not at all, and had again without a send."""
+"""Where a report goes: never over an input, known before a bill, all or nothing, and again without a send."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def operator(**arguments: Any) -> CaixinSendOperator:
 
 
 class Store(MemoryFileSystem):  # type: ignore[misc]
-    """A store with one bucket and rights for get and put alone: whoever makes a folder in it makes a bucket."""
+    """A store with one bucket and only get and put rights: whoever makes a folder in it makes a bucket."""
 
     store: ClassVar[dict[str, Any]] = {}
     cachable = False
@@ -202,7 +202,7 @@ def test_over_the_ledger(sandbox: SandboxServer, context: Any) -> None:
 def test_a_file_that_may_be_written_and_not_replaced(
     refused: str, context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mount of its own, another's file in a folder like /tmp, or a folder that takes nothing new: it is written over."""
+    """A mount, another's file in a folder like /tmp, or a folder closed to new files: it is written over."""
     report = tmp_path / "place" / "report.csv"
     report.parent.mkdir()
     report.write_text("longer than the report is to be " * 20)
@@ -238,7 +238,7 @@ def test_a_store_that_does_not_answer(sandbox: SandboxServer, store: Store, cont
 def test_a_report_in_a_store(
     may_remove: bool, store: Store, context: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rights for get and put are enough; the trial object has a name of its own, and is removed where that is allowed."""
+    """Get and put rights are enough; the trial object has its own name, and is removed where allowed."""
     store.may_remove = may_remove
     caplog.set_level("INFO")
     result = operator(report_file="memory://bucket/day/report.csv").execute(context)
@@ -266,7 +266,7 @@ def test_a_dry_run_tries_nothing(context: Any, store: Store, tmp_path: Path) -> 
 def test_a_report_that_fails_at_the_end(
     sandbox: SandboxServer, store: Store, context: Any, logged: Callable[[], str], tmp_path: Path
 ) -> None:
-    """The counts are in the log by then; a retry writes it, as the command line does, and nobody gets anything."""
+    """The counts are logged by then; a retry writes it, as the command line does; nobody gets anything."""
     store.may_put = lambda path: path.endswith(".probe")
     arguments = {"report_file": "memory://bucket/report.csv", "campaign_id": "spring sale"}
     with pytest.raises(AirflowException, match="Access Denied") as caught:
@@ -303,7 +303,7 @@ def test_whole_or_not_at_all(context: Any, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_who_may_read_it(context: Any, tmp_path: Path) -> None:
-    """A new one is as new files are; one that is replaced stays as open, or closed, as it was. A link stays a link."""
+    """A new one is as new files are; a replaced one is as open or closed as it was. A link stays a link."""
     new, old, link = tmp_path / "new.csv", tmp_path / "old.csv", tmp_path / "link.csv"
     old.touch()
     old.chmod(0o600)

@@ -48,7 +48,7 @@ def test_a_home_that_lets_nobody_look(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_several_hosts_by_executor(executor: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any configured executor that is not local refuses the embedded ledger, and the sentence says what to set."""
+    """Any configured executor that is not local refuses the embedded ledger; a sentence says what to set."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
     with pytest.raises(LedgerError, match=named) as caught:
         open_ledger(None)
@@ -89,7 +89,7 @@ def test_a_kubernetes_pod(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", ["nfs4", "9p", "virtiofs", "vboxsf", "fuse.grpcfuse"])
 def test_a_network_file_system(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """SQLite's log cannot be shared over a network file system, nor with the machine that a virtual one runs on."""
+    """SQLite's log cannot be shared over a network file system, nor by a virtual machine with its host."""
     monkeypatch.setattr(ledgers, "_file_system", lambda _: kind)
     with pytest.raises(LedgerError, match=f"network file system \\({kind}\\)"):
         open_ledger(None)

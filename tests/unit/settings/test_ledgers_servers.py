@@ -170,7 +170,7 @@ def test_a_campaign_on_a_mariadb_that_forgets(
 
 
 def test_a_mariadb_that_only_reads(mariadb: Server, opened: Any) -> None:
-    """Also for a user to whom the server would make an exception: what that one writes is on no other server."""
+    """Also for a user whom the server would let write: what that user writes is on no other server."""
     ledger = opened(mariadb)
     mariadb.ask("SET GLOBAL read_only = 1")
     try:

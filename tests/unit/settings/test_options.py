@@ -24,7 +24,7 @@ def test_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_descriptions_say_what_goes_before_an_option() -> None:
-    """A connection's extra and an operator's argument, where there is one; the form's text leaves that out."""
+    """A connection's extra and an operator's argument, if there is one; the form's text leaves that out."""
     assert CONFIG_OPTIONS.keys() == OPTION_MEANINGS.keys()
     assert CONFIG_OPTIONS["send_window"]["description"].endswith("an operator's argument before both.")
     assert "goes before" not in "".join(OPTION_MEANINGS.values())

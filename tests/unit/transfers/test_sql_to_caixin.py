@@ -188,7 +188,7 @@ def test_bytea_of_postgresql_is_text(connect: Connect, sandbox: SandboxServer, c
 def test_what_mysql_decrypts_is_text(
     sandbox: SandboxServer, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A number that is kept encrypted comes back as bytes; with a wrong key it is NULL, and nothing can be read."""
+    """An encrypted number comes back as bytes; with a wrong key it is NULL, and nothing can be read."""
     for key, sent in (("k", 1), ("other", 0)):
         sql = f"SELECT AES_DECRYPT(AES_ENCRYPT(m, 'k'), '{key}') AS mobile FROM (SELECT '{A}' AS m UNION SELECT '13312340001') v"
         task = operator(sql=sql, campaign_id=key)
@@ -265,7 +265,7 @@ class PyMySqlHook(DbApiHook):
 @pytest.mark.service
 @pytest.mark.usefixtures("mysql")
 def test_mysql_streams(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyMySQL's unbuffered cursor: rows are read while they are wanted, and the rest is not read for a close."""
+    """PyMySQL's unbuffered cursor: rows are read as they are wanted, and a close does not read the rest."""
     task = operator(sql=f"SELECT {A} + seq AS mobile FROM seq_1_to_{MANY}")
     monkeypatch.setattr(task, "_hook", PyMySqlHook)
     rows = iter(task._audience(Arguments.of(task), context))

@@ -465,7 +465,7 @@ TRIGGERS = [
 
 @pytest.mark.parametrize("trigger", TRIGGERS, ids=repr)
 def test_it_is_made_again_exactly(trigger: BaseTrigger) -> None:
-    """Both ways in which Airflow stores arguments lead back to the same trigger, with nothing but ids, numbers and moments."""
+    """Both ways Airflow stores arguments lead to the same trigger, with only ids, numbers and moments."""
     classpath, arguments = trigger.serialize()
     module, _, name = classpath.rpartition(".")
     assert {type(value) for value in arguments.values()} <= {int, float, str, bool, type(None), datetime}

@@ -21,7 +21,7 @@ CAMPAIGN = {
 
 
 def test_a_campaign_on_each_database(browser: Callable[..., Browser], shared_ledger: Ledger) -> None:
-    """Its counts, every reason in words, its minutes, its links; and what others wrote comes back as it was written."""
+    """Its counts, every reason in words, minutes, links; what others wrote comes back as it was written."""
     told = Told(shared_ledger)
     one = browser("user").get(f"/campaigns/{told.keys[HOSTILE]}")
     assert one.keys() == CAMPAIGN | {"skipped", "rejected", "as_of", "minutes", "minute_width"}
@@ -136,7 +136,7 @@ def test_unknown_recipients_are_listed_and_resolved(
 def test_the_report(
     browser: Callable[..., Browser], shared_ledger: Ledger, audited: Callable[[], list[tuple[str, str, str]]]
 ) -> None:
-    """Everybody in the audience's order with full numbers, or those of a state or reason; nothing in it is a formula."""
+    """All in the audience's order with full numbers, or those of a state or reason; nothing is a formula."""
     told = Told(shared_ledger)
     key = told.past.campaign("report", A, B, skipped={'=HYPERLINK("http://evil.test")': "invalid_number"})
     told.past.sent(key, {B: State.REJECTED}, told.sent_at)
