@@ -69,6 +69,8 @@ def test_airflow_loads_little_for_its_other_commands() -> None:
             "airflow_provider_caixin.cli.definition",
             "airflow_provider_caixin.sandbox",
             "airflow_provider_caixin.sandbox.command",
+            "airflow_provider_caixin.session",
+            "airflow_provider_caixin.session.arguments",
             "airflow_provider_caixin.vocabulary",
         ]
     )

@@ -197,7 +197,7 @@ def test_a_file_that_was_corrected_while_its_task_waited(
     assert "changed" not in caplog.text
     with pytest.raises(
         AirflowFailException,
-        match=r"of 'dag/run/send/-1' \(audience_file '.*recipients.txt'\) changed .*: of its people 1 are new and 1 are gone, 1 of whom",
+        match=r"of 'dag/run/send/-1' \(audience_file '.*recipients.txt'\) changed .*: of its recipients 1 are new and 1 are gone, 1 of whom",
     ) as refused:
         load(B, C).execute(context)
     assert A not in str(refused.value)

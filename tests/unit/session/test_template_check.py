@@ -18,10 +18,10 @@ pytestmark = pytest.mark.usefixtures("to_sandbox")
     ("tpl_id", "arguments", "found", "hopeless", "sentence"),
     [
         (65535, (), True, False, "Template 65535 is available: 【晨山书店】"),
-        (65537, (), False, False, "Template 65537 is there and not available (tpl_state 0)"),
-        (65537, ("wait", "fail"), False, True, "takes them out of use"),
+        (65537, (), False, False, "Template 65537 is not available (tpl_state 0)"),
+        (65537, ("wait", "fail"), False, True, "took it out of use"),
         (4711, (), False, False, "Template 4711 does not exist in this account"),
-        (4711, ("fail", "wait"), False, True, "Juhe approves templates"),
+        (4711, ("fail", "wait"), False, True, "Juhe issues the id"),
     ],
 )
 def test_what_a_check_finds(
