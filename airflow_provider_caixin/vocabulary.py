@@ -132,6 +132,10 @@ class SkipReason(_Word):
         )
 
 
+#: As a set, in which any text can be looked for.
+FINAL_REASONS: Final = frozenset(reason for reason in SkipReason if reason.is_final)
+
+
 class Status(_Word):
     """Where a campaign stands."""
 

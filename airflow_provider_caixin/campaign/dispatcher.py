@@ -159,8 +159,9 @@ class Dispatcher:
             self._prepare()
             while not self._step():
                 pass
-            if (ending := self._ends_with()) is not None:
-                raise ending
+            # Not what has been given up since: where nothing was left to do, the run ended well.
+            if self._ending is not None:
+                raise self._ending
         except LedgerUnavailable as error:
             self._error = errors.CampaignInterrupted(str(error))
         except BaseException as error:  # noqa: BLE001  # handed to the thread that waits

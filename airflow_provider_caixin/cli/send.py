@@ -71,8 +71,9 @@ def send(args: argparse.Namespace) -> Exit:
     """Send a template to an audience."""
     if args.dry_run:
         return check(args)
-    session, audience = _session(args)
-    files = _Unchanged(audience, session.opted_out)
+    files = _Unchanged()
+    session, audience = _session(args, files.add)
+    files.add(session.opted_out)
     opens_at = session.plan.opening(time.time())
     if opens_at is not None:
         raise errors.OutsideWindow(
@@ -110,10 +111,15 @@ def send(args: argparse.Namespace) -> Exit:
         return _send(args, session, audience, files)
 
 
-def _session(args: argparse.Namespace) -> tuple[Session, Audience]:
-    """Read what a command was given, and show which rules it loosens."""
-    file = _audience_file(args.audience)
+def _session(
+    args: argparse.Namespace, seen: Callable[[Audience], None] = lambda _: None
+) -> tuple[Session, Audience]:
+    """Read what a command was given, and show which rules it loosens.
+
+    :param seen: called with the audience before anything is read of it, such as the campaign's name.
+    """
     with usage_errors():
+        file = _audience_file(args.audience)
         given = Arguments.of_command(
             vars(args),
             tpl_id=read_template_id(args.tpl_id) if args.tpl_id else 0,
@@ -126,6 +132,8 @@ def _session(args: argparse.Namespace) -> tuple[Session, Audience]:
         else:
             # They were typed, so one that is none is a mistake to mend and no row to skip.
             audience = ListAudience([read_number(one) for one in args.audience])
+    seen(audience)
+    with usage_errors():
         session = Session(
             given,
             campaign_id=lambda: _campaign_id(given, audience),
@@ -239,8 +247,12 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[set[int]]:
 class _Unchanged:
     """Hold a yes to the files that it was given to."""
 
-    def __init__(self, audience: Audience, opted_out: Audience) -> None:
-        self._seen = [(one, one.fingerprint) for one in (audience, opted_out)]
+    def __init__(self) -> None:
+        self._seen: list[tuple[Audience, str]] = []
+
+    def add(self, one: Audience) -> None:
+        """Note how a file is now."""
+        self._seen.append((one, one.fingerprint))
 
     def check(self) -> None:
         """Refuse to send to recipients that the question did not count: a file is another by now."""

@@ -156,8 +156,8 @@ class Arguments:
     @classmethod
     def of(cls, giver: object) -> Self:
         """Read an operator's or a notifier's attributes; a ValueError names the first that is wrong."""
-        given = vars(giver)
-        return cls(**{name: one.read(name, given[name]) for name, one in ARGUMENTS.items() if name in given})
+        given = {name: one for name, one in ARGUMENTS.items() if hasattr(giver, name)}
+        return cls(**{name: one.read(name, getattr(giver, name)) for name, one in given.items()})
 
     @classmethod
     def of_command(cls, options: Mapping[str, Any], **others: Any) -> Self:
@@ -196,9 +196,8 @@ def read_early(giver: object) -> None:
     A mistake in one is an import error then, and not tomorrow's failure. The texts of flags become truth
     values.
     """
-    given = vars(giver)
     for name, one in ARGUMENTS.items():
-        if name in given and not one.in_template:
-            found = one.read(name, given[name])
+        if hasattr(giver, name) and not one.in_template:
+            found = one.read(name, getattr(giver, name))
             if isinstance(found, bool):
                 setattr(giver, name, found)

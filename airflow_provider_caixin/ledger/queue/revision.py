@@ -16,7 +16,7 @@ from airflow_provider_caixin.ledger.queue import sorting
 from airflow_provider_caixin.ledger.queue.sorting import on_disk
 from airflow_provider_caixin.ledger.rows.load import complete_loads, positions_of, visible
 from airflow_provider_caixin.ledger.schema import recipient
-from airflow_provider_caixin.vocabulary import SkipReason, State
+from airflow_provider_caixin.vocabulary import FINAL_REASONS, SkipReason, State
 
 # Numbers that one statement looks up.
 _LOOKUP_ROWS: Final = 1_000
@@ -131,4 +131,4 @@ def _brought(
     open_states = {State.PENDING, *((State.UNKNOWN, State.IN_FLIGHT) if revision.resends else ())}
     for number, state, reason in connection.execute(rows.execution_options(yield_per=sorting.BATCH_ROWS)):
         if state != State.SKIPPED or reason != SkipReason.INVALID_NUMBER:
-            yield number, state in open_states or (state == State.SKIPPED and not SkipReason(reason).is_final)
+            yield number, state in open_states or (state == State.SKIPPED and reason not in FINAL_REASONS)

@@ -323,6 +323,26 @@ def rows_of_ledger() -> int | None:
         ledger.close()
 
 
+def test_a_file_that_changes_while_its_campaign_is_named(
+    run: Run, tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is made of the content, so a file that is another one behind it is refused."""
+    file, content = tmp_path / "a.txt", FileAudience.content.fget
+    file.write_text(f"{A}\n")
+    assert content
+
+    def changed_behind(audience: FileAudience) -> str:
+        found = str(content(audience))
+        file.write_text(f"{A}\n{B}\n")
+        return found
+
+    monkeypatch.setattr(FileAudience, "content", property(changed_behind))
+    answer = run("send", "--yes", "--tpl-id", "65535", str(file))
+    assert answer.status == 1
+    assert "changed after its rows were counted. Nothing was sent; give the command again." in answer.err
+    assert sandbox.requests() == []
+
+
 @pytest.mark.parametrize("which", ["audience", "suppressed"])
 @pytest.mark.parametrize("when", ["asked", "loaded"])
 def test_nobody_is_billed_whom_the_question_did_not_count(
