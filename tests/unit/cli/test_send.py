@@ -327,9 +327,8 @@ def test_a_file_that_changes_while_its_campaign_is_named(
     run: Run, tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name is made of the content, so a file that is another one behind it is refused."""
-    file, content = tmp_path / "a.txt", FileAudience.content.fget
+    file, content = tmp_path / "a.txt", vars(FileAudience)["content"].fget
     file.write_text(f"{A}\n")
-    assert content
 
     def changed_behind(audience: FileAudience) -> str:
         found = str(content(audience))
