@@ -1,5 +1,5 @@
 // Parts that both pages are made of. Their words are given by the page: this folder has none.
-import { html, useEffect, useId, useRef, useState } from "./ui.js";
+import { html, useId, useLayoutEffect, useRef, useState } from "./ui.js";
 
 const ICONS = {
   alert: "M12 4l9 16H3zM12 10v4M12 17h.01",
@@ -77,7 +77,8 @@ export function Question({ question, close }) {
   const dialog = useRef(null);
   const [value, setValue] = useState(question.value ?? "");
   const id = useId();
-  useEffect(() => {
+  // Before anything else happens: an Escape that follows the click at once is an answer to it.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current.showModal();
     return () => before?.isConnected && before.focus();
