@@ -232,7 +232,8 @@ def test_switches_change_the_sandbox_and_follow_it(page: Page, sandbox: SandboxS
     picture(page, "inbox-switches")
     sandbox.configure(lose_answers=7, maintenance=False)
     page.wait_for_selector('[role=switch][aria-checked="false"]:has-text("Maintenance")')
-    until(page, "document.getElementById('lose').selectedOptions[0].text === 'every 7th'")
+    lose = page.get_by_label("Lose answers of billed messages").element_handle()
+    page.wait_for_function("select => select.selectedOptions[0].text === 'every 7th'", arg=lose)
 
 
 def test_a_wrong_value_gets_a_sentence(page: Page, sandbox: SandboxServer, expected: list[str]) -> None:

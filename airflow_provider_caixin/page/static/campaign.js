@@ -1,20 +1,18 @@
 // One campaign: where its audience went, how fast, and what can be done about it.
 import { address, post } from "./api.js";
-import { done, speed } from "./campaigns.js";
+import { done, MOVING, speed } from "./campaigns.js";
 import { Chart } from "./chart.js";
 import { exact, moment, percent, rate } from "./format.js";
 import { meaning, said } from "./language.js";
 import { useLive } from "./live.js";
-import { Action, Bar, Copy, Download, Out, Pending, Stale, Status, usePage, word } from "./parts.js";
+import { Action, Bar, Copy, Download, Out, Pending, STATES, Stale, Status, usePage, word } from "./parts.js";
 import { count } from "./shared/format.js";
-import { Empty, Field, Icon } from "./shared/parts.js";
+import { Empty, Field, Icon, Note } from "./shared/parts.js";
 import { html, useEffect, useRef, useState } from "./shared/ui.js";
 import { isChinese, known, t } from "./shared/words.js";
 import { Unknown } from "./unknown.js";
 
-const MOVING = new Set(["running", "loading"]);
 const OVER = new Set(["cancelled", "purged"]);
-const STATES = ["sent", "rejected", "unknown", "skipped", "in_flight", "pending"];
 
 export function Campaign({ id }) {
   const page = usePage();
@@ -118,9 +116,9 @@ function Title({ campaign, changed }) {
       <div><dt>${t("created")}</dt><dd>${moment(campaign.created_at)}</dd></div>
       <div><dt>${t("active")}</dt><dd>${moment(campaign.active_at)}</dd></div>
     </dl>
-    ${campaign.account_paused && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("campaign.account_paused", { account: campaign.account })}</p>`}
-    ${campaign.quota_since !== null && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("account.quota", { time: moment(campaign.quota_since) })}</p>`}
-    ${campaign.status === "purged" && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("campaign.is_purged")}</p>`}
+    ${campaign.account_paused && html`<${Note}>${t("campaign.account_paused", { account: campaign.account })}<//>`}
+    ${campaign.quota_since !== null && html`<${Note}>${t("account.quota", { time: moment(campaign.quota_since) })}<//>`}
+    ${campaign.status === "purged" && html`<${Note}>${t("campaign.is_purged")}<//>`}
   `;
 }
 

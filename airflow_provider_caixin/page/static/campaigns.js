@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { duration, moment, rate } from "./format.js";
 import { said } from "./language.js";
 import { useLive } from "./live.js";
-import { Action, Bar, Pending, Stale, Status, Trouble, usePage } from "./parts.js";
+import { Action, Bar, Pending, Stale, Status, usePage } from "./parts.js";
 import { campaignLink, remember, replace } from "./route.js";
 import { count } from "./shared/format.js";
 import { Badge, Empty, Field, Icon } from "./shared/parts.js";
@@ -11,7 +11,9 @@ import { html, useEffect, useState } from "./shared/ui.js";
 import { t } from "./shared/words.js";
 
 const STATUSES = ["running", "loading", "waiting", "paused", "done", "cancelled", "purged"];
-const MOVING = new Set(["running", "loading"]);
+/** Statuses in which the numbers change by themselves. */
+export const MOVING = new Set(["running", "loading"]);
+const TYPING_MILLISECONDS = 300;
 
 /** How much of a campaign is done. */
 export function done({ counts, total, status }) {
@@ -31,10 +33,10 @@ export function speed(campaign) {
 }
 
 /** A text that follows what is typed when the typing rests. */
-export function useRested(value, milliseconds = 300) {
+function useRested(value) {
   const [rested, setRested] = useState(value);
   useEffect(() => {
-    const timer = setTimeout(() => setRested(value), milliseconds);
+    const timer = setTimeout(() => setRested(value), TYPING_MILLISECONDS);
     return () => clearTimeout(timer);
   }, [value]);
   return rested;
@@ -107,9 +109,7 @@ function List({ query }) {
     ${isNumber && html`<p role="status">${t("campaigns.number")} <a href="#/recipient">${t("part.recipient")}</a></p>`}
     ${
       !live.data
-        ? live.problem
-          ? html`<${Trouble} problem=${live.problem} retry=${live.reload} />`
-          : html`<${Pending} live=${live} />`
+        ? html`<${Pending} live=${live} />`
         : rows.length === 0
           ? rested || status
             ? html`<${Empty} title=${t("campaigns.none_such")}>${t("campaigns.none_such.text")}<//>`

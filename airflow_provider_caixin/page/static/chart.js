@@ -1,6 +1,6 @@
 // uPlot, loaded when the first chart is shown, in the page's own colours.
 import { exact } from "./format.js";
-import { clock, count, day } from "./shared/format.js";
+import { clock, count, day, ZONE } from "./shared/format.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./shared/ui.js";
 import { t } from "./shared/words.js";
 
@@ -127,7 +127,7 @@ function options(uPlot, series, limitName, limit, days, width, latest) {
       },
       y: { range: (_plot, _low, high) => [0, Math.max(high * 1.08, 1)] },
     },
-    tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Asia/Shanghai"),
+    tzDate: (at) => uPlot.tzDate(new Date(at * 1000), ZONE),
     axes: [
       {
         ...axis,

@@ -1,16 +1,14 @@
 // What is going on now: accounts, campaigns under way, unknown outcomes that want a decision.
 import { post } from "./api.js";
-import { done, speed } from "./campaigns.js";
+import { done, MOVING, speed } from "./campaigns.js";
 import { duration, moment, percent, rate } from "./format.js";
 import { useLive } from "./live.js";
 import { Action, Bar, Meter, Pending, Stale, Status, usePage } from "./parts.js";
 import { campaignLink } from "./route.js";
 import { clock, count } from "./shared/format.js";
-import { Badge, Empty, Icon, Switch } from "./shared/parts.js";
+import { Badge, Empty, Icon, Note, Switch } from "./shared/parts.js";
 import { html, useState } from "./shared/ui.js";
 import { t } from "./shared/words.js";
-
-const MOVING = new Set(["running", "loading"]);
 
 export function Overview() {
   const page = usePage();
@@ -64,7 +62,7 @@ function Unconnected({ session }) {
       .filter(({ problem }) => problem)
       .map(
         ({ id, problem }) => html`
-      <p key=${id} class="note" data-tone="warn"><${Icon} name="alert" /><span><b>${id}</b>: ${problem}</span></p>
+      <${Note} key=${id}><b>${id}</b>: ${problem}<//>
     `,
       )}
   `;
@@ -182,14 +180,9 @@ function Account({ account, now, campaigns, changed }) {
           ${account.last_sent_at !== null && html`<span class="soft">${t("account.last", { time: moment(account.last_sent_at, now) })}</span>`}
         </div>
       </dl>
-      ${
-        account.quota_since !== null &&
-        html`<p class="note" data-tone="warn">
-        <${Icon} name="alert" />${t("account.quota", { time: moment(account.quota_since, now) })}
-      </p>`
-      }
-      ${account.pace < 1 && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("account.slowed", { share: percent(account.pace, 1) })}</p>`}
-      ${account.failures > 0 && html`<p class="note" data-tone="warn"><${Icon} name="alert" />${t("account.failures", { n: account.failures })}</p>`}
+      ${account.quota_since !== null && html`<${Note}>${t("account.quota", { time: moment(account.quota_since, now) })}<//>`}
+      ${account.pace < 1 && html`<${Note}>${t("account.slowed", { share: percent(account.pace, 1) })}<//>`}
+      ${account.failures > 0 && html`<${Note}>${t("account.failures", { n: account.failures })}<//>`}
     </li>
   `;
 }

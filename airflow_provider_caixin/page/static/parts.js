@@ -125,7 +125,8 @@ export const Stale = ({ live }) =>
     ? html`<${Trouble} problem=${live.problem} retry=${live.reload} since=${live.at} />`
     : null;
 
-const ORDER = ["sent", "rejected", "unknown", "skipped", "in_flight", "pending"];
+/** Recipients' states in the order in which they are shown. */
+export const STATES = ["sent", "rejected", "unknown", "skipped", "in_flight", "pending"];
 
 /** A bar of a campaign's recipients by state. */
 export function Bar({ counts, total, label }) {
@@ -136,7 +137,7 @@ export function Bar({ counts, total, label }) {
       class="bar" role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax=${total}
       aria-valuenow=${settled} aria-valuetext=${text}
     >
-      ${ORDER.filter((state) => counts[state] > 0 && state !== "pending").map(
+      ${STATES.filter((state) => counts[state] > 0 && state !== "pending").map(
         (state) => html`<i
           key=${state} data-state=${state} style=${{ flexGrow: counts[state] }}
           title=${`${t(`state.${state}`)}: ${count(counts[state])}`}

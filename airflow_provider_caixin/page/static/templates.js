@@ -3,7 +3,7 @@ import { moment } from "./format.js";
 import { useLive } from "./live.js";
 import { Copy, Pending, Stale, usePage } from "./parts.js";
 import { remember } from "./route.js";
-import { Badge, Content, Empty, Field, Icon } from "./shared/parts.js";
+import { Badge, Content, Empty, Field, Icon, Note } from "./shared/parts.js";
 import { html, useEffect, useMemo, useState } from "./shared/ui.js";
 import { t } from "./shared/words.js";
 
@@ -36,7 +36,7 @@ export function Templates({ route }) {
     <h1>${t("part.templates")}</h1>
     ${
       problem
-        ? html`<div class="filters">${choice}</div><p class="note" data-tone="warn"><${Icon} name="alert" />${problem}</p>`
+        ? html`<div class="filters">${choice}</div><${Note}>${problem}<//>`
         : html`<${Gallery} key=${connection} connection=${connection} choice=${choice} />`
     }
   `;

@@ -2,7 +2,7 @@
 import { post } from "./api.js";
 import { exact } from "./format.js";
 import { useLive } from "./live.js";
-import { Action, Pending, Trouble, usePage } from "./parts.js";
+import { Action, Pending, usePage } from "./parts.js";
 import { count } from "./shared/format.js";
 import { Badge, Icon } from "./shared/parts.js";
 import { html, useEffect, useState } from "./shared/ui.js";
@@ -34,10 +34,7 @@ function List({ campaign, changed }) {
     if (live.data) live.reload();
   }, [campaign.counts.unknown]);
   const may = campaign.may_edit;
-  if (!live.data)
-    return live.problem
-      ? html`<${Trouble} problem=${live.problem} retry=${live.reload} />`
-      : html`<${Pending} live=${live} />`;
+  if (!live.data) return html`<${Pending} live=${live} />`;
   const { recipients: rows, next, as_of: asOf } = live.data;
   const ids = rows.map(({ id }) => id).filter((id) => chosen.has(id));
   const all = rows.length > 0 && ids.length === rows.length;

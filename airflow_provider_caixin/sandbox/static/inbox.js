@@ -7,7 +7,7 @@ import { Magic } from "./magic.js";
 import { learn } from "./meaning.js";
 import { MOST_ROWS, Phone } from "./phone.js";
 import { precise } from "./shared/format.js";
-import { Icon, Question, Said } from "./shared/parts.js";
+import { Icon, Note, Question, Said } from "./shared/parts.js";
 import { html, render } from "./shared/ui.js";
 import { isChinese, json, t } from "./shared/words.js";
 import { Switches } from "./switches.js";
@@ -19,6 +19,8 @@ const TYPING_MILLISECONDS = 200;
 const HELD_PIXELS = 60;
 const RECENT = 60_000; // sends in which an answer may still get lost: three minutes at the fastest
 const PANELS = ["findings", "switches", "magic"];
+// What somebody was about to type stays while another panel is looked at.
+const KEPT = "switches";
 
 const pace = new Pace();
 const page = {
@@ -242,10 +244,9 @@ const App = () => html`
     <${Head} />
     ${
       page.isGone &&
-      html`<p class="note" role="alert" data-tone="bad">
-        <${Icon} name="alert" />
-        <span>${page.heardAt === null ? t("gone.first") : t("gone.text", { time: precise(page.heardAt) })}</span>
-      </p>`
+      html`<${Note} tone="bad" role="alert">
+        ${page.heardAt === null ? t("gone.first") : t("gone.text", { time: precise(page.heardAt) })}
+      <//>`
     }
     <section class="card counts" aria-label=${t("counts")}>
       ${page.state && html`<${Counts} state=${page.state} /><${PaceFigure} pace=${pace} />`}
@@ -378,7 +379,7 @@ function Side() {
           <div
             key=${name} role="tabpanel" id=${name} aria-labelledby=${`tab-${name}`} hidden=${name !== panel}
             tabindex=${name === "switches" ? null : "0"}
-          >${state && shown[name]()}</div>
+          >${state && (name === panel || name === KEPT) && shown[name]()}</div>
         `,
       )}
     </section>

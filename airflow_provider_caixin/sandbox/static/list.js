@@ -42,12 +42,13 @@ export function List({ rows, templates, chosen, open, scrolled }) {
 function Message({ row, template, isChosen, open }) {
   const content = template && contentOf(template);
   const isPicture = template && mediaOf(template)?.isVideo === false;
+  const found = labels(row);
   return html`
     <button
       type="button" class="message" data-n=${row.n} data-number=${row.mobile} aria-current=${isChosen ? "true" : null}
       onClick=${() => open(row.mobile)}
     >
-      <span class="mark" data-tone=${labels(row)[0][0]}><${Icon} name=${isPicture ? "image" : "video"} /></span>
+      <span class="mark" data-tone=${found[0][0]}><${Icon} name=${isPicture ? "image" : "video"} /></span>
       <span class="number">${spaced(row.mobile)}</span>
       <${Time} at=${row.at} />
       <span class="gist">
@@ -57,7 +58,7 @@ function Message({ row, template, isChosen, open }) {
             : (reasons(row)[0] ?? t("template.none", { id: row.tpl_id }))
         }
       </span>
-      <span class="labels">${labels(row).map(([tone, text]) => html`<${Badge} tone=${tone}>${text}<//>`)}</span>
+      <span class="labels">${found.map(([tone, text]) => html`<${Badge} tone=${tone}>${text}<//>`)}</span>
     </button>
   `;
 }

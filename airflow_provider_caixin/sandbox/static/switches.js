@@ -109,7 +109,7 @@ function Lose({ set, act }) {
     settle(select);
   };
   return html`
-    <${Field} label=${t("lose")} id="lose">
+    <${Field} label=${t("lose")}>
       ${(id) => html`<select id=${id} value=${shown.value} onChange=${change} ...${at}>
         ${values.map((value) => html`<option key=${value} value=${String(value)}>${loseInWords(value)}</option>`)}
       </select>`}

@@ -2,7 +2,7 @@
 // reader is.
 import { locale } from "./words.js";
 
-const ZONE = "Asia/Shanghai";
+export const ZONE = "Asia/Shanghai";
 const formats = {};
 
 function format(name, options) {

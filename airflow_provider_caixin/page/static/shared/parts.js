@@ -24,6 +24,11 @@ export const Badge = ({ tone = null, children, ...rest }) => html`
   <span class="badge" data-tone=${tone} ...${rest}>${children}</span>
 `;
 
+/** A paragraph that somebody should read; `tone` as of a badge. */
+export const Note = ({ tone = "warn", children, ...rest }) => html`
+  <p class="note" data-tone=${tone} ...${rest}><${Icon} name="alert" /><span>${children}</span></p>
+`;
+
 /** A switch with its words beside it, or with a name that is only heard. */
 export const Switch = ({
   on,
@@ -41,10 +46,10 @@ export const Switch = ({
 `;
 
 /** A label above what it is for, which is made by a function of its id. */
-export function Field({ label, children, wide = false, id = null }) {
-  const made = useId();
+export function Field({ label, children, wide = false }) {
+  const id = useId();
   return html`<div class=${wide ? "field wide" : "field"}>
-    <label for=${id ?? made}>${label}</label>${children(id ?? made)}
+    <label for=${id}>${label}</label>${children(id)}
   </div>`;
 }
 
