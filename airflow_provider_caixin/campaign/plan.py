@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Literal
 
 import pendulum
 
@@ -13,14 +13,13 @@ from airflow_provider_caixin.campaign.clocks import Moments
 from airflow_provider_caixin.china_time import CHINA, DAY_SECONDS, china_midnight, in_china
 from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from airflow_provider_caixin.rules import (
+    ANY_TIME,
     DEFAULT_RATE,
     GATEWAY_RATE,
     OPENING_GUARD_SECONDS,
     FrequencyCap,
     SendWindow,
 )
-
-_ANY_TIME: Final = SendWindow("00:00-24:00")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +121,7 @@ class Plan:
 
     def seconds_to_post(self, now: float) -> float:
         """Return in how many seconds a request may leave, to arrive in the window and on the same day."""
-        return (self.window or _ANY_TIME).seconds_to_post(now, self.timeout)
+        return (self.window or ANY_TIME).seconds_to_post(now, self.timeout)
 
     def opening(self, now: float, patience: float = OPENING_GUARD_SECONDS) -> pendulum.DateTime | None:
         """Return when a closed window opens; None: open now or in a moment, as all-day windows at midnight.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_caixin.campaign.report import report_pieces
+from airflow_provider_caixin.campaign.report import write_report
 from airflow_provider_caixin.cli.lookup import known_campaign, open_ledger
 from airflow_provider_caixin.cli.output import csv_file, moment, show, show_one
 from airflow_provider_caixin.cli.terminal import Exit, Refused, StatusLine, confirm, note
@@ -146,7 +146,7 @@ def report(args: argparse.Namespace) -> Exit:
         state = State(args.state) if args.state else None
         rows = reports.read_report(connection, one.key, now, state=state, reason=args.reason)
         with csv_file(args.file) as file:
-            file.writelines(report_pieces(counted(line.count(rows, "recipients written"))))
+            write_report(file, counted(line.count(rows, "recipients written")))
     if args.file:
         note(f"{written:,} recipients are in {args.file}.")
     return Exit.DONE if written else Exit.NOTHING

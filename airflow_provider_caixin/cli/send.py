@@ -26,7 +26,7 @@ from airflow_provider_caixin.campaign import (
     loaded,
     refuse_expired,
 )
-from airflow_provider_caixin.campaign.report import report_pieces
+from airflow_provider_caixin.campaign.report import write_report
 from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.cli.lookup import open_ledger, read_number
 from airflow_provider_caixin.cli.output import show_one
@@ -61,7 +61,7 @@ def check(args: argparse.Namespace) -> Exit:
         counts = _preview(session, audience, rows.append if session.report else lambda _: None)
         if session.report:
             with session.report.open() as file:
-                file.writelines(report_pieces(rows))
+                write_report(file, rows)
     show_one(counts.as_result(vars(args).get("report_file")), args.output, _rows(counts))
     _foretell(session.plan, counts)
     return Exit.DONE if counts.would_send else Exit.NOTHING

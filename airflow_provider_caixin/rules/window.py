@@ -130,3 +130,7 @@ def _text(seconds: int) -> str:
     hours, rest = divmod(seconds, 3600)
     minutes, second = divmod(rest, 60)
     return f"{hours:02}:{minutes:02}" + (f":{second:02}" if second else "")
+
+
+#: What None stands for.
+ANY_TIME = SendWindow("00:00-24:00")

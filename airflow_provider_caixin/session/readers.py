@@ -83,7 +83,7 @@ def read_template_id(value: object) -> int:
 def read_campaign_id(value: object) -> str:
     """Read a campaign's name, which a template may have made: neither empty nor the text of None."""
     text = str(value).strip()
-    if text in ("", "None"):
+    if is_empty(text):
         raise ValueError(
             f"campaign_id {value!r} is what its template came to: expected a name; leave the argument out for one of its own."
         )

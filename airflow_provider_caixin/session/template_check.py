@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from airflow_provider_caixin.compat import ArgNotSet
 from airflow_provider_caixin.hooks.caixin import CaixinHook
 from airflow_provider_caixin.juhe import AccountRefused, CaixinError, WrongEndpoint
-from airflow_provider_caixin.rules import SendWindow
+from airflow_provider_caixin.rules import ANY_TIME, SendWindow
 from airflow_provider_caixin.session.template import availability
 
 if TYPE_CHECKING:
     from airflow_provider_caixin.juhe import Template
-
-ANY_TIME = SendWindow("00:00-24:00")
 
 
 class TemplateCheck(NamedTuple):

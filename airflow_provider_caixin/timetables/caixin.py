@@ -12,13 +12,12 @@ from airflow.timetables.base import DagRunInfo, DataInterval, Timetable
 
 from airflow_provider_caixin.china_time import CHINA, in_china
 from airflow_provider_caixin.compat import NOTSET, ArgNotSet
-from airflow_provider_caixin.rules import SendWindow
+from airflow_provider_caixin.rules import ANY_TIME, SendWindow
 from airflow_provider_caixin.settings.options import get_option
 
 if TYPE_CHECKING:
     from airflow.timetables.base import TimeRestriction
 
-_ANY_TIME = "00:00-24:00"
 _CONFIGURED_OFF = "none"
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
@@ -142,7 +141,7 @@ def _window(given: SendWindow | str | ArgNotSet | None) -> SendWindow:
         (get_option("send_window") or "").strip() if isinstance(given, ArgNotSet) else _CONFIGURED_OFF
     )
     if configured.lower() == _CONFIGURED_OFF:
-        return SendWindow(_ANY_TIME)
+        return ANY_TIME
     try:
         return SendWindow(configured)
     except ValueError as error:

@@ -18,6 +18,7 @@ from airflow_provider_caixin.ledger.errors import (
     OnlyKey,
 )
 from airflow_provider_caixin.ledger.rows import account_names
+from airflow_provider_caixin.ledger.rows import load as load_rows
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
 from airflow_provider_caixin.ledger.rows.campaign import ACTIVE_SECONDS
@@ -104,15 +105,12 @@ def _owner_key(connection: Connection, app_key: KnownAppKey) -> int:
 
 def _refuse_if_under_way(connection: Connection, account_key: int, now: float) -> None:
     campaign, load = schema.campaign, schema.load
-    until = now + schema.FAR_AHEAD_SECONDS
-    loading = sa.exists().where(
-        load.c.campaign == campaign.c.id, ~load.c.done, load.c.lease.between(now, until)
-    )
+    loading = sa.exists().where(load.c.campaign == campaign.c.id, load_rows.under_way(now))
     # With nobody pending a run may still send once more to those whose outcome is unknown.
     may_resend = sa.and_(campaign.c.unknown > 0, campaign.c.active_at > now - ACTIVE_SECONDS)
-    under_way = sa.or_(campaign.c.pending > 0, campaign.c.in_flight > 0, may_resend, loading)
+    goes_on = sa.or_(campaign.c.pending > 0, campaign.c.in_flight > 0, may_resend, loading)
     names = sa.select(campaign.c.campaign_id).where(
-        campaign.c.account == account_key, campaign.c.purged_at.is_(None), under_way
+        campaign.c.account == account_key, campaign.c.purged_at.is_(None), goes_on
     )
     found = connection.execute(names.order_by(campaign.c.id).limit(1)).scalar_one_or_none()
     if found is not None:

@@ -48,13 +48,14 @@ def is_known(connection: Connection, campaign_key: int, source: str) -> bool:
 
 def being_loaded(connection: Connection, campaign_key: int, now: float) -> bool:
     """Return whether a loader is at work on a campaign."""
-    alive = sa.select(_load.c.id).where(
-        _load.c.campaign == campaign_key,
-        ~_load.c.done,
-        _load.c.owner.is_not(None),
-        _load.c.lease.between(now, now + FAR_AHEAD_SECONDS),
-    )
+    alive = sa.select(_load.c.id).where(_load.c.campaign == campaign_key, under_way(now))
     return connection.execute(alive.limit(1)).first() is not None
+
+
+def under_way(now: float) -> sa.ColumnElement[bool]:
+    """Return the condition that finds loads which a loader is at work on."""
+    is_held = sa.and_(_load.c.owner.is_not(None), _load.c.lease.between(now, now + FAR_AHEAD_SECONDS))
+    return sa.and_(~_load.c.done, is_held)
 
 
 def is_unfinished(connection: Connection, campaign_key: int) -> bool:
