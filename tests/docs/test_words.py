@@ -15,10 +15,9 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, name_of, plain, without_code
 
-# Folders whose Python sources are checked: names, comments and strings. To be added:
-# "airflow_provider_caixin".
+# Folders whose Python sources are checked: names, comments and strings.
 SOURCES: Final[tuple[str, ...]] = ("airflow_provider_caixin",)
-# Folders whose words.*.json are checked. To be added: "airflow_provider_caixin/page/static".
+# Folders whose words.*.json are checked.
 PAGE_WORDS: Final[tuple[str, ...]] = ("airflow_provider_caixin/page/static",)
 
 # A retired word in its forms, and the word in use. Whole words, whether capital letters or not.

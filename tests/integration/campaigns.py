@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 import pendulum
-import pytest
 
 from airflow_provider_caixin.campaign import Campaign
 from airflow_provider_caixin.china_time import CHINA
@@ -18,13 +17,6 @@ LEASE = 7.0
 OFFICE = SendWindow("09:00-18:00")
 ONE_A_DAY = FrequencyCap(1)
 BEIJING = "13910000001"
-SERVERS = pytest.mark.parametrize(
-    "ledger_url",
-    [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
-    indirect=True,
-)
-# The clock of the other two is the server's.
-EMBEDDED = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 def numbers(count: int, start: int = 0) -> list[str]:

@@ -20,7 +20,8 @@ from airflow_provider_caixin.ledger.errors import NoSuchCampaign
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 from airflow_provider_caixin.vocabulary import State
-from tests.integration.campaigns import EMBEDDED, Make, numbers
+from tests.databases import EMBEDDED
+from tests.integration.campaigns import Make, numbers
 
 
 @EMBEDDED

@@ -17,7 +17,8 @@ from airflow_provider_caixin.campaign import (
 )
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable
 from airflow_provider_caixin.sandbox import SandboxServer
-from tests.integration.campaigns import LEASE, SERVERS, Make, numbers
+from tests.databases import SERVERS
+from tests.integration.campaigns import LEASE, Make, numbers
 
 
 def test_a_ledger_that_is_locked_stops_sending_and_loses_no_answer(

@@ -14,7 +14,8 @@ from sqlalchemy.engine import URL, Connection
 from airflow_provider_caixin.juhe.transport import Transport
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.sandbox import SandboxServer
-from tests.integration.campaigns import SERVERS, Make, numbers
+from tests.databases import SERVERS
+from tests.integration.campaigns import Make, numbers
 
 
 def test_a_slow_rate_with_a_slow_connect(

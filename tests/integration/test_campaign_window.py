@@ -21,7 +21,8 @@ from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.admin import accounts
 from airflow_provider_caixin.rules import SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer
-from tests.integration.campaigns import EMBEDDED, OFFICE, Make, clock_at, numbers
+from tests.databases import EMBEDDED
+from tests.integration.campaigns import OFFICE, Make, clock_at, numbers
 
 
 def test_a_window_that_closes_half_way(make: Make, gateway: SandboxServer) -> None:

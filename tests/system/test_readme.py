@@ -12,7 +12,6 @@ from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 
 ROOT = Path(__file__).parents[2]
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")}
-README = "\n".join(READMES.values())
 
 
 @pytest.mark.parametrize("name", READMES)
@@ -24,17 +23,3 @@ def test_the_dag(name: str) -> None:
     dag = names["dag"]
     assert isinstance(dag, DAG)
     assert [type(task) for task in dag.tasks] == [CaixinSendOperator]
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", README))))
-def test_the_links(path: str) -> None:
-    """What the README links to is in the repository."""
-    assert (ROOT / path).exists()
-
-
-@pytest.mark.parametrize(
-    "target", sorted(set(re.findall(r"(?:`|^)make ([a-z][\w.-]*)", README, re.MULTILINE)))
-)
-def test_the_commands(target: str) -> None:
-    """Every ``make`` command of the README is a target of the Makefile."""
-    assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

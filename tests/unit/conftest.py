@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
+from sqlalchemy.engine import URL
 
+from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.sandbox import SandboxServer
+from tests.conftest import as_connection
 
 KEY = "unit-test-app-key"
 
@@ -63,6 +66,19 @@ def to_sandbox(sandbox: SandboxServer, connect: Connect) -> Connect:
 
     define()
     return define
+
+
+@pytest.fixture
+def shared_ledger(ledger_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """Open the ledger that page and commands will find, on each of the three databases in turn."""
+    if ledger_url.get_backend_name() == "sqlite":
+        ledger_url = ledger_url.set(database=str(tmp_path / "caixin_ledger.db"))
+    else:
+        monkeypatch.setenv("AIRFLOW_CONN_SHARED", as_connection(ledger_url))
+        monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "shared")
+    opened = Ledger(ledger_url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

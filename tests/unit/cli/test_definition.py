@@ -112,11 +112,9 @@ def test_choices_are_the_vocabulary() -> None:
     assert list(choices(COMMANDS, "--status")) == [[status.value for status in Status]]
 
 
-def test_airflow_s_commands_exit_with_the_status(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("server_context")
+def test_airflow_s_commands_exit_with_the_status(capsys: pytest.CaptureFixture[str]) -> None:
     """Airflow drops what a command returns, so the command leaves with it; with 0 it just returns."""
-    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
     parser = cli_parser.get_parser()
     args = parser.parse_args(["caixin", "codes", "236306", "-o", "json"])
     args.func(args)

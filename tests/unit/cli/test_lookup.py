@@ -13,16 +13,13 @@ from airflow_provider_caixin.cli import main
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.settings.ledgers import embedded_path
 from tests.conftest import as_connection
+from tests.databases import SERVERS
 
 from .conftest import LOST, A, Run
 
 
-@pytest.mark.usefixtures("to_sandbox")
-@pytest.mark.parametrize(
-    "ledger_url",
-    [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
-    indirect=True,
-)
+@pytest.mark.usefixtures("to_sandbox", "server_context")
+@SERVERS
 def test_a_shared_ledger(
     ledger_url: URL,
     monkeypatch: pytest.MonkeyPatch,
@@ -31,8 +28,6 @@ def test_a_shared_ledger(
 ) -> None:
     """Named on the command line, with a note on the connection's own; no embedded one is made beside it."""
     monkeypatch.setenv("AIRFLOW_CONN_SHARED", as_connection(ledger_url))
-    # What a command tells Airflow about this process ends with the test.
-    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
 
     def run(*argv: str) -> Any:
         capsys.readouterr()

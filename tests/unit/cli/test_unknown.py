@@ -4,40 +4,32 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.china_time import DAY_SECONDS
 from airflow_provider_caixin.cli import main
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.vocabulary import State
-from tests.conftest import as_connection
 from tests.unit.ledger.conftest import LEASE, Past
 
-from .conftest import LOST, A, B, C, Run
+from .conftest import LOST, A, Answer, B, C, Run
 
 
-class Told(NamedTuple):
+class Told(Answer):
     """What a command came to."""
-
-    status: int
-    out: str
-    err: str
 
     @property
     def told(self) -> Any:
         """Its rows, or how many lines its report has of each state."""
         if self.out.startswith("mobile,"):
             return self._states
-        found = json.loads(self.out)
-        return found if isinstance(found, list) else [found]
+        return self.json if isinstance(self.json, list) else [self.json]
 
     @property
     def _states(self) -> Counter[str]:
@@ -48,9 +40,8 @@ Ask = Callable[..., Told]
 
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(server_context: None, capsys: pytest.CaptureFixture[str]) -> Ask:  # noqa: ARG001  # before all
     """Run a command."""
-    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
 
     def call(*argv: str) -> Told:
         capsys.readouterr()
@@ -61,18 +52,12 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture
-def past(ledger_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
+def past(shared_ledger: Ledger) -> Past:
     """Leave a campaign behind whose sender died with A in the air, in the ledger that the commands find."""
-    if ledger_url.get_backend_name() == "sqlite":
-        ledger_url = ledger_url.set(database=str(tmp_path / "caixin_ledger.db"))
-    else:
-        monkeypatch.setenv("AIRFLOW_CONN_SHARED", as_connection(ledger_url))
-        monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "shared")
-    ledger = Ledger(ledger_url)
-    past = Past(ledger)
-    past.sent(past.campaign("dead", A, B, C), {A: State.IN_FLIGHT, B: State.SENT}, ago(ledger, 2 * LEASE))
-    yield past
-    ledger.close()
+    past = Past(shared_ledger)
+    died_at = ago(shared_ledger, 2 * LEASE)
+    past.sent(past.campaign("dead", A, B, C), {A: State.IN_FLIGHT, B: State.SENT}, died_at)
+    return past
 
 
 def ago(ledger: Ledger, seconds: float) -> float:

@@ -10,12 +10,7 @@ from sqlalchemy.engine import URL
 from airflow_provider_caixin.ledger import Ledger, LedgerError, LedgerUnavailable, schema
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
-
-SERVERS = pytest.mark.parametrize(
-    "ledger_url",
-    [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
-    indirect=True,
-)
+from tests.databases import POSTGRESQL, SERVERS
 
 
 def twice(ledger: Ledger, number: str) -> None:
@@ -91,9 +86,8 @@ def test_no_number_is_in_an_error(ledger: Ledger) -> None:
         assert number not in str(caught.value)
 
 
-@pytest.mark.service
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@POSTGRESQL
 def test_an_encoding_without_chinese_is_refused(ledger_url: URL, encoding: str) -> None:
     """Before there are tables."""
     name = f"{ledger_url.database}_encoded"
@@ -110,8 +104,7 @@ def test_an_encoding_without_chinese_is_refused(ledger_url: URL, encoding: str) 
             connection.exec_driver_sql(f"DROP DATABASE {name}")
 
 
-@pytest.mark.service
-@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+@POSTGRESQL
 def test_a_user_without_rights(ledger_url: URL) -> None:
     """The sentence says which right is missing, and shows no statement."""
     role = f"{ledger_url.database}_reader"

@@ -8,12 +8,7 @@ from airflow_provider_caixin.ledger import (
     LedgerError,
     engines,
 )
-
-SERVERS = pytest.mark.parametrize(
-    "ledger_url",
-    [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
-    indirect=True,
-)
+from tests.databases import SERVERS
 
 
 def test_another_database_is_refused() -> None:

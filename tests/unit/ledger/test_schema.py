@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import time
 
-import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.ledger import Ledger, schema
+from tests.databases import MYSQL
 
 
-@pytest.mark.parametrize("ledger_url", [pytest.param("mysql", marks=pytest.mark.service)], indirect=True)
+@MYSQL
 def test_mysql_s_defaults_do_not_matter(ledger_url: URL) -> None:
     """A database for Latin letters that knows no case, and a server whose clock keeps summer time."""
     server = sa.create_engine(ledger_url, poolclass=sa.NullPool)

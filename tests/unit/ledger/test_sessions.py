@@ -19,23 +19,7 @@ from airflow_provider_caixin.ledger import (
 )
 from airflow_provider_caixin.ledger.rows import account_names
 from tests.between import Between
-
-POSTGRESQL = pytest.mark.parametrize(
-    "ledger_url", [pytest.param("postgresql", marks=pytest.mark.service)], indirect=True
-)
-
-
-MYSQL = pytest.mark.parametrize(
-    "ledger_url", [pytest.param("mysql", marks=pytest.mark.service)], indirect=True
-)
-
-
-SERVERS = pytest.mark.parametrize(
-    "ledger_url",
-    [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
-    indirect=True,
-)
-
+from tests.databases import MYSQL, POSTGRESQL, SERVERS
 
 OF_WRITERS = {
     "lock_timeout": "5s",
@@ -44,7 +28,6 @@ OF_WRITERS = {
     "synchronous_commit": "on",
     "transaction_isolation": "read committed",
 }
-
 
 SESSION = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
 

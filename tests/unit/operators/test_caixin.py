@@ -26,27 +26,11 @@ from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.operators.links import TemplateMediaLink
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
 from tests.unit.conftest import Connect
+from tests.unit.sends import BEIJING, UNICOM, VIRTUAL, A, B, C, billed, operator
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
 
-
-A, B, C = "13912340001", "13912340002", "13912340003"
-
-
-BEIJING, UNICOM, VIRTUAL = "13501000001", "13012340001", "17051234567"
-
-
 KEYS = ["campaign_id", "tpl_id", "total", "sent", "skipped", "rejected", "unknown", "pending", "report_file"]
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, **arguments})
-
-
-def billed(sandbox: SandboxServer) -> list[str]:
-    """Return the numbers that the sandbox billed, in order."""
-    return sorted(row["mobile"] for row in sandbox.billed())
 
 
 def test_a_list(sandbox: SandboxServer, context: Any) -> None:

@@ -18,24 +18,14 @@ from airflow.sdk.io import store as stores
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_caixin.decorators.caixin import CaixinSendDecoratedOperator
-from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
+from tests.unit.sends import billed, operator
 
 A, B, C = "13912350001", "13912350002", "13912350003"
 # Somebody else in the same rows.
 X, Y, Z = "13912340001", "13912340002", "13912340003"
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(task_id="send", tpl_id=65535, **arguments)
-
-
-def billed(sandbox: SandboxServer) -> list[str]:
-    """Return the numbers that the sandbox billed."""
-    return sorted(row["mobile"] for row in sandbox.billed())
 
 
 @pytest.mark.parametrize(

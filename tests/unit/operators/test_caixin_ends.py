@@ -20,34 +20,16 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.ledger.admin import controls
-from airflow_provider_caixin.operators.caixin import CaixinSendOperator
-from airflow_provider_caixin.rules import SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.settings.ledgers import open_ledger
-
-TWENTY = [f"139123400{number:02}" for number in range(20)]
+from tests.unit.sends import TWENTY, billed, closed_window, to_twenty
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535 to twenty numbers."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, "mobiles": TWENTY, **arguments})
-
-
-def closed_window() -> SendWindow:
-    """Return a window that is closed now and for hours to come."""
-    return SendWindow("20:00-21:00" if datetime.now(CHINA).hour < 12 else "03:00-04:00")
 
 
 def opening() -> datetime:
     """Return when the closed window opens."""
     return closed_window().next_opening(datetime.now(UTC))
-
-
-def billed(sandbox: SandboxServer) -> list[str]:
-    """Return the numbers that the sandbox billed."""
-    return sorted(row["mobile"] for row in sandbox.billed())
 
 
 # ---------------------------------------------------------------------- before the first send
@@ -56,7 +38,7 @@ def billed(sandbox: SandboxServer) -> list[str]:
 def test_deferred(sandbox: SandboxServer, context: Any) -> None:
     """Outside the window it waits in the triggerer until the opening; the trigger carries nothing else."""
     with pytest.raises(TaskDeferred) as caught:
-        operator(send_window=closed_window(), deferrable=True).execute(context)
+        to_twenty(send_window=closed_window(), deferrable=True).execute(context)
     trigger = caught.value.trigger
     assert isinstance(trigger, DateTimeTrigger)
     assert trigger.moment == opening()
@@ -72,24 +54,24 @@ def test_a_wrong_template_binds_no_campaign(
 ) -> None:
     """It is corrected in the Dag, and the same task goes on with the same campaign_id."""
     with pytest.raises(AirflowFailException, match="99999"):
-        operator(tpl_id=99999, campaign_id="c", **hours).execute(context)
+        to_twenty(tpl_id=99999, campaign_id="c", **hours).execute(context)
     assert sandbox.billed() == []
-    assert operator(campaign_id="c").execute(context)["sent"] == 20
+    assert to_twenty(campaign_id="c").execute(context)["sent"] == 20
 
 
 def test_a_gateway_that_is_down_at_night(context: Any, sandbox: SandboxServer) -> None:
     """The campaign waits for its opening, when the template is looked at in any case."""
     sandbox.configure(maintenance=True)
     with pytest.raises(AirflowRescheduleException):
-        operator(send_window=closed_window(), deferrable=False).execute(context)
+        to_twenty(send_window=closed_window(), deferrable=False).execute(context)
     with pytest.raises(AirflowException, match="10020"):
-        operator(campaign_id="by day").execute(context)
+        to_twenty(campaign_id="by day").execute(context)
 
 
 def test_rescheduled(sandbox: SandboxServer, context: Any) -> None:
     """Without a triggerer the task is rescheduled for the opening."""
     with pytest.raises(AirflowRescheduleException) as caught:
-        operator(send_window=closed_window(), deferrable=False).execute(context)
+        to_twenty(send_window=closed_window(), deferrable=False).execute(context)
     assert caught.value.reschedule_date == opening()
     assert caught.value.reschedule_date.utcoffset() == timedelta(0)
     assert not sandbox.requests()
@@ -98,39 +80,39 @@ def test_rescheduled(sandbox: SandboxServer, context: Any) -> None:
 def test_resumed(sandbox: SandboxServer, context: Any) -> None:
     """To resume is to run again, whatever the trigger said."""
     with pytest.raises(TaskDeferred):
-        operator(send_window=closed_window(), deferrable=True).execute(context)
-    assert operator(deferrable=True).resume(context, event=opening())["sent"] == 20
+        to_twenty(send_window=closed_window(), deferrable=True).execute(context)
+    assert to_twenty(deferrable=True).resume(context, event=opening())["sent"] == 20
     assert billed(sandbox) == TWENTY
 
 
 def test_failed(sandbox: SandboxServer, context: Any) -> None:
     """On request it fails without a retry, names the opening and keeps everybody pending."""
     with pytest.raises(AirflowFailException, match="20 recipients stay pending") as caught:
-        operator(send_window=closed_window(), outside_window="fail").execute(context)
+        to_twenty(send_window=closed_window(), outside_window="fail").execute(context)
     assert f"{opening():%Y-%m-%d %H:%M}" in str(caught.value)
     assert not sandbox.requests()
-    assert operator(mobiles=[]).execute(context)["sent"] == 20
+    assert to_twenty(mobiles=[]).execute(context)["sent"] == 20
 
 
 def test_skipped(sandbox: SandboxServer, context: Any) -> None:
     """On request the task is skipped, and nobody is left for a later run of the campaign to send to."""
     with pytest.raises(AirflowSkipException) as caught:
-        operator(send_window=closed_window(), outside_window="skip").execute(context)
+        to_twenty(send_window=closed_window(), outside_window="skip").execute(context)
     assert f"{opening():%Y-%m-%d %H:%M}" in str(caught.value)
-    assert operator(mobiles=[]).execute(context)["total"] == 0
+    assert to_twenty(mobiles=[]).execute(context)["total"] == 0
     assert not sandbox.requests()
 
 
 def test_a_finished_campaign_does_not_wait(context: Any) -> None:
     """A cleared task with nobody left returns its counts at any hour."""
-    first = operator().execute(context)
+    first = to_twenty().execute(context)
     for choice in ("wait", "fail", "skip"):
-        assert operator(send_window=closed_window(), outside_window=choice).execute(context) == first
+        assert to_twenty(send_window=closed_window(), outside_window=choice).execute(context) == first
 
 
 def test_a_dry_run_does_not_wait(context: Any) -> None:
     """A dry run sends nothing, so it runs at any hour."""
-    assert operator(send_window=closed_window(), dry_run=True).execute(context)["would_send"] == 20
+    assert to_twenty(send_window=closed_window(), dry_run=True).execute(context)["would_send"] == 20
 
 
 # ---------------------------------------------------------------------- half-way, by a quota that ends
@@ -140,7 +122,7 @@ def half_way(sandbox: SandboxServer, context: Any, **arguments: Any) -> Any:
     """Run until the gateway's quota is used up."""
     sandbox.configure(quota=5)
     try:
-        return operator(**arguments).execute(context)
+        return to_twenty(**arguments).execute(context)
     finally:
         sandbox.configure(quota=None)
 
@@ -153,7 +135,7 @@ def test_deferred_half_way(sandbox: SandboxServer, context: Any) -> None:
     assert isinstance(caught.value.trigger, DateTimeTrigger)
     assert caught.value.trigger.moment.astimezone(CHINA).isoformat() == f"{tomorrow}T00:00:00+08:00"
     assert len(billed(sandbox)) == 5
-    assert operator().resume(context)["sent"] == 20
+    assert to_twenty().resume(context)["sent"] == 20
     assert billed(sandbox) == TWENTY
 
 
@@ -174,25 +156,25 @@ def test_skipped_half_way(sandbox: SandboxServer, context: Any) -> None:
 
 def test_paused(sandbox: SandboxServer, context: Any) -> None:
     """A paused campaign is looked at again in a minute, deferrable or not, and goes on when it is resumed."""
-    operator(mobiles=[]).execute(context)
+    to_twenty(mobiles=[]).execute(context)
     with closing(open_ledger(None)) as ledger:
         controls.pause_campaign(ledger, "dag/run/send")
     with pytest.raises(AirflowRescheduleException) as caught:
-        operator(deferrable=True).execute(context)
+        to_twenty(deferrable=True).execute(context)
     assert timedelta(seconds=50) < caught.value.reschedule_date - datetime.now(UTC) <= timedelta(seconds=60)
     assert not sandbox.requests()
     with closing(open_ledger(None)) as ledger:
         controls.pause_campaign(ledger, "dag/run/send", paused=False)
-    assert operator().execute(context)["sent"] == 20
+    assert to_twenty().execute(context)["sent"] == 20
 
 
 def test_cancelled(sandbox: SandboxServer, context: Any, tmp_path: Any, logged: Callable[[], str]) -> None:
     """A cancelled campaign fails without a retry, after its counts and its report."""
-    operator(mobiles=[]).execute(context)
+    to_twenty(mobiles=[]).execute(context)
     with closing(open_ledger(None)) as ledger:
         controls.cancel_campaign(ledger, "dag/run/send")
     with pytest.raises(AirflowFailException, match="was cancelled"):
-        operator(report_file=str(tmp_path / "report.csv")).execute(context)
+        to_twenty(report_file=str(tmp_path / "report.csv")).execute(context)
     assert not sandbox.requests()
     assert "cancelled: 20" in logged()
     assert (tmp_path / "report.csv").read_text(encoding="utf-8-sig").count("cancelled") == 20
@@ -201,7 +183,7 @@ def test_cancelled(sandbox: SandboxServer, context: Any, tmp_path: Any, logged: 
 def test_killed(sandbox: SandboxServer, to_sandbox: Any, context: Any) -> None:
     """A kill ends the run as a failure that Airflow retries; the retry finishes, nobody gets two messages."""
     to_sandbox(messages_per_second=20)
-    running = operator()
+    running = to_twenty()
 
     def kill_when_it_sends() -> None:
         while not sandbox.requests():
@@ -216,13 +198,13 @@ def test_killed(sandbox: SandboxServer, to_sandbox: Any, context: Any) -> None:
     assert not isinstance(caught.value, AirflowFailException)
     assert 0 < len(billed(sandbox)) < 20
     to_sandbox()
-    assert operator().execute(context)["sent"] == 20
+    assert to_twenty().execute(context)["sent"] == 20
     assert billed(sandbox) == TWENTY
 
 
 def test_killed_before_it_began(sandbox: SandboxServer, context: Any) -> None:
     """A kill that comes before execute is not lost."""
-    killed = operator()
+    killed = to_twenty()
     killed.on_kill()
     with pytest.raises(AirflowException, match="stop"):
         killed.execute(context)
@@ -231,8 +213,8 @@ def test_killed_before_it_began(sandbox: SandboxServer, context: Any) -> None:
 
 def test_a_kill_stays_with_its_task(context: Any) -> None:
     """Another task of the same class goes on."""
-    operator().on_kill()
-    assert operator().execute(context)["sent"] == 20
+    to_twenty().on_kill()
+    assert to_twenty().execute(context)["sent"] == 20
 
 
 def test_progress(context: Any, to_sandbox: Any, logged: Callable[[], str]) -> None:
@@ -248,6 +230,6 @@ def test_progress(context: Any, to_sandbox: Any, logged: Callable[[], str]) -> N
             kept[key] = value
 
     context["task_state_store"] = Store()
-    operator().execute(context)
+    to_twenty().execute(context)
     assert " of 20 done: " in logged()
     assert kept["progress"]["total"] == 20

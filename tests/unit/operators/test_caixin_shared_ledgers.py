@@ -15,13 +15,12 @@ from airflow_provider_caixin.ledger.admin import suppressions
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
 from tests.conftest import as_connection
-
-A, B, C = "13912340001", "13912340002", "13912340003"
-SERVERS = [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")]
+from tests.databases import SERVERS
+from tests.unit.sends import A, B, C
 
 pytestmark = [
     pytest.mark.usefixtures("to_sandbox"),
-    pytest.mark.parametrize("ledger_url", SERVERS, indirect=True),
+    SERVERS,
 ]
 
 

@@ -12,8 +12,7 @@ from airflow_provider_caixin.ledger.admin import suppressions
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.settings.ledgers import open_ledger
-
-A, B, C = "13912340001", "13912340002", "13912340003"
+from tests.unit.sends import A, B, C
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
 

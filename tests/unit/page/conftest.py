@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,13 +19,12 @@ from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy.engine import URL
 
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.page import connections, ledgers, tallies
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.vocabulary import State
-from tests.conftest import as_connection
+from tests.unit.conftest import Connect
 from tests.unit.ledger.conftest import Past
 
 KEY = "unit-test-app-key-of-the-page"
@@ -92,11 +90,8 @@ def app() -> Iterator[FastAPI]:
 
 
 @pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make for each test a home and connections of its own, and nothing of another's in the page's memory."""
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    for name in [name for name in os.environ if name.startswith(("AIRFLOW__CAIXIN__", "AIRFLOW_CONN_"))]:
-        monkeypatch.delenv(name)
+def _memory(_home: None) -> Iterator[None]:
+    """Leave nothing of another test's in the page's memory."""
     connections.forget()
     tallies.forget()
     yield
@@ -122,51 +117,27 @@ def browser(app: FastAPI) -> Callable[..., Browser]:
     return lambda role, name="somebody": Browser(app, role, name)
 
 
-Connect = Callable[..., None]
-
-
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+def connect(connect: Connect) -> Connect:
     """Define a connection: ``connect(conn_id, extra={...}, **fields)``."""
 
     def define(conn_id: str = "caixin_default", **fields: Any) -> None:
-        value = {"conn_type": "caixin", "password": KEY, **fields}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+        connect(conn_id, **{"password": KEY, **fields})
         connections.forget()
 
     return define
 
 
-@pytest.fixture(scope="session")
-def _running_sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        yield server
-
-
 @pytest.fixture
-def sandbox(_running_sandbox: SandboxServer, connect: Connect) -> SandboxServer:
+def sandbox(sandbox: SandboxServer, connect: Connect) -> SandboxServer:
     """Return a sandbox that has seen nothing yet, and the default connection to it."""
-    _running_sandbox.reset()
     connect(
-        host=_running_sandbox.host,
-        port=_running_sandbox.port,
+        host=sandbox.host,
+        port=sandbox.port,
         schema="http",
         extra={"account": "account", "max_per_day": 1000, "messages_per_second": 50},
     )
-    return _running_sandbox
-
-
-@pytest.fixture
-def shared_ledger(ledger_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
-    """Open the ledger that the page will find, on each of the three databases in turn."""
-    if ledger_url.get_backend_name() == "sqlite":
-        ledger_url = ledger_url.set(database=str(tmp_path / "caixin_ledger.db"))
-    else:
-        monkeypatch.setenv("AIRFLOW_CONN_SHARED", as_connection(ledger_url))
-        monkeypatch.setenv("AIRFLOW__CAIXIN__LEDGER_CONN_ID", "shared")
-    opened = Ledger(ledger_url)
-    yield opened
-    opened.close()
+    return sandbox
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .conftest import KEY, Browser, Connect
+from tests.unit.conftest import Connect
+
+from .conftest import KEY, Browser
 
 
 def test_connections_that_are_none(browser: Callable[..., Browser], connect: Connect) -> None:

@@ -13,8 +13,6 @@ from airflow_provider_caixin.sandbox.app import STATIC
 if TYPE_CHECKING:
     from tests.unit.sandbox.conftest import Caller
 
-JSON = {"content-type": "application/json"}
-FORM = {"content-type": "application/x-www-form-urlencoded"}
 SCRIPTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js")))
 
 

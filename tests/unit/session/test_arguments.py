@@ -19,16 +19,9 @@ from airflow_provider_caixin.sensors.caixin import CaixinTemplateSensor, CaixinW
 from airflow_provider_caixin.session import readers
 from airflow_provider_caixin.session.arguments import ARGUMENTS, Arguments, read_early
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
+from tests.unit.sends import UNICOM, VIRTUAL, A, operator, run, to_twenty
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-A, B, C = "13912340001", "13912340002", "13912340003"
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, **arguments})
 
 
 @pytest.mark.parametrize(
@@ -79,25 +72,7 @@ def test_a_mistake_in_the_dag_is_an_import_error(arguments: dict[str, Any], sent
         operator(mobiles=[A], **arguments)
 
 
-A, B, UNICOM, VIRTUAL = "13912340001", "13912340002", "13012340001", "17051234567"
-
-
-TWENTY = [f"139123400{last:02}" for last in range(20)]
-
-
-def to_twenty(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, "mobiles": TWENTY, **arguments})
-
-
-def run(made: CaixinSendOperator, context: Any) -> dict[str, Any]:
-    """Render and execute, as the task runner does."""
-    made.render_template_fields(context)
-    return made.execute(context)
-
-
 FLAGS = ("allow_other_carriers", "allow_virtual_operators", "allow_backfill", "check_template", "deferrable")
-
 
 TAKES: list[tuple[Callable[..., Any], tuple[str, ...]]] = [
     (to_twenty, FLAGS),

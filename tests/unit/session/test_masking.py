@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_caixin.session.masking import MaskedArgument, MaskedNumbers
+from tests.unit.sends import A, B
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
 
 MOBILE = "13912340001"
 
@@ -37,9 +37,6 @@ def test_what_airflow_shows(mobiles: Any, shown: str) -> None:
     assert recipients.serialize() == shown
     assert MOBILE not in repr(recipients)
     assert recipients.value is mobiles
-
-
-A, B, BEIJING = "13912340001", "13912340002", "13501000001"
 
 
 @pytest.mark.parametrize(

@@ -16,21 +16,10 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk._shared.observability.metrics.statsd_logger import SafeStatsdLogger
 from statsd import StatsClient  # type: ignore[import-untyped]
 
-from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer, magic_mobile
+from tests.unit.sends import BEIJING, A, B, C, operator
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-A, B, C = "13912340001", "13912340002", "13912340003"
-
-
-BEIJING = "13501000001"
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, **arguments})
 
 
 class Received:

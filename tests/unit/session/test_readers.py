@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pendulum
 import pytest
-import sqlalchemy as sa
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSkipException,
@@ -18,40 +15,12 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk.definitions._internal.templater import LiteralValue
 
 from airflow_provider_caixin.china_time import CHINA
-from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.session.readers import read_expiry
-from airflow_provider_caixin.settings.ledgers import embedded_path, open_ledger
-from airflow_provider_caixin.settings.options import read_flag
+from tests.unit.sends import A, B, C, kept, operator, run, scheduled, to_twenty
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-A, B, C = "13912340001", "13912340002", "13912340003"
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, **arguments})
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (True, True),
-        ("True", True),
-        ("1", True),
-        (" yes ", True),
-        (False, False),
-        ("False", False),
-        ("0", False),
-    ],
-    ids=repr,
-)
-def test_truth_from_a_template(value: object, expected: object) -> None:
-    """A template makes a text of True and False."""
-    assert read_flag("dry_run", value) is expected
 
 
 EAST_8 = timezone(timedelta(hours=8))
@@ -90,34 +59,6 @@ def test_a_budget(context: Any) -> None:
     """max_messages limits what is billed."""
     result = operator(mobiles=[A, B, C], max_messages=2).execute(context)
     assert (result["sent"], result["skipped"]) == (2, {"over_budget": 1})
-
-
-A, B, UNICOM, VIRTUAL = "13912340001", "13912340002", "13012340001", "17051234567"
-
-
-TWENTY = [f"139123400{last:02}" for last in range(20)]
-
-
-def to_twenty(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, "mobiles": TWENTY, **arguments})
-
-
-def run(made: CaixinSendOperator, context: Any) -> dict[str, Any]:
-    """Render and execute, as the task runner does."""
-    made.render_template_fields(context)
-    return made.execute(context)
-
-
-def kept() -> int:
-    """Count what a ledger keeps of campaigns and opt-outs; there may be no ledger at all."""
-    if not embedded_path().exists():
-        return 0
-    with closing(open_ledger(None)) as ledger, ledger.reading() as connection:
-        tables = (schema.campaign, schema.suppression)
-        return sum(
-            connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in tables
-        )
 
 
 @pytest.mark.parametrize("column", [0, 1, True, 1.0], ids=repr)
@@ -220,8 +161,3 @@ def test_a_span_of_nothing(span: timedelta, context: Any) -> None:
     with pytest.raises(AirflowFailException, match=r"expires_at -?\d+ s: expected a time above 0"):
         run(to_twenty(expires_at=span), context)
     assert kept() == 0
-
-
-def scheduled(context: Any, age: timedelta, kind: Any = "scheduled") -> Any:
-    """Make the run one that was due so long ago."""
-    return {**context, "dag_run": SimpleNamespace(run_type=kind, run_after=datetime.now(UTC) - age)}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     ObjectStoragePath,
@@ -20,43 +18,14 @@ from jinja2 import StrictUndefined, Undefined
 from upath import UPath
 
 from airflow_provider_caixin.decorators.caixin import CaixinSendDecoratedOperator
-from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.session.arguments import GUARDS
-from airflow_provider_caixin.settings.ledgers import embedded_path, open_ledger
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
+from tests.unit.sends import TWENTY, A, kept, run, to_twenty
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-A, B, UNICOM, VIRTUAL = "13912340001", "13912340002", "13012340001", "17051234567"
-
-
-TWENTY = [f"139123400{last:02}" for last in range(20)]
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, "mobiles": TWENTY, **arguments})
-
-
-def run(made: CaixinSendOperator, context: Any) -> dict[str, Any]:
-    """Render and execute, as the task runner does."""
-    made.render_template_fields(context)
-    return made.execute(context)
-
-
-def kept() -> int:
-    """Count what a ledger keeps of campaigns and opt-outs; there may be no ledger at all."""
-    if not embedded_path().exists():
-        return 0
-    with closing(open_ledger(None)) as ledger, ledger.reading() as connection:
-        tables = (schema.campaign, schema.suppression)
-        return sum(
-            connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in tables
-        )
 
 
 def test_guards_are_template_fields() -> None:
@@ -77,7 +46,7 @@ def test_what_comes_to_nothing_removes_no_guard(
     """The task fails without a retry, says which argument it is, and nobody is billed."""
     undefined: Any = StrictUndefined if native else Undefined
     with DAG("d", schedule=None, render_template_as_native_obj=native, template_undefined=undefined):
-        made = operator(**{name: given})
+        made = to_twenty(**{name: given})
     made.render_template_fields(context)
     with pytest.raises(AirflowFailException, match=rf"^{name} .*: expected"):
         made.execute(context)
@@ -88,23 +57,23 @@ def test_what_comes_to_nothing_removes_no_guard(
 @pytest.mark.parametrize("name", GUARDS)
 def test_none_in_the_dag_is_not_given(name: str, sandbox: SandboxServer, context: Any) -> None:
     """A Dag that says None says that there is no such guard."""
-    assert run(operator(**{name: None}), context)["sent"] == len(sandbox.billed()) == 20
+    assert run(to_twenty(**{name: None}), context)["sent"] == len(sandbox.billed()) == 20
 
 
 @pytest.mark.parametrize("name", [name for name in GUARDS if name != "dry_run"])
 @pytest.mark.parametrize("given", ["off", "{{ 'OFF ' }}"])
 def test_off_is_none(name: str, given: str, context: Any) -> None:
     """What a template says where there is to be no limit."""
-    assert run(operator(**{name: given}), context)["sent"] == 20
+    assert run(to_twenty(**{name: given}), context)["sent"] == 20
 
 
 def test_false_and_0_are_something(context: Any, tmp_path: Path) -> None:
     """Airflow 3.2 leaves the template in place of what is false, so that a report had its name."""
     native = {"render_template_as_native_obj": True}
-    sends = operator(dry_run="{{ false }}", report_file="{{ '' }}", **native)
+    sends = to_twenty(dry_run="{{ false }}", report_file="{{ '' }}", **native)
     assert run(sends, context)["sent"] == 20
     assert sends.report_file == ""
-    assert run(operator(max_messages="{{ 0 }}", campaign_id="x", **native), context)["sent"] == 0
+    assert run(to_twenty(max_messages="{{ 0 }}", campaign_id="x", **native), context)["sent"] == 0
     assert not [path for path in tmp_path.rglob("*") if "{{" in path.name]
 
 
@@ -112,7 +81,7 @@ def test_false_and_0_are_something(context: Any, tmp_path: Path) -> None:
 def test_a_dry_run_is_true_or_false(given: Any, sandbox: SandboxServer, context: Any) -> None:
     """Nothing else says that messages are to be billed."""
     with pytest.raises(AirflowFailException, match=r"dry_run .* is neither true nor false"):
-        run(operator(dry_run=given), context)
+        run(to_twenty(dry_run=given), context)
     assert sandbox.requests() == []
 
 
@@ -120,13 +89,13 @@ def test_a_dry_run_is_true_or_false(given: Any, sandbox: SandboxServer, context:
 def test_a_list_of_opt_outs_is_a_path(given: Any, sandbox: SandboxServer, context: Any) -> None:
     """An empty list of them, too, is a guard that is gone."""
     with pytest.raises(AirflowFailException, match=r"suppress_file is a .*: expected a path or URL"):
-        run(operator(suppress_file=given), context)
+        run(to_twenty(suppress_file=given), context)
     assert sandbox.requests() == []
 
 
 def test_rendering_again_forgives_nothing(context: Any) -> None:
     """The value that came to nothing is in its place by then."""
-    made = operator(max_messages="{{ none }}", render_template_as_native_obj=True)
+    made = to_twenty(max_messages="{{ none }}", render_template_as_native_obj=True)
     made.render_template_fields(context)
     made.render_template_fields(context)
     assert made.max_messages is None
@@ -137,7 +106,7 @@ def test_rendering_again_forgives_nothing(context: Any) -> None:
 def test_through_default_args(context: Any) -> None:
     """Where an argument comes from makes no difference."""
     with DAG("d", schedule=None, default_args={"max_messages": "{{ none }}"}):
-        made = operator()
+        made = to_twenty()
     with pytest.raises(AirflowFailException, match="max_messages came to"):
         run(made, context)
 
@@ -218,7 +187,7 @@ def test_mapped(
 @pytest.mark.parametrize("name", ["audience_file", "suppress_file", "report_file"])
 def test_a_path_is_rendered(name: str) -> None:
     """As its text is: a file of the template's own name was overwritten each day."""
-    made = operator(**{name: Path("/data/{{ ds }}.csv")})
+    made = to_twenty(**{name: Path("/data/{{ ds }}.csv")})
     assert getattr(made, name) == Path("/data/{{ ds }}.csv")
     made.render_template_fields({"ds": "2026-11-29"})
     assert getattr(made, name) == "/data/2026-11-29.csv"
@@ -227,7 +196,7 @@ def test_a_path_is_rendered(name: str) -> None:
 @pytest.mark.parametrize("kind", [ObjectStoragePath, UPath])
 def test_a_store_s_path_is_rendered(kind: Any) -> None:
     """Airflow's own by Airflow."""
-    made = operator(report_file=kind("memory://bucket/{{ ds }}.csv"))
+    made = to_twenty(report_file=kind("memory://bucket/{{ ds }}.csv"))
     made.render_template_fields({"ds": "2026-11-29"})
     assert str(made.report_file) == "memory://bucket/2026-11-29.csv"
 

@@ -21,8 +21,8 @@ from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.session.report_file import ReportFile
 from airflow_provider_caixin.settings.ledgers import embedded_path
+from tests.unit.sends import A, B
 
-A, B = "13912340001", "13912340002"
 HEADER = "mobile,state,reason,error_code,sid,sent_at"
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")

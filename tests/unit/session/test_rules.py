@@ -7,21 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
+from tests.unit.sends import BEIJING, UNICOM, VIRTUAL, A, operator
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-A, B, C = "13912340001", "13912340002", "13912340003"
-
-
-BEIJING, UNICOM, VIRTUAL = "13501000001", "13012340001", "17051234567"
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, **arguments})
 
 
 def test_an_argument_goes_before_the_connection(to_sandbox: Any, context: Any) -> None:

@@ -16,8 +16,7 @@ from airflow_provider_caixin.session.arguments import Arguments
 from airflow_provider_caixin.session.readers import object_path
 from airflow_provider_caixin.session.session import Session, audience_of
 from airflow_provider_caixin.settings.connection import CaixinConnection
-
-A, B = "13912340001", "13912340002"
+from tests.unit.sends import A, B
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
 

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import airflow.sdk.execution_time.context
 import pytest
-import sqlalchemy as sa
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
 )
 
-from airflow_provider_caixin.ledger import schema
-from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
-from airflow_provider_caixin.settings.ledgers import embedded_path, open_ledger
+from airflow_provider_caixin.settings.ledgers import open_ledger
+from tests.unit.sends import A, billed, kept, operator, run, scheduled, to_twenty
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-A, B, C = "13912340001", "13912340002", "13912340003"
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, **arguments})
-
-
-def billed(sandbox: SandboxServer) -> list[str]:
-    """Return the numbers that the sandbox billed, in order."""
-    return sorted(row["mobile"] for row in sandbox.billed())
 
 
 def test_a_backfill(sandbox: SandboxServer, context: Any) -> None:
@@ -91,36 +76,6 @@ def test_a_store_that_fails(context: Any, logged: Callable[[], str]) -> None:
     context["task_state_store"] = SimpleNamespace()
     assert operator(mobiles=[A]).execute(context)["sent"] == 1
     assert "The ledger's id cannot be kept" in logged()
-
-
-TWENTY = [f"139123400{last:02}" for last in range(20)]
-
-
-def to_twenty(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, "mobiles": TWENTY, **arguments})
-
-
-def run(made: CaixinSendOperator, context: Any) -> dict[str, Any]:
-    """Render and execute, as the task runner does."""
-    made.render_template_fields(context)
-    return made.execute(context)
-
-
-def kept() -> int:
-    """Count what a ledger keeps of campaigns and opt-outs; there may be no ledger at all."""
-    if not embedded_path().exists():
-        return 0
-    with closing(open_ledger(None)) as ledger, ledger.reading() as connection:
-        tables = (schema.campaign, schema.suppression)
-        return sum(
-            connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in tables
-        )
-
-
-def scheduled(context: Any, age: timedelta, kind: Any = "scheduled") -> Any:
-    """Make the run one that was due so long ago."""
-    return {**context, "dag_run": SimpleNamespace(run_type=kind, run_after=datetime.now(UTC) - age)}
 
 
 @pytest.mark.parametrize("kind", ["scheduled", SimpleNamespace(value="scheduled")], ids=["text", "enum"])

@@ -12,18 +12,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_caixin.juhe import Template
-from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.sandbox import SandboxServer
+from tests.unit.sends import A, operator
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
-
-
-A, B, C = "13912340001", "13912340002", "13912340003"
-
-
-def operator(**arguments: Any) -> CaixinSendOperator:
-    """Make an operator of template 65535."""
-    return CaixinSendOperator(**{"task_id": "send", "tpl_id": 65535, **arguments})
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_caixin.compat import NOTSET
-from airflow_provider_caixin.rules import SendWindow
+from airflow_provider_caixin.rules import ANY_TIME, SendWindow
 from airflow_provider_caixin.sandbox import SandboxServer
-from airflow_provider_caixin.session.template_check import ANY_TIME, TemplateCheck, window_of
+from airflow_provider_caixin.session.template_check import TemplateCheck, window_of
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
 

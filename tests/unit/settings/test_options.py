@@ -54,9 +54,11 @@ def test_the_path_of_the_ui(url: str, path: str, monkeypatch: pytest.MonkeyPatch
     [
         (True, True),
         ("True", True),
+        ("1", True),
         (" yes ", True),
         (1, True),
         (False, False),
+        ("False", False),
         ("false", False),
         ("0", False),
     ],

@@ -21,8 +21,7 @@ from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.session.arguments import Arguments
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator, _cursor
 from tests.unit.conftest import Connect
-
-A, B, C = "13912340001", "13912340002", "13912340003"
+from tests.unit.sends import A, B, C, billed
 
 pytestmark = pytest.mark.usefixtures("to_sandbox")
 
@@ -43,11 +42,6 @@ def crm(tmp_path: Path, connect: Connect) -> Path:
 def operator(**arguments: Any) -> SqlToCaixinOperator:
     """Make an operator of template 65535."""
     return SqlToCaixinOperator(**{"task_id": "send", "tpl_id": 65535, "sql_conn_id": "crm", **arguments})
-
-
-def billed(sandbox: SandboxServer) -> list[str]:
-    """Return the numbers that the sandbox billed."""
-    return sorted(row["mobile"] for row in sandbox.billed())
 
 
 @pytest.mark.usefixtures("crm")

@@ -16,6 +16,7 @@ from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.vocabulary import State
+from tests.databases import EMBEDDED
 from tests.unit.ledger.app_keys import key, names, opened
 from tests.unit.ledger.conftest import Past
 
@@ -23,7 +24,6 @@ NOW = 1_795_400_000.0
 
 
 # What the databases do not differ in.
-EMBEDDED = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 def test_a_person_pauses_limits_and_renames(past: Past, ledger: Ledger) -> None:

@@ -14,6 +14,7 @@ from airflow_provider_caixin.ledger.errors import (
 )
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows.account import AccountRow
+from tests.databases import EMBEDDED
 from tests.unit.ledger.app_keys import key, opened
 from tests.unit.ledger.conftest import Past
 
@@ -21,7 +22,6 @@ NOW = 1_795_400_000.0
 
 
 # What the databases do not differ in.
-EMBEDDED = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 def test_a_key_that_was_another_s_is_separated(ledger: Ledger) -> None:

@@ -13,7 +13,6 @@ from tests.unit.ledger.conftest import Past
 
 NUMBERS = [str(13_900_000_000 + index) for index in range(6)]
 
-
 NOW = float(int(time.time()))
 
 

@@ -22,12 +22,9 @@ from tests.unit.ledger.conftest import Past
 
 NUMBERS = [str(13_900_000_000 + index) for index in range(8)]
 
-
 DAY = 86_400.0
 
-
 NOW = float(int(time.time()))
-
 
 OLD = NOW - 30 * DAY
 

@@ -7,28 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_caixin.china_time import DAY_SECONDS
-from airflow_provider_caixin.ledger.queue.pacer import SLOWEST_PACE, Pacer
-from airflow_provider_caixin.ledger.rows.account import AccountRow
-
-NOW = 1_795_400_000.0
-
-
-MIDNIGHT = NOW - 40_000
-
-
-def account(**fields: object) -> AccountRow:
-    """Make the row of an account that nobody has used."""
-    values: dict[str, object] = {
-        "id": 1, "next_slot": 0.0, "reach": None, "pace": 1.0, "paced_at": None, "slowest_since": None,
-        "failures": 0, "last_sent_at": None, "day": MIDNIGHT, "day_count": 0, "paused": False,
-        "max_per_day": None,
-    }  # fmt: skip
-    return AccountRow(**{**values, **fields})  # type: ignore[arg-type]  # fields of many types
-
-
-def pacer(**fields: object) -> Pacer:
-    """Make the pacer of such an account."""
-    return Pacer(account(**fields))
+from airflow_provider_caixin.ledger.queue.pacer import SLOWEST_PACE
+from tests.unit.ledger.account_rows import NOW, pacer
 
 
 def test_slots_are_one_gap_apart_and_one_tick_ahead_at_most() -> None:

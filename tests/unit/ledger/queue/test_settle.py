@@ -17,15 +17,10 @@ from airflow_provider_caixin.ledger.views.usage import Minute
 from airflow_provider_caixin.vocabulary import State
 from tests.unit.ledger.conftest import Past
 
-NOW = 1_795_400_000.0
-
-
 NUMBERS = [str(13_900_000_000 + index) for index in range(9)]
-
 
 # One second before and one after midnight in China.
 EVENING = datetime(2026, 11, 24, 15, 59, 59, tzinfo=UTC).timestamp()
-
 
 MORNING = EVENING + 2
 

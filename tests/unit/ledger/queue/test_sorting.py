@@ -9,7 +9,7 @@ from airflow_provider_caixin.ledger.files import temporary_folder
 from airflow_provider_caixin.ledger.queue.sorting import sorted_audience
 from tests.unit.ledger.loads import Rows
 
-A, B, C = "13912345678", "13912345679", "13912345680"
+A, B = "13912345678", "13912345679"
 
 
 def test_sorting_streams_every_row_once() -> None:

@@ -12,11 +12,11 @@ from airflow_provider_caixin.ledger.errors import (
     KeyOfAnotherAccount,
 )
 from airflow_provider_caixin.ledger.rows import account_names
+from tests.databases import EMBEDDED
 from tests.unit.ledger.app_keys import key, names, opened
 from tests.unit.ledger.conftest import Past
 
 # What the databases do not differ in.
-EMBEDDED = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -6,11 +6,11 @@ import sqlalchemy as sa
 from airflow_provider_caixin.ledger import CampaignMismatch, Ledger, LedgerUnavailable, schema
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
+from tests.databases import EMBEDDED
 from tests.unit.ledger.conftest import Past
 from tests.unit.ledger.loads import make
 
 # What the databases do not differ in.
-EMBEDDED = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 @EMBEDDED

@@ -33,29 +33,24 @@ from airflow_provider_caixin.ledger.views import recipients as recipient_views
 from airflow_provider_caixin.ledger.views import unknowns as unknown_views
 from airflow_provider_caixin.ledger.views import usage as usage_views
 from airflow_provider_caixin.vocabulary import SkipReason, State, Status
+from tests.databases import EMBEDDED
 from tests.unit.ledger.conftest import LEASE, Past
 
 NUMBERS = [str(13_900_000_000 + index) for index in range(9)]
 
-
 DEAD, AGAIN, OF_A_WRONG_CLOCK, LIVE, ASKED, SENT, REJECTED, LEFT, ALONE = NUMBERS
-
 
 NOW = float(int(time.time()))
 
-
 DIED = NOW - 2 * LEASE
-
 
 #: When nobody knew yet that the sender was dead.
 EARLIER = DIED + LEASE / 2
-
 
 FAR = NOW + 1.5 * FAR_AHEAD_SECONDS
 
 
 # What the other tests hold on all three databases, by other words.
-IN_A_FILE = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -83,9 +78,7 @@ def key(past: Past, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> int:
 
 UNKNOWN = [DEAD, AGAIN, OF_A_WRONG_CLOCK, ASKED]
 
-
 View = Callable[[Connection, int, float], Any]
-
 
 SPAN = (0.0, 2 * NOW)
 
@@ -174,7 +167,6 @@ WRITERS: dict[str, Callable[[Ledger, int], Any]] = {
     "resolve": _resolve,
 }
 
-
 #: Who may ask for a stored state: the definition, code that has just written whose lease ran out or treats
 #: both states alike, and code that reads states as of now.
 MAY_ASK = {
@@ -238,7 +230,7 @@ def test_every_view_says_what_a_run_would_write(
     assert before["usage by template"] == [usage_views.Usage("65535", 1, 6)]
 
 
-@IN_A_FILE
+@EMBEDDED
 def test_no_view_reads_all_recipients_for_it(ledger: Ledger, key: int) -> None:
     """SQLite knows no sizes and takes its plan from the words alone."""
     steps: list[str] = []
@@ -296,7 +288,7 @@ def test_a_message_that_may_have_arrived_is_told_before_the_next(ledger: Ledger,
         assert history.who_got_it(connection, [key + 1], NUMBERS) == {ALONE}
 
 
-@IN_A_FILE
+@EMBEDDED
 def test_a_count_is_not_kept_that_turns_by_itself(ledger: Ledger, key: int) -> None:
     """Whoever is in flight when a run ends is unknown a minute later, and nobody writes it then."""
     tallies.keep(ledger, key)
@@ -306,7 +298,7 @@ def test_a_count_is_not_kept_that_turns_by_itself(ledger: Ledger, key: int) -> N
         assert (State.UNKNOWN.value, None, None, 5) in tallies.tally(connection, key, now)
 
 
-@IN_A_FILE
+@EMBEDDED
 def test_a_count_that_was_kept_all_the_same_hides_nobody(ledger: Ledger, key: int) -> None:
     """An older version kept one while somebody was in flight."""
     with ledger.writing() as connection:
@@ -317,7 +309,7 @@ def test_a_count_that_was_kept_all_the_same_hides_nobody(ledger: Ledger, key: in
     assert (State.UNKNOWN.value, None, None, 5) in lines
 
 
-@IN_A_FILE
+@EMBEDDED
 @pytest.mark.parametrize("name", WRITERS)
 def test_who_changes_recipients_writes_it_first(name: str, past: Past, ledger: Ledger, key: int) -> None:
     """So that no command leaves somebody in the air whose sender is dead, and the counts agree."""
@@ -354,7 +346,7 @@ def test_a_person_resolves_what_nobody_wrote(outcome: Any, past: Past, ledger: L
     assert list(checks.disagreements(ledger)) == []
 
 
-@IN_A_FILE
+@EMBEDDED
 def test_an_answer_that_comes_after_all_counts(ledger: Ledger, key: int) -> None:
     """Also where the lease ran out and nobody had written it: the views are as if it had come in time."""
     with ledger.writing() as connection:

@@ -7,7 +7,7 @@ from airflow_provider_caixin.ledger.rows.load import visible_ranges
 from airflow_provider_caixin.vocabulary import State
 from tests.unit.ledger.loads import counts, crash_half_way, load, make, states
 
-A, B, C = "13912345678", "13912345679", "13912345680"
+A, B = "13912345678", "13912345679"
 
 
 def test_rows_of_a_load_that_died_are_hidden_until_it_is_taken_over(ledger: Ledger) -> None:

@@ -14,17 +14,10 @@ from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.vocabulary import SkipReason, State
+from tests.databases import SERVERS
 from tests.unit.ledger.conftest import Past
 
-SERVERS = pytest.mark.parametrize(
-    "ledger_url",
-    [pytest.param(name, marks=pytest.mark.service) for name in ("postgresql", "mysql")],
-    indirect=True,
-)
-
-
 NUMBERS = [str(13_900_000_000 + index) for index in range(6)]
-
 
 NOW = float(int(time.time()))
 

@@ -9,9 +9,6 @@ from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.vocabulary import State, Status
 from tests.unit.ledger.conftest import Past
 
-NOW = 1_795_400_000.0
-
-
 A, B = "13912345678", "13912345679"
 
 

@@ -11,7 +11,6 @@ from tests.unit.ledger.conftest import Past
 
 NUMBERS = [str(13_900_000_000 + index) for index in range(8)]
 
-
 NOW = float(int(time.time()))
 
 

@@ -7,9 +7,7 @@ from tests.unit.ledger.conftest import Past
 
 A, B = "13912345678", "13912345679"
 
-
 DAY = 86_400.0
-
 
 NOW = 1_795_400_000.0
 

@@ -11,7 +11,8 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow_provider_caixin.ledger.admin import accounts
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows.account_names import KnownAppKey
-from tests.unit.page.conftest import Browser, Connect, Told
+from tests.unit.conftest import Connect
+from tests.unit.page.conftest import Browser, Told
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 

@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_provider_caixin.ledger import Ledger, schema
-from tests.unit.page.conftest import HOSTILE, Browser, Connect, Told
+from tests.unit.conftest import Connect
+from tests.unit.page.conftest import HOSTILE, Browser, Told
 
 CAMPAIGN = {
     "key", "campaign_id", "tpl_id", "account", "status", "paused", "account_paused", "created_at", "active_at",

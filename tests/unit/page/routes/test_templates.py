@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 from airflow_provider_caixin.sandbox import SandboxServer
-from tests.unit.page.conftest import KEY, Browser, Connect
+from tests.unit.conftest import Connect
+from tests.unit.page.conftest import KEY, Browser
 
 
 def _unused_port() -> int:
