@@ -18,10 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from airflow_provider_caixin.juhe import JuheClient
+from airflow_provider_caixin.juhe import CaixinError, JuheClient
 
 if TYPE_CHECKING:
     from pathlib import Path
+NUMBER = "13800138000"
 
 Behaviour = Callable[[socket.socket], None]
 """What a gateway does once a whole request is in; an open connection then takes the next request."""
@@ -288,3 +289,10 @@ def connect() -> Iterator[Callable[..., JuheClient]]:
 def client(gateway: Gateway, connect: Callable[..., JuheClient]) -> JuheClient:
     """Return a client of the gateway."""
     return connect(gateway.port)
+
+
+def raised(client: JuheClient) -> CaixinError:
+    """Return the error that a send ends with."""
+    with pytest.raises(CaixinError) as caught:
+        client.send(65535, NUMBER)
+    return caught.value

@@ -24,6 +24,7 @@ from airflow_provider_caixin.juhe import (
     WrongEndpoint,
 )
 from airflow_provider_caixin.juhe.transport import Answer
+from tests.unit.juhe.conftest import NUMBER, raised
 
 if TYPE_CHECKING:
     import socket
@@ -32,14 +33,7 @@ if TYPE_CHECKING:
 
     from tests.unit.juhe.conftest import Gateway
 
-NUMBER = "13800138000"
 PAGE = b"<html><head><title>Bad Gateway</title></head></html>"
-
-
-def _raised(client: JuheClient) -> CaixinError:
-    with pytest.raises(CaixinError) as caught:
-        client.send(65535, NUMBER)
-    return caught.value
 
 
 def test_a_message_is_one_form(client: JuheClient, gateway: Gateway) -> None:
@@ -91,7 +85,7 @@ def test_an_envelope_decides_whatever_came_with_it(
         gateway.answer(gateway.envelope(236306, reason="手机号错误"), status, header),
     ]
     assert client.send(1, NUMBER) == "a1"
-    error = _raised(client)
+    error = raised(client)
     assert isinstance(error, RecipientRejected)
     assert (error.code, error.entry.kind) == (236306, Kind.RECIPIENT)
 
@@ -103,7 +97,7 @@ def test_every_code_is_raised(client: JuheClient, gateway: Gateway, code: int, a
     gateway.script.append(
         gateway.answer(gateway.envelope(str(code) if as_text else code, reason="the reason"))
     )
-    error = _raised(client)
+    error = raised(client)
     assert type(error) is type(GatewayError.of(code, ""))
     assert isinstance(error, GatewayError)
     assert (error.code, error.reason) == (code, "the reason")
@@ -113,7 +107,7 @@ def test_a_system_error_with_its_legacy_code(client: JuheClient, gateway: Gatewa
     """The answer that has really been seen for a used-up quota is understood."""
     body = '{"resultcode":"112","reason":"超过每日可允许请求次数!","result":null,"error_code":10012}'
     gateway.script.append(gateway.answer(body.encode()))
-    error = _raised(client)
+    error = raised(client)
     assert isinstance(error, GatewayError)
     assert (error.code, error.reason) == (10012, "超过每日可允许请求次数!")
 
@@ -145,7 +139,7 @@ def test_without_an_envelope_the_status_decides(
 ) -> None:
     """A web server's or proxy's own answer means what the design's table says for its status."""
     gateway.script.append(gateway.answer(body, f"{status} Something"))
-    error = _raised(client)
+    error = raised(client)
     assert type(error) is kind
     assert str(status) in str(error)
 
@@ -153,7 +147,7 @@ def test_without_an_envelope_the_status_decides(
 def test_an_answer_that_forbids_a_body_is_unknown(client: JuheClient, gateway: Gateway) -> None:
     """204 says that something was done and not what."""
     gateway.script.append(b"HTTP/1.1 204 No Content\r\n\r\n")
-    assert type(_raised(client)) is OutcomeUnknown
+    assert type(raised(client)) is OutcomeUnknown
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
@@ -166,7 +160,7 @@ def test_a_redirect_is_not_followed(client: JuheClient, gateway: Gateway, status
             f"Location: https://user:pw@login.example/x?key={gateway.KEY}",
         )
     )
-    error = _raised(client)
+    error = raised(client)
     assert type(error) is WrongEndpoint
     assert "login.example" in str(error)
     assert "?" not in str(error)
@@ -178,7 +172,7 @@ def test_a_redirect_is_not_followed(client: JuheClient, gateway: Gateway, status
 def test_a_redirect_without_a_host_is_told_too(client: JuheClient, gateway: Gateway, location: str) -> None:
     """A Location that names no host makes no other error."""
     gateway.script.append(gateway.answer(b"", "302 Found", f"Location: {location}"))
-    assert type(_raised(client)) is WrongEndpoint
+    assert type(raised(client)) is WrongEndpoint
 
 
 def test_a_redirect_is_told_without_its_body(client: JuheClient, gateway: Gateway) -> None:
@@ -189,7 +183,7 @@ def test_a_redirect_is_told_without_its_body(client: JuheClient, gateway: Gatewa
         gateway.hang_up(sock)
 
     gateway.script.append(behave)
-    assert type(_raised(client)) is WrongEndpoint
+    assert type(raised(client)) is WrongEndpoint
 
 
 def test_a_cookie_is_not_kept(client: JuheClient, gateway: Gateway) -> None:
@@ -221,7 +215,7 @@ def test_a_compressed_envelope_is_read(client: JuheClient, gateway: Gateway) -> 
 def test_what_claims_to_be_compressed_is_unknown(client: JuheClient, gateway: Gateway) -> None:
     """A body that cannot be decompressed says nothing."""
     gateway.script.append(gateway.answer(gateway.envelope(), "200 OK", "Content-Encoding: gzip"))
-    assert type(_raised(client)) is OutcomeUnknown
+    assert type(raised(client)) is OutcomeUnknown
 
 
 def test_a_chunked_envelope_is_read(client: JuheClient, gateway: Gateway) -> None:
@@ -361,7 +355,7 @@ def test_a_reason_is_made_fit_to_be_shown(client: JuheClient, gateway: Gateway) 
     """Key and numbers in a reason are masked, line breaks taken out, and it is cut at 200 characters."""
     reason = f"号码{NUMBER}与8613912345678\n无效 {gateway.KEY}\x00 " + "长" * 300
     gateway.script.append(gateway.answer(gateway.envelope(236309, reason=reason)))
-    error = _raised(client)
+    error = raised(client)
     assert isinstance(error, GatewayError)
     assert error.reason.startswith("号码138****8000与86139****5678 无效 *** 长长")
     assert len(error.reason) == 200
@@ -400,7 +394,7 @@ def test_nothing_that_is_echoed_is_shown(
 
     gateway.script.append(behave)
     client = connect(gateway.port)
-    error = _raised(client)
+    error = raised(client)
     seen = [
         str(error),
         repr(error),

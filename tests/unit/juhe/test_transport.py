@@ -16,19 +16,12 @@ from airflow_provider_caixin.juhe import (
     OutcomeUnknown,
     transport,
 )
+from tests.unit.juhe.conftest import NUMBER, raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.unit.juhe.conftest import Gateway
-
-NUMBER = "13800138000"
-
-
-def _raised(client: JuheClient) -> CaixinError:
-    with pytest.raises(CaixinError) as caught:
-        client.send(65535, NUMBER)
-    return caught.value
 
 
 def _connections(gateway: Gateway) -> int:
@@ -65,7 +58,7 @@ def test_a_refused_connection_is_not_reached(connect: Callable[..., JuheClient])
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         client = connect(bound.getsockname()[1])
-        error = _raised(client)
+        error = raised(client)
         with pytest.raises(NotReached):
             client.warm()
     assert type(error) is NotReached
@@ -81,7 +74,7 @@ def test_an_unknown_name_is_not_reached(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    error = _raised(connect(80, host="gateway.invalid"))
+    error = raised(connect(80, host="gateway.invalid"))
     assert type(error) is NotReached
     assert "gateway.invalid" in str(error)
     assert "resolved" in str(error)
@@ -96,7 +89,7 @@ def test_a_connect_timeout_is_not_reached(
         raise TimeoutError("timed out")
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", fail)
-    error = _raised(connect(80, timeout=3))
+    error = raised(connect(80, timeout=3))
     assert type(error) is NotReached
     assert "within 3 s" in str(error)
 
@@ -246,7 +239,7 @@ def test_a_connection_is_not_used_after_a_strange_answer(
 ) -> None:
     """What may follow an interim answer or an error page cannot become the answer to the next message."""
     gateway.script.append(gateway.answer(b"", status))
-    assert isinstance(_raised(client), CaixinError)
+    assert isinstance(raised(client), CaixinError)
     client.send(1, NUMBER)
     assert len(gateway.connections) == 2
 
@@ -348,7 +341,7 @@ def test_an_answer_that_breaks_off_is_unknown(
         getattr(gateway, ending)(sock)
 
     gateway.script.append(behave)
-    assert type(_raised(client)) is OutcomeUnknown
+    assert type(raised(client)) is OutcomeUnknown
 
 
 @pytest.mark.parametrize(
@@ -373,14 +366,14 @@ def test_garbage_is_unknown(client: JuheClient, gateway: Gateway, answer: bytes)
         gateway.hang_up(sock)
 
     gateway.script.append(behave)
-    assert type(_raised(client)) is OutcomeUnknown
+    assert type(raised(client)) is OutcomeUnknown
 
 
 def test_silence_is_unknown(gateway: Gateway, connect: Callable[..., JuheClient]) -> None:
     """No answer within the timeout leaves open what became of the message, and the connection is given up."""
     gateway.script.append(gateway.stall)
     client = connect(gateway.port, timeout=0.2)
-    error = _raised(client)
+    error = raised(client)
     assert type(error) is OutcomeUnknown
     assert "within 0.2 s" in str(error)
     assert not client._transport._idle
@@ -403,7 +396,7 @@ def test_dripping_bytes_do_not_prolong_the_deadline(
     }[part]
     # All of it would take at least 1.8 s, and each byte a fifth of the timeout.
     gateway.script.append(gateway.drip(data, at, 0.03))
-    error = _raised(connect(gateway.port, timeout=0.15))
+    error = raised(connect(gateway.port, timeout=0.15))
     assert type(error) is OutcomeUnknown
     assert "within 0.15 s" in str(error)
 
@@ -433,7 +426,7 @@ def test_a_huge_answer_is_unknown(client: JuheClient, gateway: Gateway, framing:
             gateway.hang_up(sock)
 
     gateway.script.append(behave)
-    error = _raised(client)
+    error = raised(client)
     assert type(error) is OutcomeUnknown
     assert "64 KiB" in str(error)
     client.send(1, NUMBER)
@@ -448,7 +441,7 @@ def test_no_more_is_read_than_allowed(client: JuheClient, gateway: Gateway) -> N
         gateway.stall(sock)
 
     gateway.script.append(behave)
-    assert "64 KiB" in str(_raised(client))
+    assert "64 KiB" in str(raised(client))
 
 
 def test_an_answer_of_just_64_kib_is_read(client: JuheClient, gateway: Gateway) -> None:

@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_caixin.juhe import CaixinError, JuheClient, NotReached, OutcomeUnknown, WrongEndpoint
+from tests.unit.juhe.conftest import NUMBER, raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.unit.juhe.conftest import Behaviour, Certificates, Gateway
 
-NUMBER = "13800138000"
 CREDENTIALS = "me:proxysecret"
 AUTHORIZATION = b"Proxy-Authorization: Basic " + base64.b64encode(CREDENTIALS.encode())
 
 
 def _raised(client: JuheClient) -> CaixinError:
-    with pytest.raises(CaixinError) as caught:
-        client.send(65535, NUMBER)
-    assert "proxysecret" not in str(caught.value)
-    return caught.value
+    error = raised(client)
+    assert "proxysecret" not in str(error)
+    return error
 
 
 def _tunnel(port: int) -> Behaviour:

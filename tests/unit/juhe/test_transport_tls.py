@@ -15,20 +15,13 @@ from airflow_provider_caixin.juhe import (
     OutcomeUnknown,
     WrongEndpoint,
 )
+from tests.unit.juhe.conftest import NUMBER, raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.unit.juhe.conftest import Certificates, Gateway
-
-NUMBER = "13800138000"
-
-
-def _raised(client: JuheClient) -> CaixinError:
-    with pytest.raises(CaixinError) as caught:
-        client.send(65535, NUMBER)
-    return caught.value
 
 
 @pytest.fixture
@@ -108,7 +101,7 @@ def test_dripping_bytes_do_not_prolong_the_deadline(
     client = connect(secure.port, schema="https", timeout=0.5)
     client.warm()
     secure.script.append(secure.drip(answer, at, 0.05))
-    error = _raised(client)
+    error = raised(client)
     assert type(error) is OutcomeUnknown
     assert "within 0.5 s" in str(error)
 
@@ -117,7 +110,7 @@ def test_silence_is_unknown(secure: Gateway, connect: Callable[..., JuheClient])
     """Over TLS too no answer leaves open what became of the message."""
     secure.script.append(secure.stall)
     client = connect(secure.port, schema="https", timeout=0.5)
-    assert type(_raised(client)) is OutcomeUnknown
+    assert type(raised(client)) is OutcomeUnknown
 
 
 def test_an_answer_that_ends_with_the_connection_is_read(client: JuheClient, secure: Gateway) -> None:
@@ -137,7 +130,7 @@ def test_an_answer_that_ends_with_the_connection_is_read(client: JuheClient, sec
 def test_an_answer_that_breaks_off_is_unknown(client: JuheClient, secure: Gateway, ending: str) -> None:
     """A TLS connection that ends before the answer leaves open what became of the message."""
     secure.script.append(getattr(secure, ending))
-    assert type(_raised(client)) is OutcomeUnknown
+    assert type(raised(client)) is OutcomeUnknown
 
 
 def _tells_about_http(error: CaixinError) -> None:
@@ -151,7 +144,7 @@ def test_an_untrusted_certificate_is_the_wrong_endpoint(
 ) -> None:
     """A certificate that no known CA signed stops everything, and nothing is sent in clear instead."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    error = _raised(connect(secure.port, schema="https"))
+    error = raised(connect(secure.port, schema="https"))
     _tells_about_http(error)
     assert "CERTIFICATE_VERIFY_FAILED" in str(error)
     assert secure.requests == []
@@ -164,7 +157,7 @@ def test_a_certificate_of_another_host_is_the_wrong_endpoint(
     address = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", secure.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: address)
     assert connect(secure.port, schema="https", host="gateway.test").send(1, NUMBER)
-    error = _raised(connect(secure.port, schema="https", host="other.test"))
+    error = raised(connect(secure.port, schema="https", host="other.test"))
     _tells_about_http(error)
     assert "other.test" in str(error)
 
@@ -180,7 +173,7 @@ def test_plain_http_is_the_wrong_endpoint(
 
     plain = serve(greet=greet)
     client = connect(plain.port, schema="https")
-    _tells_about_http(_raised(client))
+    _tells_about_http(raised(client))
     with pytest.raises(WrongEndpoint):
         client.warm()
     assert plain.requests == []
@@ -198,7 +191,7 @@ def test_a_handshake_that_breaks_off_is_not_reached(
         getattr(gateway, ending)(sock)
 
     gateway._greet = greet
-    assert type(_raised(connect(gateway.port, schema="https"))) is NotReached
+    assert type(raised(connect(gateway.port, schema="https"))) is NotReached
 
 
 def test_a_handshake_that_stalls_is_not_reached(
@@ -207,7 +200,7 @@ def test_a_handshake_that_stalls_is_not_reached(
     """A handshake that does not end in time has sent nothing."""
     gateway = serve()
     gateway._greet = gateway.stall
-    error = _raised(connect(gateway.port, schema="https", timeout=0.2))
+    error = raised(connect(gateway.port, schema="https", timeout=0.2))
     assert type(error) is NotReached
     assert "within 0.2 s" in str(error)
 
@@ -222,7 +215,7 @@ def test_the_ca_bundle_may_be_a_folder(
     (certificates.folder / "empty").mkdir(exist_ok=True)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.folder / "empty"))
     gateway = serve(tls=certificates.server())
-    assert type(_raised(connect(gateway.port, schema="https"))) is WrongEndpoint
+    assert type(raised(connect(gateway.port, schema="https"))) is WrongEndpoint
 
 
 @pytest.mark.parametrize("name", ["missing.pem", "garbage.pem"])
