@@ -243,6 +243,9 @@ def fail_over(this: Round, _: Random) -> Waits:
     Who has a connection still has the old primary, which only reads.
     """
     assert isinstance(this.database, Replicated)
+    # A run that is yet to begin sending is ended by it, and Airflow's retry goes on.
+    while not this.all_send():
+        yield SOON_SECONDS
     runs = [post.starts for post in this.posts]
     this.database.fail_over()
     before = this.requests

@@ -202,6 +202,11 @@ class Round:
         posts = [post for post in self.posts if campaign in (None, post.campaign)]
         return [post.worker for post in posts if post.worker is not None and post.worker.is_sending]
 
+    def all_send(self) -> bool:
+        """Return whether there is a worker at every place that has sent something."""
+        names = {key for key, _, _ in self._left()}
+        return all(post.worker is not None and post.worker.name in names for post in self.posts)
+
     def all_go_to(self, seconds: float) -> None:
         """Set the ledger's clock, and the hosts' as far from it as they are.
 
@@ -435,7 +440,6 @@ class Round:
                 counts[template] = {state.value: of[state.value] for state in State if of[state.value]}
         ledger.close()
         requests = [{**one, "key": names[one["key"]].name} for one in self.gateway.requests()]
-        left = [line.split() for line in (self.folder / "posts").read_text().splitlines()]
         return Evidence(
             audiences={
                 template: file.read_text(encoding="utf-8").split()
@@ -445,7 +449,7 @@ class Round:
             counts=counts,
             results=self._results,
             requests=requests,
-            left=[(key, float(moment), mobile) for key, moment, mobile in left],
+            left=self._left(),
             # Two campaigns may reach a recipient at once, unless a cap forbids it.
             overlapping=self._overlapping + self._state["overlapping"]
             if self.script.campaigns == 1 or self.script.cap
@@ -459,6 +463,12 @@ class Round:
             window=(9 * 3600, 18 * 3600) if self.script.window else None,
             upheavals=self._upheavals,
         )
+
+    def _left(self) -> list[tuple[str, float, str]]:
+        """Read the senders' own record of what left: process, monotonic moment, number."""
+        file = self.folder / "posts"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [(key, float(moment), mobile) for key, moment, mobile in map(str.split, lines)]
 
     def _disagreements(self) -> list[str]:
         ledger = Ledger(self.database.url)

@@ -112,7 +112,9 @@ function App() {
 
   useEffect(() => {
     if (!said) return undefined;
-    const timer = setTimeout(() => setSaid(null), said.wrong ? WRONG_SHOWN_MILLISECONDS : SHOWN_MILLISECONDS);
+    // Only itself: what was said since has a time of its own.
+    const forget = () => setSaid((last) => (last === said ? null : last));
+    const timer = setTimeout(forget, said.wrong ? WRONG_SHOWN_MILLISECONDS : SHOWN_MILLISECONDS);
     return () => clearTimeout(timer);
   }, [said]);
 
