@@ -6,15 +6,13 @@ import os
 import re
 import signal
 from collections import Counter
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # Airflow brings it, without types
 import pytest
 
-from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
-from tests.system.live import LIVE, Live, Run, audience, people, wait_until
+from tests.system.live import LIVE, Live, Run, audience, opening, people, wait_until
 
 pytestmark = LIVE
 
@@ -94,12 +92,9 @@ def test_waiting_for_the_window(
     live: Live, gateway: SandboxServer, tmp_path: Path, dag_id: str, how: str
 ) -> None:
     """A task that finds the window closed gives its slot back; the same attempt sends after the opening."""
-    opens = datetime.now(CHINA).replace(microsecond=0) + timedelta(seconds=15)
-    if f"{opens:%H:%M}" >= "23:58":
-        # What opens so late today would close before the task is back.
-        opens = opens.replace(hour=0, minute=0, second=3) + timedelta(days=1)
+    opens, window = opening(15)
     numbers = people(20)
-    conn_id = live.connect(gateway, send_window=f"{opens:%H:%M:%S}-24:00", timeout=2)
+    conn_id = live.connect(gateway, send_window=window, timeout=2)
     run = live.trigger(dag_id, audience=audience(tmp_path / "a.txt", numbers), conn_id=conn_id)
     wait_until(f"the task is {how}", lambda: run.task()["state"] == how)
     assert not gateway.requests()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
 from scripts.throwaway import EXAMPLE_DAGS, Airflow, Home
-from tests.system.live import LIVE, Live, Run, left_in, wait_until
+from tests.system.live import LIVE, Live, Run, left_in, opening, wait_until
 
 pytestmark = LIVE
 REVIEWED = 65538
@@ -45,14 +44,6 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waiting]:
         finally:
             airflow.stop()
     assert left_in(folder) == []
-
-
-def opening(seconds: int) -> tuple[datetime, str]:
-    """Give a window that opens in so many seconds."""
-    opens = datetime.now(CHINA).replace(microsecond=0) + timedelta(seconds=seconds)
-    if f"{opens:%H:%M}" >= "23:58":
-        opens = opens.replace(hour=0, minute=0, second=3) + timedelta(days=1)
-    return opens, f"{opens:%H:%M:%S}-24:00"
 
 
 def ended(run: Run) -> datetime:

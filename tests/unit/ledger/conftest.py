@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
+from airflow_provider_caixin.china_time import china_midnight
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import accounts
 from airflow_provider_caixin.ledger.queue import claim as claims
@@ -65,7 +66,7 @@ class Past:
                     connection, campaign, at, 10_000, visible_ranges(connection, campaign)
                 )
             }
-            account.begin_day(at - at % 86_400)
+            account.begin_day(china_midnight(at))
             claimed = [(drawn[number], at) for number in outcomes]
             claims.write_claims(connection, claimed, "claim", at + LEASE)
             row.move(State.PENDING, State.IN_FLIGHT, len(claimed))
