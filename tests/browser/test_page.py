@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -61,6 +61,7 @@ class Shop:
 
     :param connection: its connection and account.
     :param run: the run of its campaign.
+    :param day: the day in China on which it ran.
     :param numbers: who got its message.
     :param key: the campaign's key.
     :param hostile: the key of a campaign whose name tries to be markup.
@@ -70,6 +71,7 @@ class Shop:
     gateway: SandboxServer
     connection: str
     run: Run
+    day: date
     campaign_id: str
     numbers: list[str]
     key: int
@@ -96,6 +98,7 @@ def shop(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
             report=str(folder / "r.csv"),
         )
         assert run.finish() == "success"
+        day = datetime.now(CHINA).date()
         result = run.result()
         assert (result["sent"], result["unknown"]) == (40, 2)
         with_names = Past(Ledger.sqlite(live.home / EMBEDDED_NAME))
@@ -110,7 +113,7 @@ def shop(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
                 )
         finally:
             with_names.ledger.close()
-        yield Shop(live, gateway, connection, run, result["campaign_id"], numbers, key, hostile)
+        yield Shop(live, gateway, connection, run, day, result["campaign_id"], numbers, key, hostile)
 
 
 def campaigns_of(ledger: Any, number: str) -> list[Any]:
@@ -188,7 +191,7 @@ def test_each_part_in_both_languages_widths_and_colours(
         "templates": "65535",
         "campaigns": shop.campaign_id,
         "recipient": shop.campaign_id,
-        "usage": datetime.now(CHINA).date().isoformat(),
+        "usage": shop.day.isoformat(),
     }[part]
     text(page, shown)
     assert page.evaluate("document.documentElement.lang") == language

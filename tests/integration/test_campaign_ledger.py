@@ -15,6 +15,7 @@ from airflow_provider_caixin.campaign import (
     LedgerSilent,
     StoppedInSilence,
 )
+from airflow_provider_caixin.campaign.lookahead import MOST_LEAD_SECONDS, reach_of
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable
 from airflow_provider_caixin.sandbox import SandboxServer
 from tests.databases import SERVERS
@@ -28,10 +29,11 @@ def test_a_ledger_that_is_locked_stops_sending_and_loses_no_answer(
 
     When it is back, answers are settled and the rest goes out.
     """
-    writing, failing = ledger.writing, threading.Event()
+    writing, failing, failed = ledger.writing, threading.Event(), threading.Event()
 
     def sometimes() -> object:
         if failing.is_set():
+            failed.set()
             raise LedgerUnavailable("The ledger did not answer: disk full")
         return writing()
 
@@ -44,7 +46,9 @@ def test_a_ledger_that_is_locked_stops_sending_and_loses_no_answer(
     while gateway.state()["requests"] < 30:
         time.sleep(0.01)
     failing.set()
-    time.sleep(0.3)
+    assert failed.wait(10)
+    # What was claimed before that leaves at its slots.
+    time.sleep(reach_of(MOST_LEAD_SECONDS) + 0.1)
     stuck = gateway.state()["requests"]
     time.sleep(0.5)
     assert gateway.state()["requests"] == stuck

@@ -62,7 +62,8 @@ class Gateway:
         self._listener.close()
         for sock in list(self._open):
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                # Not TLS's own shutdown, after which a thread that reads gets no error of the network.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(20)
 
