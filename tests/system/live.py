@@ -12,14 +12,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # Airflow brings it, without types
 import pytest
 
-from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.sandbox import SandboxServer
 from scripts.airflow_api import AirflowApi
 from scripts.throwaway import RECORD
@@ -54,16 +52,6 @@ def audience(path: Path, numbers: Iterable[str]) -> str:
 def people(count: int) -> list[str]:
     """Make up different numbers of China Mobile, from a segment that is neither blocked nor magic."""
     return [f"1391234{number:04}" for number in random.sample(range(9_000), count)]
-
-
-def opening(seconds: int) -> tuple[datetime, str]:
-    """Give a window that opens in so many seconds, or after midnight in China, and is closed until then."""
-    opens = datetime.now(CHINA).replace(microsecond=0) + timedelta(seconds=seconds)
-    if f"{opens:%H:%M}" >= "23:58":
-        # What opens so late would close before a task is back.
-        opens = opens.replace(hour=0, minute=0, second=3) + timedelta(days=1)
-    # What opens on the next day is closed late on this one.
-    return opens, f"{opens:%H:%M:%S}-{'18:00' if opens.hour < 12 else '24:00'}"
 
 
 def left_in(home: Path) -> list[str]:

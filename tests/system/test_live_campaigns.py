@@ -12,7 +12,8 @@ import psutil  # type: ignore[import-untyped]  # Airflow brings it, without type
 import pytest
 
 from airflow_provider_caixin.sandbox import SandboxServer
-from tests.system.live import LIVE, Live, Run, audience, opening, people, wait_until
+from tests.system.live import LIVE, Live, Run, audience, people, wait_until
+from tests.windows import opening
 
 pytestmark = LIVE
 

@@ -12,7 +12,8 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_caixin.sandbox import SandboxServer
 from scripts.throwaway import EXAMPLE_DAGS, Airflow, Home
-from tests.system.live import LIVE, Live, Run, left_in, opening, wait_until
+from tests.system.live import LIVE, Live, Run, left_in, wait_until
+from tests.windows import opening
 
 pytestmark = LIVE
 REVIEWED = 65538

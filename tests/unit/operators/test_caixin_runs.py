@@ -36,7 +36,6 @@ DAGS = """
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -46,6 +45,7 @@ from airflow.sdk import DAG, Asset, task
 from airflow_provider_caixin.notifications.caixin import CaixinNotifier
 from airflow_provider_caixin.operators.caixin import CaixinSendOperator
 from airflow_provider_caixin.transfers.sql_to_caixin import SqlToCaixinOperator
+from tests.windows import opening
 
 with DAG("forms", schedule=None) as forms:
     CaixinSendOperator(task_id="literal", tpl_id=65535, mobiles=["13912340001", "13912340002"])
@@ -110,10 +110,10 @@ with DAG("extras", schedule=None) as extras:
 
 def opens_soon(context):
     # Right before the task begins, and not again when it comes back: a test run has all its tasks in this process.
-    opens = datetime.now(timezone(timedelta(hours=8))) + timedelta(seconds=5)
+    _, window = opening(5)
     usual = os.environ["AIRFLOW_CONN_CAIXIN_DEFAULT"]
     name = f"AIRFLOW_CONN_{context['ti'].task_id.upper()}"
-    os.environ.setdefault(name, usual.replace("00:00-24:00", f"{opens:%H:%M:%S}-24:00"))
+    os.environ.setdefault(name, usual.replace("00:00-24:00", window))
     # Each night a job writes the same recipients anew.
     written = Path(os.environ["AIRFLOW_HOME"], "recipients.txt")
     written.write_text("13912340008")
