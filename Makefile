@@ -15,7 +15,7 @@ RUN = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m
 # The packages of Airflow 3.2 as of this day; later ones break it (requirements/airflow-3.2.in).
 AIRFLOW_3_2_DAY := 2026-06-15
 
-.PHONY: help demo up cluster cluster-test test test-3.2 pytest coverage lint lint-pages bench faults docs tables package lock clean
+.PHONY: help demo up cluster cluster-test test test-3.2 pytest coverage lint lint-pages bench faults simulate docs tables package lock clean
 .NOTPARALLEL:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make lint          linters alone; those of JavaScript and CSS need npm"
 	@echo "make bench         measure what is claimed about speed"
 	@echo "make faults        campaigns under faults by chance; N=20 rounds, SEED=7 DATABASE=mysql that one again (tests/faults/README.md)"
+	@echo "make simulate      campaigns in virtual time by chance, on all processors; N=10000 of them, SEED=7 STORY=1 tells one (tests/simulation/README.md)"
 	@echo "make docs          build the documentation into site/, strictly"
 	@echo "make tables        write the tables of docs/ that come from the code anew"
 	@echo "make package       wheel and sdist of the last commit into dist/, and twine's check of them"
@@ -54,6 +55,9 @@ bench: $(VENV)/installed
 faults: $(VENV)/installed
 	@$(RUN) tests.faults $(N:%=--rounds=%) $(SEED:%=--seed=%) $(DATABASE:%=--database=%) $(SCENARIO:%=--scenario=%) \
 	  $(VERBOSE:%=--verbose)
+
+simulate: $(VENV)/installed
+	@$(RUN) tests.simulation $(N:%=--number=%) $(SEED:%=--seed=%) $(STORY:%=--story)
 
 # pytest comes last: its closing line is what CI reads.
 test: lint pytest

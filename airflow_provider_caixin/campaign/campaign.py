@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import IO, Final
@@ -13,7 +12,6 @@ import pendulum
 
 from airflow_provider_caixin.audience import Audience
 from airflow_provider_caixin.campaign import errors
-from airflow_provider_caixin.campaign.clocks import Machine
 from airflow_provider_caixin.campaign.counts import Counts, Outcome
 from airflow_provider_caixin.campaign.dispatcher import Dispatcher
 from airflow_provider_caixin.campaign.load import AudienceChange, AudienceLoad
@@ -46,7 +44,6 @@ class Campaign:
     Making one opens or makes the campaign in the ledger.
 
     :param plan: the arguments of this run.
-    :param clock: the host's clock, seconds since the epoch, for window and expiry.
     :param lease: seconds after which a request without an answer in the ledger counts as unknown; longer than
         three timeouts.
     :param senders: how many requests may be out at once.
@@ -63,7 +60,6 @@ class Campaign:
         ledger: Ledger,
         client: Client,
         *,
-        clock: Callable[[], float] = time.time,
         lease: float = LEASE_SECONDS,
         senders: int = SENDERS,
         origin: Origin | None = None,
@@ -77,13 +73,12 @@ class Campaign:
         self.outcomes: Counter[Outcome] = Counter()
         self._ledger = ledger
         self._client = client
-        self._clock = clock
         self._lease = lease
         self._senders = senders
         with ledger.writing() as connection:
             account = account_names.open_account(ledger, connection, plan.account, plan.known_app_key)
             self._key = campaign_rows.find_campaign(
-                ledger, connection, plan.campaign_id, account, plan.tpl_id, clock()
+                ledger, connection, plan.campaign_id, account, plan.tpl_id, ledger.machine.clock()
             )
             campaign_rows.note_run(connection, self._key, origin, plan.rate, plan.loosened)
 
@@ -143,13 +138,12 @@ class Campaign:
         with self._ledger.reading() as connection:
             account_names.refuse_if_separated(connection, self._key, self.plan.known_app_key)
         reopen_skipped(self._ledger, self.plan, self._key)
-        _log_forecast(self._ledger, self.plan, self._key, self._clock())
+        _log_forecast(self._ledger, self.plan, self._key, self._ledger.machine.clock())
         run = Dispatcher(
             self.plan,
             self._ledger,
             self._client,
             campaign_key=self._key,
-            machine=Machine(self._clock),
             lease=self._lease,
             senders=self._senders,
             stop=stop or threading.Event(),
@@ -214,7 +208,9 @@ def _log_forecast(ledger: Ledger, plan: Plan, campaign_key: int, now: float) -> 
     """
     with ledger.reading() as connection:
         row = CampaignRow.read(connection, campaign_key)
-        had, looked_at = history.count_had_template(connection, campaign_key, row.account, plan.tpl_id)
+        had, looked_at = history.count_had_template(
+            ledger.machine, connection, campaign_key, row.account, plan.tpl_id
+        )
     pending = row.counts[State.PENDING]
     log.info(
         "%d recipients to send, about %s at %g a second.", pending, _duration(pending / plan.rate), plan.rate

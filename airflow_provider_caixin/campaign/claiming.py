@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.campaign.answers import Job
-from airflow_provider_caixin.campaign.clocks import Machine
 from airflow_provider_caixin.campaign.counts import Outcome
 from airflow_provider_caixin.campaign.judge import judge
 from airflow_provider_caixin.campaign.lookahead import Lookahead
@@ -23,6 +22,7 @@ from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows.account import AccountRow
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.rows.load import visible_ranges
+from airflow_provider_caixin.machine import Machine
 from airflow_provider_caixin.vocabulary import State
 
 # A tick that draws mostly recipients whom a rule holds back looks at no more than so many.

@@ -1,40 +1,22 @@
-"""The clocks of a run: its machine's, which can be replaced, and the ledger's."""
+"""The clocks of a run: its machine's and the ledger's."""
 
 from __future__ import annotations
 
 import logging
 import platform
-import random
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import pendulum
 
 from airflow_provider_caixin.campaign.errors import ClocksApart
 from airflow_provider_caixin.china_time import CHINA
+from airflow_provider_caixin.machine import Machine
 from airflow_provider_caixin.rules import OPENING_GUARD_SECONDS
 
 log = logging.getLogger(__name__)
 
 MOST_SECONDS_APART: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Where a run gets time and chance from; nothing of the loop asks anybody else.
-
-    :param clock: the host's wall clock, seconds since the epoch, which somebody may set.
-    :param monotonic: the clock that nobody sets.
-    :param sleep: waits so many seconds.
-    :param uniform: draws a number between two others.
-    """
-
-    clock: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], object] = time.sleep
-    uniform: Callable[[float, float], float] = random.uniform
 
 
 class Moments(NamedTuple):

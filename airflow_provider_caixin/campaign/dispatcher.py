@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Final
 from airflow_provider_caixin.campaign import errors
 from airflow_provider_caixin.campaign.answers import Answer
 from airflow_provider_caixin.campaign.claiming import Known
-from airflow_provider_caixin.campaign.clocks import Clocks, Machine
+from airflow_provider_caixin.campaign.clocks import Clocks
 from airflow_provider_caixin.campaign.counts import Outcome
 from airflow_provider_caixin.campaign.endings import STOP_WAIT_SECONDS, decide, given_up_after
 from airflow_provider_caixin.campaign.health import Health
@@ -42,7 +41,6 @@ ASLEEP_SECONDS: Final = 2.0
 class Dispatcher:
     """One process's run of a loaded campaign.
 
-    :param machine: time and chance.
     :param lease: seconds that a claim holds.
     :param senders: how many requests may be out at once.
     :param stop: set from outside when the process is to end within four seconds.
@@ -56,7 +54,6 @@ class Dispatcher:
         client: Client,
         *,
         campaign_key: int,
-        machine: Machine,
         lease: float,
         senders: int,
         stop: threading.Event,
@@ -65,17 +62,17 @@ class Dispatcher:
         # Set here and never again.
         self._ledger = ledger
         self._campaign_key = campaign_key
-        self._machine = machine
+        self._machine = machine = ledger.machine
         self._lease = lease
         self._stop = stop
         self._note = note
-        self._id = uuid.uuid4().hex
+        self._id = machine.new_id()
         self._clocks = Clocks(machine)
         self._tick = Tick(ledger, campaign_key, plan, self._clocks, lease)
         self._senders = Senders(
             client, plan.tpl_id, self._may_post, machine, rate=plan.rate, timeout=plan.timeout, most=senders
         )
-        self._thread = threading.Thread(target=self._dispatch, name="caixin-dispatcher", daemon=True)
+        self._thread = machine.thread(self._dispatch, "caixin-dispatcher")
 
         # The dispatcher's thread only.
         self._health = Health(plan)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -26,6 +25,7 @@ from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows import tally as tallies
 from airflow_provider_caixin.ledger.rows.campaign import CampaignRow
 from airflow_provider_caixin.ledger.views.reports import ReportRow
+from airflow_provider_caixin.machine import Machine
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
 _BATCH_ROWS: Final = 1_000
@@ -37,25 +37,23 @@ def dry_run(
     ledger: Ledger,
     audience: Audience,
     on_row: Callable[[ReportRow], None] = lambda _: None,
-    clock: Callable[[], float] = time.time,
 ) -> Counts:
     """Count what a run would do now, from the ledger as it stands and an audience.
 
     What the campaign already sent, or is just sending, would not be sent again and counts as ``duplicate``.
 
     :param on_row: called with each row of the audience that the campaign does not have yet.
-    :param clock: the host's clock, for the expiry.
     :raises CampaignMismatch: when the id belongs to a campaign with another template or account.
     :raises KeyOfAnotherAccount: when the AppKey has sent under another account's name.
     :raises AudienceError: the audience cannot be read, or has rows and not one of them is a number.
     """
     counts = Counts(plan.campaign_id, plan.tpl_id)
     over: SkipReason | None = None
-    begun_at = clock()
+    begun_at = ledger.machine.clock()
     with ledger.reading() as connection:
         account = account_names.resolve_account(connection, plan.account, plan.known_app_key)
         campaign_key = campaign_rows.peek_campaign(connection, plan.campaign_id, account, plan.tpl_id)
-        earlier = _Earlier(connection, campaign_key, account, plan.tpl_id)
+        earlier = _Earlier(ledger.machine, connection, campaign_key, account, plan.tpl_id)
         view = _View(connection, ledger, plan, campaign_key, account, counts, earlier)
         passed, spent = 0, 0
         if campaign_key is not None:
@@ -64,7 +62,7 @@ def dry_run(
             over = SkipReason.CANCELLED if row.cancelled else None
             passed, spent = _existing(view, row)
         expires = plan.expiry(begun_at)
-        if over is None and expires is not None and clock() >= expires:
+        if over is None and expires is not None and ledger.machine.clock() >= expires:
             over = SkipReason.EXPIRED
         judged = require_numbers(plan.classifier.classify(audience), audience)
         with closing(sorted_audience(judged)) as rows:
@@ -88,9 +86,15 @@ class _Earlier:
     """
 
     def __init__(
-        self, connection: Connection, campaign_key: int | None, account: int | None, tpl_id: int
+        self,
+        machine: Machine,
+        connection: Connection,
+        campaign_key: int | None,
+        account: int | None,
+        tpl_id: int,
     ) -> None:
         self.had = self.looked_at = 0
+        self._machine = machine
         self._connection = connection
         self._seconds_left = history.LOOK_SECONDS
         self._campaigns: list[int] = []
@@ -104,11 +108,11 @@ class _Earlier:
         self.looked_at += len(recipients)
         if not recipients or not self._campaigns:
             return
-        began = time.monotonic()
+        began = self._machine.monotonic()
         for start in range(0, len(recipients), _BATCH_ROWS):
             numbers = [one.number for one in recipients[start : start + _BATCH_ROWS]]
             self.had += len(history.who_got_it(self._connection, self._campaigns, numbers))
-        self._seconds_left -= time.monotonic() - began
+        self._seconds_left -= self._machine.monotonic() - began
 
 
 class _View(NamedTuple):

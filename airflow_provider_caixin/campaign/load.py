@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -68,8 +67,8 @@ class AudienceLoad:
         with self.ledger.reading() as connection:
             name = self._name(connection, fingerprint)
             is_cancelled = CampaignRow.read(connection, self.campaign_key).cancelled
-        classifier = self.plan.classifier
-        unknown_before, began = classifier.unknown_segments, time.monotonic()
+        classifier, machine = self.plan.classifier, self.ledger.machine
+        unknown_before, began = classifier.unknown_segments, machine.monotonic()
         try:
             fresh = load_audience(
                 self.ledger,
@@ -97,7 +96,7 @@ class AudienceLoad:
         campaign_rows.note_classifier(self.ledger, self.campaign_key, classifier.fingerprint)
         log.info(
             "Audience loaded in %.1f s; %d numbers are in segments that the data does not know and count as allowed.",
-            time.monotonic() - began,
+            machine.monotonic() - began,
             classifier.unknown_segments - unknown_before,
         )
         with self.ledger.reading() as connection:

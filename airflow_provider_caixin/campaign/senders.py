@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
-from queue import SimpleQueue
 from typing import Final, Protocol
 
 from airflow_provider_caixin.campaign.answers import Answer, Job, NotAwaited, PostResult
-from airflow_provider_caixin.campaign.clocks import Machine
 from airflow_provider_caixin.juhe import CaixinError, NotPosted, OutcomeUnknown
+from airflow_provider_caixin.machine import Machine
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +70,11 @@ class Senders:
         self._timeout = timeout
         self._most = most
         # Put by the dispatcher's thread, taken by the senders.
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs = machine.queue()
         # Appended by the senders and by the dispatcher's thread, which alone takes them.
         self.answers: deque[Answer] = deque()
         # Written and read by the senders, one at a time.
-        self._pace = threading.Lock()
+        self._pace = machine.lock()
         self._next_post = 0.0
         # The dispatcher's thread only.
         self._threads = 0
@@ -99,7 +97,7 @@ class Senders:
             self._jobs.put(job)
         while self._threads < min(self._most, len(self._out)):
             self._threads += 1
-            threading.Thread(target=self._work, name=f"caixin-sender-{self._threads}", daemon=True).start()
+            self._machine.thread(self._work, f"caixin-sender-{self._threads}").start()
 
     def settled(self, answers: Iterable[Answer]) -> None:
         """Forget answers that are in the ledger now.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike, fspath
@@ -22,6 +21,7 @@ from airflow_provider_caixin.ledger import files, migrations
 from airflow_provider_caixin.ledger.engines import MAKER, READER, WRITER, engine_for
 from airflow_provider_caixin.ledger.errors import LedgerError, LedgerUnavailable
 from airflow_provider_caixin.ledger.sessions import Limits, ReadOnlyServer, UnfitSession
+from airflow_provider_caixin.machine import MACHINE, Machine
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class Ledger:
     """The database of campaigns and of what happened to each recipient: engine, transactions and clock.
 
     :param url: an SQLAlchemy URL of SQLite, PostgreSQL (psycopg 3) or MySQL/MariaDB (PyMySQL).
-    :param clock: the host's clock, seconds since the epoch; SQLite's slots and leases go by it, the other
-        two use their own.
+    :param machine: where this process runs; SQLite's slots and leases go by its clock, the other two use
+        their own.
     :param statement: how many seconds one statement may take.
     :param arguments: further arguments of psycopg or PyMySQL.
     :param allow_unsafe: take a server that forgets commits in a crash, whereupon messages are billed twice.
@@ -57,13 +57,13 @@ class Ledger:
     def __init__(
         self,
         url: URL | str,
-        clock: Callable[[], float] = time.time,
+        machine: Machine = MACHINE,
         *,
         statement: int = WRITER.statement,
         arguments: Mapping[str, Any] = MappingProxyType({}),
         allow_unsafe: bool = False,
     ) -> None:
-        self._clock = clock
+        self.machine = machine
         self._url = sa.make_url(url)
         self._arguments = arguments
         self._allow_unsafe = allow_unsafe
@@ -84,9 +84,9 @@ class Ledger:
         self._error_of_unfit = LedgerUnavailable
 
     @classmethod
-    def sqlite(cls, path: str | PathLike[str], clock: Callable[[], float] = time.time) -> Ledger:
+    def sqlite(cls, path: str | PathLike[str], machine: Machine = MACHINE) -> Ledger:
         """Open the embedded ledger, a file on a local disk that is made when it is not there."""
-        return cls(URL.create("sqlite", database=fspath(path)), clock)
+        return cls(URL.create("sqlite", database=fspath(path)), machine)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -113,7 +113,9 @@ class Ledger:
         wait for a lock; these are not.
         """
         statement = _CLOCKS.get(self.dialect)
-        return self._clock() if statement is None else float(connection.execute(statement).scalar_one())
+        return (
+            self.machine.clock() if statement is None else float(connection.execute(statement).scalar_one())
+        )
 
     def insert_if_absent(self, table: sa.Table) -> Any:
         """Return an insert that leaves a row alone that is already there."""

@@ -13,19 +13,31 @@ from itertools import product
 from typing import Any, Final
 
 from airflow_provider_caixin.china_time import DAY_SECONDS
+from airflow_provider_caixin.juhe.codes import CODES, Kind
+from airflow_provider_caixin.ledger.admin.unknowns import BILLED
 
 CHINA: Final = 8 * 3600
 OPENING_GUARD_SECONDS: Final = 2.0
 CLOSING_GUARD_SECONDS: Final = 5.0
 MOST_APART: Final = 30.0
 
-# The gateway's answers after which a recipient is asked for again; 99014: HTTP 429.
-AGAIN: Final = frozenset({10011, 10012, 10020, 236300, 236305, 99014})
+# The gateway's answers after which a recipient is asked for again, if only when somebody has mended what they
+# name; 99014 to 99018: HTTP 429, 302, 401, 403 and 404.
+AGAIN: Final = frozenset(
+    {
+        code
+        for code, entry in CODES.items()
+        if entry.kind in (Kind.RATE, Kind.QUOTA, Kind.MAINTENANCE, Kind.BUSY, Kind.FATAL)
+    }
+    | set(range(99014, 99019))
+)
 # Requests leave up to 20 ms after their slot, and what a busy machine adds between a look at a clock and the
 # next thing done. The gateway's 300 a second is as far above the usual rate as the first of the two.
 JITTER: Final = 0.05
 # Between the last look and the write a thread may wait for the processor.
 LAST_LOOK: Final = 0.1
+# Slots are taken less far ahead than this; a step of the ledger's clock moves those that are taken next.
+CLOCK_STEP_SEEN: Final = 1.5
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,14 @@ class Evidence:
     :param budget: messages of each campaign.
     :param window: opening and closing, in seconds of the day in China.
     :param upheavals: how often requests in the air lost their sender, gateway or ledger.
+    :param volume: messages of the account a day.
+    :param again: how often more than once a recipient may be billed: somebody said that it was not billed, or
+        asked for unknown outcomes to be sent once more.
+    :param retried: how often somebody asked for a recipient once more that the gateway had rejected.
+    :param unfinished: campaigns of which no run need end well: cancelled or purged ones.
+    :param clock_set: says whether the ledger's clock was set between two moments, which moves its slots.
+    :param struck: recipients whose sender was killed, suspended or stopped.
+    :param busy_share: which share of the recipients may be unknown because the machine is busy.
     """
 
     audiences: Mapping[int, list[str]]
@@ -77,6 +97,13 @@ class Evidence:
     budget: int | None = None
     window: tuple[float, float] | None = None
     upheavals: int = 0
+    volume: int | None = None
+    again: Mapping[tuple[int, str], int] = field(default_factory=Counter)
+    retried: Mapping[tuple[int, str], int] = field(default_factory=Counter)
+    unfinished: frozenset[int] = frozenset()
+    clock_set: Callable[[float, float], bool] = lambda _first, _last: False
+    struck: frozenset[tuple[int, str]] = frozenset()
+    busy_share: float = 0.02
     bills: dict[tuple[int, str], list[dict[str, Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,20 +121,23 @@ class Evidence:
 
 
 def nobody_billed_twice(of: Evidence) -> Iterator[str]:
-    """One campaign, one recipient, one bill."""
+    """One campaign, one recipient, one bill, unless somebody asked for another."""
     for (template, mobile), bills in of.bills.items():
-        if len(bills) > 1:
+        if len(bills) > 1 + of.again.get((template, mobile), 0):
             yield f"{mobile} was billed {len(bills)} times for {template}, by {[bill['key'] for bill in bills]}"
 
 
 def nobody_asked_again_in_doubt(of: Evidence) -> Iterator[str]:
     """Only after an answer that says that nothing was billed and that the gateway may be asked again."""
-    before: dict[tuple[str, str], dict[str, Any]] = {}
+    before: dict[tuple[int, str], dict[str, Any]] = {}
+    excused = Counter(of.again) + Counter(of.retried)
     for request in of.requests:
-        key = request["tpl_id"], request["mobile"]
+        key = int(request["tpl_id"]), request["mobile"]
         last = before.get(key)
         if last and (last["lost"] or (last["fault"] or last["code"]) not in AGAIN):
-            yield f"{key} was asked for by {request['key']} after {last}"
+            if not excused[key]:
+                yield f"{key} was asked for by {request['key']} after {last}"
+            excused[key] -= 1
         before[key] = request
 
 
@@ -126,15 +156,18 @@ def nobody_missing(of: Evidence) -> Iterator[str]:
 
 
 def the_ledger_says_what_was_billed(of: Evidence) -> Iterator[str]:
-    """Sent is billed under the same sid, billed is sent or unknown, rejected and skipped are not billed."""
+    """Sent is billed under the same sid, billed is sent or unknown, rejected and skipped are not billed.
+
+    Whom somebody called billed, or not billed, is as they said.
+    """
     known = {(template, row.mobile) for template, row, _ in of.recipients()}
     for key in of.bills:
         if key not in known:
             yield f"{key} was billed and is not in the ledger"
     for template, row, bills in of.recipients():
-        if row.state == "sent" and row.sid not in [bill["sid"] for bill in bills]:
+        if row.state == "sent" and row.reason != BILLED and row.sid not in [bill["sid"] for bill in bills]:
             yield f"{template}: {row}, billed: {bills}"
-        elif row.state not in ("sent", "unknown") and bills:
+        elif row.state not in ("sent", "unknown") and len(bills) > of.again.get((template, row.mobile), 0):
             yield f"{template}: {row} was billed: {bills}"
 
 
@@ -163,7 +196,8 @@ def no_second_above_the_rate(of: Evidence) -> Iterator[str]:
     for last, moment in enumerate(moments):
         while moment - moments[first] >= 1.0:
             first += 1
-        most = max(most, last - first + 1)
+        if not of.clock_set(moments[first] - CLOCK_STEP_SEEN, moment):
+            most = max(most, last - first + 1)
     limit = math.ceil(of.rate * (1 + JITTER)) + 1
     if most > limit:
         yield f"{most} requests in a second; {of.rate:g} were allowed, {limit} with jitter"
@@ -203,16 +237,33 @@ def no_cap_broken(of: Evidence) -> Iterator[str]:
     """No recipient gets more in a China day, whatever the campaign."""
     if of.cap is None:
         return
-    moments_of: dict[str, list[set[float]]] = defaultdict(list)
-    for (_, mobile), bills in of.bills.items():
-        moments_of[mobile] += [
-            {(clock + CHINA) // DAY_SECONDS for clock in of.ledger_clocks(bill["key"], bill["moment"])}
-            for bill in bills
-        ]
-    for mobile, days in moments_of.items():
-        certain = Counter(next(iter(day)) for day in days if len(day) == 1)
-        if certain and max(certain.values()) > of.cap:
-            yield f"{mobile} got {max(certain.values())} messages in a day, {of.cap} were allowed"
+    days_of: dict[str, Counter[float]] = defaultdict(Counter)
+    excused: Counter[str] = Counter()
+    for (template, mobile), bills in of.bills.items():
+        days_of[mobile] += _certain_days(of, bills)
+        excused[mobile] += of.again.get((template, mobile), 0)
+    for mobile, days in days_of.items():
+        if days and max(days.values()) > of.cap + excused[mobile]:
+            yield f"{mobile} got {max(days.values())} messages in a day, {of.cap} were allowed"
+
+
+def no_volume_broken(of: Evidence) -> Iterator[str]:
+    """No account bills more in a China day."""
+    if of.volume is None:
+        return
+    days = _certain_days(of, (bill for bills in of.bills.values() for bill in bills))
+    if days and max(days.values()) > of.volume + sum(of.again.values()):
+        yield f"{max(days.values())} were billed in a day, {of.volume} were allowed"
+
+
+def _certain_days(of: Evidence, bills: Iterable[Mapping[str, Any]]) -> Counter[float]:
+    """Count bills by the day of the ledger's clock, without those that left while somebody set it."""
+    found: Counter[float] = Counter()
+    for bill in bills:
+        days = {(clock + CHINA) // DAY_SECONDS for clock in of.ledger_clocks(bill["key"], bill["moment"])}
+        if len(days) == 1:
+            found[days.pop()] += 1
+    return found
 
 
 def no_budget_broken(of: Evidence) -> Iterator[str]:
@@ -222,7 +273,8 @@ def no_budget_broken(of: Evidence) -> Iterator[str]:
     for template, rows in of.rows.items():
         billed = sum(len(bills) for (of_template, _), bills in of.bills.items() if of_template == template)
         may_be = sum(row.state in ("sent", "unknown") for row in rows)
-        if max(billed, may_be) > of.budget:
+        excused = sum(number for (of_template, _), number in of.again.items() if of_template == template)
+        if max(billed, may_be) > of.budget + excused:
             yield f"{template}: {billed} billed, {may_be} sent or unknown, {of.budget} were allowed"
 
 
@@ -232,12 +284,17 @@ def the_counts_are_the_rows(of: Evidence) -> Iterator[str]:
         counted = Counter(row.state for row in of.rows[template])
         if Counter(counts) != counted:
             yield f"{template}: counts {counts}, rows {dict(counted)}"
-        billed = sum(len(bills) for (of_template, _), bills in of.bills.items() if of_template == template)
-        doubtful = sum(
-            1 for one, row, bills in of.recipients() if one == template and row.state == "unknown" and bills
-        )
-        if billed != counted["sent"] + doubtful:
-            yield f"{template}: {billed} billed, {counted['sent']} sent, {doubtful} of the unknown ones billed"
+        # As the gateway has it, but for those of whom somebody said something else.
+        known = [
+            (row, bills)
+            for one, row, bills in of.recipients()
+            if one == template and not of.again.get((template, row.mobile), 0)
+        ]
+        billed = sum(len(bills) for _, bills in known)
+        sent = sum(row.state == "sent" and (row.reason != BILLED or bool(bills)) for row, bills in known)
+        doubtful = sum(row.state == "unknown" and bool(bills) for row, bills in known)
+        if billed != sent + doubtful:
+            yield f"{template}: {billed} billed, {sent} sent, {doubtful} of the unknown ones billed"
 
 
 def green_is_done(of: Evidence) -> Iterator[str]:
@@ -247,7 +304,7 @@ def green_is_done(of: Evidence) -> Iterator[str]:
     """
     for template, results in of.results.items():
         sent = sum(row.state == "sent" for row in of.rows[template])
-        if not results:
+        if not results and template not in of.unfinished:
             yield f"{template}: no run ended well"
         for result in results:
             if result["pending"] or result["total"] != len(of.audiences[template]) or result["sent"] > sent:
@@ -257,21 +314,20 @@ def green_is_done(of: Evidence) -> Iterator[str]:
 def unknown_are_few(of: Evidence) -> Iterator[str]:
     """Whoever is unknown has a reason to be: no clear answer, or a failed sender, gateway or ledger.
 
-    Each such failure leaves at most what was in the air: less than a time-out's messages. A few more answers
-    are late because the machine is busy.
+    Each such failure leaves at most what was in the air, less than a time-out's messages, unless it is known
+    whose they were. A few more answers are late because the machine is busy.
     """
-    clear = {
+    unclear = {
         (int(request["tpl_id"]), request["mobile"])
         for request in of.requests
-        if not request["lost"] and not request["fault"] and request["code"] != 10014
+        if request["lost"] or request["fault"] or request["code"] == 10014
     }
-    arrived = {(int(request["tpl_id"]), request["mobile"]) for request in of.requests}
     in_vain = [
         row.mobile
         for template, row, _ in of.recipients()
-        if row.state == "unknown" and ((key := (template, row.mobile)) in clear or key not in arrived)
+        if row.state == "unknown" and (template, row.mobile) not in unclear | of.struck
     ]
-    most = of.upheavals * of.rate * of.timeout + 0.02 * sum(map(len, of.audiences.values()))
+    most = of.upheavals * of.rate * of.timeout + of.busy_share * sum(map(len, of.audiences.values()))
     if len(in_vain) > most:
         yield f"{len(in_vain)} are unknown although the gateway answered or never heard of them; at most {most:.0f} may be"
 
@@ -286,6 +342,7 @@ INVARIANTS: Final = (
     nothing_outside_the_window,
     nothing_by_clocks_far_apart,
     no_cap_broken,
+    no_volume_broken,
     no_budget_broken,
     the_counts_are_the_rows,
     green_is_done,

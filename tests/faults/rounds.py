@@ -18,6 +18,7 @@ from airflow_provider_caixin.campaign import CampaignCancelled, CampaignError, C
 from airflow_provider_caixin.china_time import DAY_SECONDS
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable, schema
 from airflow_provider_caixin.ledger.views import checks
+from airflow_provider_caixin.machine import Machine
 from airflow_provider_caixin.sandbox import SandboxServer
 from airflow_provider_caixin.sandbox.record import key_hash
 from airflow_provider_caixin.vocabulary import State
@@ -231,7 +232,7 @@ class Round:
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
         """Open the ledger, with the clock that the senders of its host have."""
-        opened = Ledger(self.database.url, lambda: time.time() + self.ledger_clock.offset)
+        opened = Ledger(self.database.url, Machine(lambda: time.time() + self.ledger_clock.offset))
         try:
             yield opened
         finally:

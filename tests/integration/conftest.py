@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from airflow_provider_caixin.audience import audience_from
 from airflow_provider_caixin.campaign import Campaign, Plan
 from airflow_provider_caixin.juhe import JuheClient
 from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.machine import Machine
 from airflow_provider_caixin.sandbox import SandboxServer
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -37,6 +39,7 @@ def make(gateway: SandboxServer, ledger: Ledger) -> Iterator[Make]:
 
     def made(numbers: list[str] | None = None, *, key: str = KEY, clock: Any = None, **plan: Any) -> Campaign:
         opened = plan.pop("ledger", ledger)
+        opened.machine = Machine(clock or time.time)
         if ledger_clock := plan.pop("ledger_clock", clock):
             opened.now = lambda _: ledger_clock()  # the servers' clocks are their own
         port = plan.pop("port", gateway.port)
@@ -50,8 +53,7 @@ def make(gateway: SandboxServer, ledger: Ledger) -> Iterator[Make]:
             "timeout": timeout,
             **plan,
         }
-        options = {"clock": clock} if clock else {}
-        campaign = Campaign(Plan(**fields), opened, client, lease=lease, **options)
+        campaign = Campaign(Plan(**fields), opened, client, lease=lease)
         if numbers is not None:
             campaign.load(audience_from(numbers), f"test/{hash(tuple(numbers))}")
         return campaign

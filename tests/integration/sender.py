@@ -23,6 +23,7 @@ from airflow_provider_caixin.audience import FileAudience
 from airflow_provider_caixin.campaign import Campaign, CampaignError, Plan, answers
 from airflow_provider_caixin.juhe import JuheClient
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable
+from airflow_provider_caixin.machine import MACHINE, Machine
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 
 KEY = "k" * 32
@@ -63,25 +64,26 @@ def offset_in(file: str) -> Callable[[], float]:
     return lambda: float(struct.unpack_from("d", seconds)[0])
 
 
-def follow_clock(file: str) -> None:
-    """Let this process's wall clock be off, as a step of the host's clock would.
+def machine_of(file: str) -> Machine:
+    """Return this machine with a wall clock that is off, as a step of the host's clock would.
 
     :param file: by how much.
     """
-    real, offset = time.time, offset_in(file)
-    time.time = lambda: real() + offset()
+    offset = offset_in(file)
+    return Machine(lambda: time.time() + offset())
 
 
 class OtherClock(Ledger):
     """A ledger on a database server whose clock is off.
 
     :param url: its address.
+    :param machine: where this process runs.
     :param file: by how many seconds.
     """
 
-    def __init__(self, url: str, file: str) -> None:
+    def __init__(self, url: str, machine: Machine, file: str) -> None:
         self._offset = offset_in(file)
-        super().__init__(url)
+        super().__init__(url, machine)
 
     def now(self, connection: Connection) -> float:
         """Read the clock that slots and leases go by."""
@@ -102,8 +104,7 @@ def main() -> int:
         plan["window"] = SendWindow(plan["window"])
     if plan.get("cap"):
         plan["cap"] = FrequencyCap(plan["cap"])
-    if order.get("clock"):
-        follow_clock(order["clock"])
+    machine = machine_of(order["clock"]) if order.get("clock") else MACHINE
     if order.get("busy_delays"):
         answers.BUSY_DELAY_SECONDS = tuple(order["busy_delays"])  # type: ignore[misc]  # minutes, otherwise
     stop = threading.Event()
@@ -117,10 +118,9 @@ def main() -> int:
         timeout=plan["timeout"],
     )
     try:
-        # The clock as it is now: a default of these is the one of their import.
         url, other = order["ledger"], order.get("ledger_clock")
-        ledger = OtherClock(url, other) if other else Ledger(url, time.time)
-        campaign = Campaign(Plan(**plan), ledger, client, lease=order["lease"], clock=time.time)
+        ledger = OtherClock(url, machine, other) if other else Ledger(url, machine)
+        campaign = Campaign(Plan(**plan), ledger, client, lease=order["lease"])
         campaign.load(FileAudience(Path(order["file"])), order.get("source", "file"), stop.is_set)
         say("loaded")
         campaign.send(stop)

@@ -16,6 +16,7 @@ from airflow_provider_caixin.campaign import (
 from airflow_provider_caixin.china_time import CHINA
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.admin import controls
+from airflow_provider_caixin.machine import Machine
 from airflow_provider_caixin.sandbox import SandboxServer
 from tests.integration.campaigns import BEIJING, ONE_A_DAY, Make, numbers
 
@@ -49,8 +50,9 @@ def test_a_dry_run_of_a_campaign_that_is_over(make: Make, ledger: Ledger) -> Non
     expiring = make(numbers(3), campaign_id="expired", expires_at=timedelta(hours=1))
     controls.cancel_campaign(ledger, "cancelled")
     later = time.time() + 3_700
+    ledger.machine = Machine(lambda: later)
     for one, reason in ((campaign, "cancelled"), (expiring, "expired")):
-        counts = dry_run(one.plan, ledger, audience_from(numbers(5)), clock=lambda: later)
+        counts = dry_run(one.plan, ledger, audience_from(numbers(5)))
         assert (counts.would_send, counts.skipped) == (0, {reason: 5, "duplicate": 0})
 
 

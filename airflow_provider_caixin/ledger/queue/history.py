@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -13,6 +12,7 @@ from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
 from airflow_provider_caixin.ledger.rows.load import visible_ranges
 from airflow_provider_caixin.ledger.schema import recipient
+from airflow_provider_caixin.machine import Machine
 from airflow_provider_caixin.vocabulary import State
 
 LOOK_SECONDS: Final = 5.0
@@ -59,7 +59,12 @@ def find_attempts(
 
 
 def count_had_template(
-    connection: Connection, campaign_key: int, account_key: int, tpl_id: int, seconds: float = LOOK_SECONDS
+    machine: Machine,
+    connection: Connection,
+    campaign_key: int,
+    account_key: int,
+    tpl_id: int,
+    seconds: float = LOOK_SECONDS,
 ) -> tuple[int, int]:
     """Count pending recipients that got this template, or may have, in another campaign of the account.
 
@@ -68,10 +73,10 @@ def count_had_template(
     """
     others = campaigns_with_template(connection, campaign_key, account_key, tpl_id)
     had = looked_at = 0
-    until = time.monotonic() + seconds
+    until = machine.monotonic() + seconds
     for first, last in visible_ranges(connection, campaign_key) if others else ():
         position, rows = first, recipient_rows.BATCH_ROWS
-        while rows == recipient_rows.BATCH_ROWS and time.monotonic() < until:
+        while rows == recipient_rows.BATCH_ROWS and machine.monotonic() < until:
             found, rows, position = _count_in_batch(connection, campaign_key, others, position, last)
             had, looked_at = had + found, looked_at + rows
     return had, looked_at

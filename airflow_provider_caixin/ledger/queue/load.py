@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from tempfile import SpooledTemporaryFile
@@ -62,7 +61,7 @@ def load_audience(
             return False
         _go_on(give_up)
         # Another process is loading the same source; it is alive as long as it renews its lease.
-        time.sleep(_POLL_SECONDS)
+        ledger.machine.sleep(_POLL_SECONDS)
 
     def renew() -> None:
         _go_on(give_up)
@@ -71,7 +70,7 @@ def load_audience(
     def merge_once() -> bool:
         before = loader.begin(revision)
         with (
-            closing(sorted_audience(rows(), renew)) as stream,
+            closing(sorted_audience(rows(), renew, ledger.machine)) as stream,
             SpooledTemporaryFile(_IN_MEMORY_BYTES, "w+", encoding="ascii", dir=temporary_folder()) as spool,
         ):
             batches = iter(lambda: list(itertools.islice(stream, sorting.BATCH_ROWS)), [])
@@ -86,7 +85,7 @@ def load_audience(
                 loader.merge(batch)
         while (outcome := loader.finish(before, revision)) == "wait":
             _go_on(give_up)
-            time.sleep(_POLL_SECONDS)
+            ledger.machine.sleep(_POLL_SECONDS)
         return outcome == "done"
 
     try:

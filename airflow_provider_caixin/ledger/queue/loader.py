@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -33,7 +32,7 @@ class Loader:
         self._campaign_key = campaign_key
         self._source = source
         self._lease = lease
-        self._id = uuid.uuid4().hex
+        self._id = ledger.machine.new_id()
         self._load_key = 0
         # Loads that rows of this one may still be hidden under.
         self._watched: set[int] = set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -85,7 +84,7 @@ def compare(
     :param renew: called about once a second.
     """
     recipients = new = 0
-    renewed = time.monotonic()
+    renew_if_due = ledger.machine.once_a_second(renew)
     with ledger.reading() as connection, sorting.private_file() as scratch:
         with on_disk():
             scratch.execute("CREATE TABLE gone (number TEXT PRIMARY KEY, is_open INTEGER) WITHOUT ROWID")
@@ -109,9 +108,7 @@ def compare(
                 among = numbers[start : start + _LOOKUP_ROWS]
                 found = connection.execute(known.where(recipient.c.number.in_(among))).scalar_one()
                 new += len(among) - found
-                if time.monotonic() - renewed > 1:
-                    renew()
-                    renewed = time.monotonic()
+                renew_if_due()
         (gone,) = scratch.execute("SELECT count(*) FROM gone").fetchone()
         still_open = scratch.execute("SELECT number FROM gone WHERE is_open")
         left = 0

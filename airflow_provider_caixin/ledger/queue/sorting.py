@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from airflow_provider_caixin.ledger.errors import LedgerUnavailable
 from airflow_provider_caixin.ledger.files import temporary_folder
+from airflow_provider_caixin.machine import MACHINE, Machine
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
 BATCH_ROWS: Final = 10_000
@@ -20,7 +20,7 @@ AudienceRow = tuple[str, str | None]
 
 
 def sorted_audience(
-    rows: Iterable[AudienceRow], renew: Callable[[], None] = lambda: None
+    rows: Iterable[AudienceRow], renew: Callable[[], None] = lambda: None, machine: Machine = MACHINE
 ) -> Generator[dict[str, Any], None, None]:
     """Yield an audience's rows in the order of their numbers, each with position, occurrence and state.
 
@@ -31,14 +31,12 @@ def sorted_audience(
             scratch.execute("PRAGMA temp_store=FILE")
             scratch.execute("CREATE TABLE audience (position INTEGER PRIMARY KEY, number TEXT, reason TEXT)")
         numbered = ((position, number, reason) for position, (number, reason) in enumerate(rows))
-        renewed = time.monotonic()
+        renew_if_due = machine.once_a_second(renew)
         scratch.execute("BEGIN")
         while batch := list(itertools.islice(numbered, BATCH_ROWS)):
             with on_disk():
                 scratch.executemany("INSERT INTO audience VALUES (?, ?, ?)", batch)
-            if time.monotonic() - renewed > 1:
-                renew()
-                renewed = time.monotonic()
+            renew_if_due()
         with on_disk():
             scratch.execute("COMMIT")
         renew()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -72,8 +71,9 @@ def skip_pending(ledger: Ledger, campaign_key: int, reason: SkipReason, *, secon
     :param seconds: how long it may take; the batch that runs then is the last.
     :return: how many.
     """
-    skipped, until = 0, time.monotonic() + seconds
-    while time.monotonic() < until and (batch := skip_batch(ledger, campaign_key, reason)):
+    skipped, monotonic = 0, ledger.machine.monotonic
+    until = monotonic() + seconds
+    while monotonic() < until and (batch := skip_batch(ledger, campaign_key, reason)):
         skipped += batch
     return skipped
 

@@ -10,10 +10,10 @@ import pytest
 from airflow_provider_caixin.audience import Classifier, audience_from
 from airflow_provider_caixin.campaign import Campaign, Plan
 from airflow_provider_caixin.campaign.answers import Job, PostResult
-from airflow_provider_caixin.campaign.clocks import Machine
 from airflow_provider_caixin.juhe import NotPosted
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.rows.account import AccountRow
+from airflow_provider_caixin.machine import Machine
 
 NOW = 1_795_400_000.0
 NUMBERS = [str(13_912_340_000 + index) for index in range(20)]

@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from airflow_provider_caixin.campaign.clocks import Clocks, Machine
+from airflow_provider_caixin.campaign.clocks import Clocks
+from airflow_provider_caixin.machine import Machine
 
 NOW = 1_795_400_000.0
 

@@ -6,12 +6,15 @@ That they are those of the run that follows is in tests/integration/test_campaig
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
+from itertools import chain, repeat
 
 from airflow_provider_caixin.audience import audience_from
 from airflow_provider_caixin.campaign import dry_run
 from airflow_provider_caixin.ledger import Ledger
 from airflow_provider_caixin.ledger.admin import suppressions
 from airflow_provider_caixin.ledger.views.reports import ReportRow
+from airflow_provider_caixin.machine import Machine
 from tests.unit.campaign.conftest import NOW, NUMBERS, Make, plan
 
 
@@ -41,6 +44,7 @@ def test_who_had_the_template_in_another_campaign(make: Make, sqlite_ledger: Led
 def test_a_campaign_that_is_not_in_the_ledger_expires_from_now_on(sqlite_ledger: Ledger) -> None:
     """Its first load would be now."""
     soon = plan(expires_at=timedelta(seconds=10))
-    moments = iter([NOW, NOW + 11])
-    counts = dry_run(soon, sqlite_ledger, audience_from(NUMBERS), clock=lambda: next(moments))
+    moments = chain([NOW], repeat(NOW + 11))
+    sqlite_ledger.machine = Machine(partial(next, moments))
+    counts = dry_run(soon, sqlite_ledger, audience_from(NUMBERS))
     assert counts.skipped == {"expired": len(NUMBERS)}

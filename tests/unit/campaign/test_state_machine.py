@@ -21,7 +21,7 @@ from airflow_provider_caixin.audience import Classifier, audience_from
 from airflow_provider_caixin.campaign import Campaign, Plan
 from airflow_provider_caixin.campaign.answers import Answer, Job, PostResult
 from airflow_provider_caixin.campaign.claiming import Known
-from airflow_provider_caixin.campaign.clocks import Clocks, Machine
+from airflow_provider_caixin.campaign.clocks import Clocks
 from airflow_provider_caixin.campaign.plan import Hours
 from airflow_provider_caixin.campaign.tick import Due, Tick, TickResult
 from airflow_provider_caixin.china_time import china_midnight
@@ -34,6 +34,7 @@ from airflow_provider_caixin.ledger.rows.load import count_states
 from airflow_provider_caixin.ledger.views import campaigns as campaign_views
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.ledger.views import unknowns as unknown_views
+from airflow_provider_caixin.machine import Machine
 from airflow_provider_caixin.rules import FrequencyCap
 from airflow_provider_caixin.vocabulary import SkipReason, State
 
@@ -120,7 +121,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Make an empty ledger, and processes of two campaigns."""
         self.folder = tempfile.TemporaryDirectory()
         self.now = 1_795_400_000.0
-        self.ledger = Ledger.sqlite(Path(self.folder.name) / "ledger.db", clock=lambda: self.now)
+        self.ledger = Ledger.sqlite(Path(self.folder.name) / "ledger.db", Machine(lambda: self.now))
         self.campaigns = {name: self.campaign(name) for name in ("first", "second")}
         self.processes = 0
         self.runs = {(name, twin): self.run(name) for name in self.campaigns for twin in (0, 1)}
@@ -142,12 +143,12 @@ class LedgerMachine(RuleBasedStateMachine):
             timeout=1.0,
             **rules,
         )
-        return Campaign(plan, self.ledger, None, clock=lambda: self.now, lease=LEASE)  # type: ignore[arg-type]  # the machine posts
+        return Campaign(plan, self.ledger, None, lease=LEASE)  # type: ignore[arg-type]  # the machine posts
 
     def run(self, name: str) -> Process:
         """Make a process of a campaign."""
         campaign = self.campaigns[name]
-        clocks = Clocks(Machine(lambda: self.now))
+        clocks = Clocks(self.ledger.machine)
         self.processes += 1
         return Process(
             campaign, Tick(self.ledger, campaign._key, campaign.plan, clocks, LEASE), self.processes

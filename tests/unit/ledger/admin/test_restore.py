@@ -5,6 +5,7 @@ import time
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_caixin.china_time import china_midnight
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.admin import controls, restore, unknowns
 from airflow_provider_caixin.ledger.queue import draw as drawing
@@ -24,7 +25,7 @@ NOW = float(int(time.time()))
 
 OLD = NOW - 30 * DAY
 
-MIDNIGHT = NOW - NOW % DAY
+MIDNIGHT = china_midnight(NOW)
 
 
 def test_what_a_ledger_from_a_backup_would_send_becomes_unknown(

@@ -9,6 +9,7 @@ from airflow_provider_caixin.ledger.queue.load import load_audience
 from airflow_provider_caixin.ledger.rows import account_names
 from airflow_provider_caixin.ledger.rows import campaign as campaign_rows
 from airflow_provider_caixin.ledger.rows import recipient as recipient_rows
+from airflow_provider_caixin.machine import MACHINE
 from airflow_provider_caixin.vocabulary import State
 
 NOW = 1_795_400_000.0
@@ -33,10 +34,10 @@ def test_who_had_the_template(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -
         row = campaign_rows.CampaignRow.lock(connection, keys[0])
         row.move(State.PENDING, State.SENT, 7)
         row.save(connection)
-        assert history.count_had_template(connection, keys[1], account, 65535) == (7, 10)
-        assert history.count_had_template(connection, keys[1], account, 65535, seconds=0) == (0, 0)
-        assert history.count_had_template(connection, keys[0], account, 65535) == (0, 0)
-        assert history.count_had_template(connection, keys[1], account, 1) == (0, 0)
+        assert history.count_had_template(MACHINE, connection, keys[1], account, 65535) == (7, 10)
+        assert history.count_had_template(MACHINE, connection, keys[1], account, 65535, seconds=0) == (0, 0)
+        assert history.count_had_template(MACHINE, connection, keys[0], account, 65535) == (0, 0)
+        assert history.count_had_template(MACHINE, connection, keys[1], account, 1) == (0, 0)
 
 
 @pytest.mark.parametrize("many", [1, 14, 500])

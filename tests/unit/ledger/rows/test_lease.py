@@ -32,6 +32,7 @@ from airflow_provider_caixin.ledger.views import checks, reports
 from airflow_provider_caixin.ledger.views import recipients as recipient_views
 from airflow_provider_caixin.ledger.views import unknowns as unknown_views
 from airflow_provider_caixin.ledger.views import usage as usage_views
+from airflow_provider_caixin.machine import MACHINE
 from airflow_provider_caixin.vocabulary import SkipReason, State, Status
 from tests.databases import EMBEDDED
 from tests.unit.ledger.conftest import LEASE, Past
@@ -284,7 +285,7 @@ def test_a_message_that_may_have_arrived_is_told_before_the_next(ledger: Ledger,
     with ledger.reading() as connection:
         account = CampaignRow.read(connection, key).account
         assert history.campaigns_with_template(connection, key + 2, account, 65535) == [key, key + 1]
-        assert history.count_had_template(connection, key + 2, account, 65535) == (7, 9)
+        assert history.count_had_template(MACHINE, connection, key + 2, account, 65535) == (7, 9)
         assert history.who_got_it(connection, [key + 1], NUMBERS) == {ALONE}
 
 
