@@ -14,6 +14,7 @@ from greenlet import GreenletExit
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 
 from airflow_provider_caixin.ledger import Ledger, LedgerUnavailable
+from airflow_provider_caixin.ledger.sessions import Limits
 from tests.simulation.process import ConnectionLost, Process
 from tests.simulation.world import Host, World
 
@@ -105,7 +106,9 @@ class SimulatedLedger(Ledger):
         self._writer: Connection | None = None
         process.at_end.append(self._break_off)
         super().__init__(URL.create("sqlite", database=str(database.file)), process.machine)
-        self.engine, self._readers = _sharing(self.engine), _sharing(self._readers)
+
+    def _engine(self, limits: Limits) -> Engine:
+        return _sharing(super()._engine(limits))
 
     def now(self, _: Connection) -> float:
         """Return the ledger's clock, as a database server would."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from airflow_provider_caixin.campaign.senders import LATE_SECONDS
 from airflow_provider_caixin.ledger import Ledger, schema
 from airflow_provider_caixin.ledger.rows import lease as lease_rows
+from airflow_provider_caixin.ledger.rows.load import visible
 from airflow_provider_caixin.vocabulary import State
 from tests.faults.invariants import Evidence, Row
 from tests.simulation.gateway import Request
@@ -52,8 +53,8 @@ def find(ledger: Ledger) -> dict[int, Finding]:
         as_of = lease_rows.state_as_of(now), lease_rows.reason_as_of(now)
         columns = (table.c.number, table.c.occurrence, *as_of, table.c.sid, table.c.claim)
         for of in connection.execute(sa.select(campaign).order_by(campaign.c.id)).mappings().all():
-            mine = sa.select(*columns).where(table.c.campaign == of["id"]).order_by(table.c.id)
-            rows = connection.execute(mine).all()
+            mine = sa.select(*columns).where(table.c.campaign == of["id"], visible(connection, of["id"]))
+            rows = connection.execute(mine.order_by(table.c.id)).all()
             found[of["tpl_id"]] = Finding(
                 [Row(*row[:-1]) for row in rows],
                 {state.value: of[state.value] for state in State if of[state.value]},

@@ -183,6 +183,8 @@ class Play:
             world.run(lambda: self._is_over, scenario.begins + PATIENCE_SECONDS)
         except Stuck as stuck:
             self._wrong(f"{stuck}: {[(place.post.campaign, place.starts) for place in self._places]}")
+        except Exception as error:  # noqa: BLE001  # whatever the package lets through
+            self._wrong(f"{type(error).__name__}: {error}")
         else:
             for account in sorted(set(scenario.accounts)) if self.found else ():
                 known = evidence(self, account)
@@ -276,7 +278,7 @@ class Play:
         else:
             # As whoever looks after it: soon at first, and then seldom.
             patience = min(8 * 3600.0, 4.0 ** max(0, place.starts - 3))
-            self._start_in(place, process.chance.uniform(1.0, 8.0) * patience)
+            self._start_in(place, process.chance.uniform(2.0, 16.0) * patience)
 
     def _plan(self, campaign: int) -> Plan:
         plan = dict(self.scenario.plan)

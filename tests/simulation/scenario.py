@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
@@ -143,6 +143,7 @@ def _halves(length: int) -> Iterator[tuple[int, int]]:
 
 
 HOSTS: Final = ("step", "suspend")
+LOADING: Final = ("batch", "begin", "body", "commit", "done")
 
 
 def draw(seed: int) -> Scenario:
@@ -154,14 +155,18 @@ def draw(seed: int) -> Scenario:
     numbers = tuple(_audience(chance, first + place * RECIPIENTS // 2) for place in range(campaigns))
     hosts = _hosts(chance)
     plan = _plan(chance)
-    posts = []
+    posts: list[Post] = []
     for campaign in range(campaigns):
         twin = chance.random() < 0.5
-        for number in range(chance.choice((1, 2, 2)) if campaigns == 2 else chance.choice((1, 2, 2, 3))):
+        for number in range(chance.choice((1, 1, 2)) if campaigns == 2 else chance.choice((1, 2, 2, 3))):
             source = "task" if twin else f"task {number}"
             begins = chance.choice((0.0, 0.0, chance.uniform(0.0, 0.05), chance.uniform(0.0, 2.0)))
             host = chance.randrange(len(hosts))
-            posts.append(Post(campaign, host, begins, source, _faults(chance)))
+            faults = _faults(chance)
+            if number and chance.random() < 0.2:
+                # Two loads at once, one of which is suspended.
+                begins, faults = posts[-1].begins, ((1, _fault(chance, "freeze", LOADING, 9)),)
+            posts.append(Post(campaign, host, begins, source, faults))
     return Scenario(
         seed,
         _begins(chance, windowed="window" in dict(plan)),
@@ -172,7 +177,7 @@ def draw(seed: int) -> Scenario:
         hosts,
         _shares(chance),
         _spells(chance),
-        _acts(chance, campaigns, len(hosts)) + _acts_meanwhile(chance, posts),
+        _acts(chance, campaigns, len(hosts)) + _acts_meanwhile(chance, posts) + _set_right(chance, hosts),
         chance.choice((None, None, None, None, chance.randint(10, 45))),
         chance.choice((0.0, 0.0, 0.0, 0.0, 0.01, 0.05)),
     )
@@ -190,11 +195,14 @@ def _hosts(chance: Random) -> tuple[float, ...]:
     if chance.random() < 0.5:
         return (0.0,)
     off = (0.0, chance.uniform(-1.5, 1.5), chance.uniform(-20.0, 20.0))
+    if chance.random() < 0.1:
+        # Too far off to send by.
+        return chance.choice((-1, 1)) * chance.uniform(31.0, 4000.0), chance.choice(off), 0.0
     return chance.choice(off), chance.choice(off), 0.0
 
 
 def _plan(chance: Random) -> tuple[tuple[str, Any], ...]:
-    plan: dict[str, Any] = {"rate": chance.choice((15.0, 40.0, 90.0, 200.0))}
+    plan: dict[str, Any] = {"rate": chance.choice((15.0, 40.0, 90.0, 90.0, 200.0, 200.0))}
     if chance.random() < 0.5:
         plan["window"] = "09:00-18:00"
     if chance.random() < 0.4:
@@ -225,15 +233,17 @@ def _faults(chance: Random) -> tuple[tuple[int, Fault], ...]:
     faults = []
     for _ in range(chance.choice((0, 1, 1, 2, 3))):
         kind: Kind = chance.choice(("die", "die", "freeze", "lose"))
-        seconds = chance.choice(
-            (chance.uniform(0.05, 1.0), chance.uniform(1.0, 4.5), chance.uniform(4.5, 9.0))
-        )
-        point = chance.choice(POINTS)
-        # In a transaction: half of them in those of the load.
-        most = {"batch": 4, "read": 8, "write": 30, "answer": 30}.get(point, chance.choice((9, 30)))
-        fault = Fault(point, chance.randint(1, most), kind, seconds if kind == "freeze" else 0.0)
-        faults.append((chance.choice((1, 1, 2)), fault))
+        start = chance.choice((1, 1, 2))
+        # Half of those of transactions strike within a load.
+        faults.append((start, _fault(chance, kind, POINTS, chance.choice((9, 30)))))
     return tuple(faults)
+
+
+def _fault(chance: Random, kind: Kind, points: Sequence[str], most: int) -> Fault:
+    point = chance.choice(points)
+    most = {"batch": 4, "read": 8, "write": 30, "answer": 30}.get(point, most)
+    seconds = chance.choice((chance.uniform(0.05, 1.0), chance.uniform(1.0, 4.5), chance.uniform(4.5, 9.0)))
+    return Fault(point, chance.randint(1, most), kind, seconds if kind == "freeze" else 0.0)
 
 
 def _shares(chance: Random) -> tuple[tuple[str, float], ...]:
@@ -285,6 +295,15 @@ def _acts_meanwhile(chance: Random, posts: list[Post]) -> tuple[Act, ...]:
         for post in posts
         for start, fault in post.faults
         if start == 1 and fault.seconds > LEASE_SECONDS and chance.random() < 0.5
+    )
+
+
+def _set_right(chance: Random, hosts: tuple[float, ...]) -> tuple[Act, ...]:
+    """Draw when somebody sets a clock that is too far off: without that its host would never send."""
+    return tuple(
+        Act("step", chance.uniform(0.5, 20.0), host, -off)
+        for host, off in enumerate(hosts)
+        if abs(off) > 30.0
     )
 
 
