@@ -31,6 +31,7 @@ def act(play: Play, what: Act, number: int) -> None:
             while not _is_done(play, what, process):
                 play.world.pause(1.0)
         process.leave()
+        play.act_done()
 
     play.world.spawn(process, work)
 
@@ -47,41 +48,41 @@ def _is_done(play: Play, what: Act, process: Process) -> bool:
 
 def _pause(play: Play, ledger: Ledger, act: Act) -> None:
     controls.pause_campaign(ledger, play.campaign_id(act.of))
-    play.forbid((play.template(act.of),))
+    play.watch.forbid("template", play.template(act.of))
 
 
 def _resume(play: Play, ledger: Ledger, act: Act) -> None:
-    play.allow((play.template(act.of),))
+    play.watch.allow("template", play.template(act.of))
     controls.pause_campaign(ledger, play.campaign_id(act.of), paused=False)
 
 
 def _pause_account(play: Play, ledger: Ledger, act: Act) -> None:
     accounts.pause_account(ledger, play.account(act.of))
-    play.forbid(("account", play.scenario.accounts[act.of]))
+    play.watch.forbid("account", play.scenario.accounts[act.of])
 
 
 def _resume_account(play: Play, ledger: Ledger, act: Act) -> None:
-    play.allow(("account", play.scenario.accounts[act.of]))
+    play.watch.allow("account", play.scenario.accounts[act.of])
     accounts.pause_account(ledger, play.account(act.of), paused=False)
 
 
 def _cancel(play: Play, ledger: Ledger, act: Act) -> None:
     play.cancelled.add(act.of)
     controls.cancel_campaign(ledger, play.campaign_id(act.of))
-    play.forbid((play.template(act.of), "for good"))
+    play.watch.forbid("template", play.template(act.of), "for good")
 
 
 def _suppress(play: Play, ledger: Ledger, act: Act) -> None:
     numbers = _some(play, act)
     suppressions.suppress(ledger, numbers)
     for number in numbers:
-        play.forbid(("number", number))
+        play.watch.forbid("number", number)
 
 
 def _release(play: Play, ledger: Ledger, act: Act) -> None:
     numbers = _some(play, act)
     for number in numbers:
-        play.allow(("number", number))
+        play.watch.allow("number", number)
     suppressions.release(ledger, numbers)
 
 
@@ -107,9 +108,10 @@ def _write(play: Play, ledger: Ledger, act: Act, billed: Callable[[int, str], bo
         by["sent" if is_billed else "pending"].append(one.id)
         if not is_billed:
             # From now on: what was in the air may be billed behind this.
-            play.asked_again(template, one.number)
+            play.watch.again[template, one.number] += 1
     for outcome, ids in by.items():
         unknowns.resolve(ledger, key, ids, outcome, before=now)
+    play.reopened[act.of] = play.world.now
 
 
 def _retry(play: Play, ledger: Ledger, act: Act) -> None:
@@ -123,8 +125,9 @@ def _retry(play: Play, ledger: Ledger, act: Act) -> None:
     for code in sorted({row.code for row in found}):
         # Also whom the gateway rejects meanwhile.
         for number in play.scenario.numbers[act.of]:
-            play.retried[template, number] += 1
+            play.watch.retried[template, number] += 1
         controls.retry_rejected(ledger, play.campaign_id(act.of), code)
+        play.reopened[act.of] = play.world.now
 
 
 def _purge(play: Play, ledger: Ledger, _: Act) -> None:

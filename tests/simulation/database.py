@@ -54,10 +54,14 @@ class Database:
         self._chance = Random(f"{seed}/database")
         self._holder: Process | None = None
         self._wrong = wrong
+        #: The ledgers that were opened.
+        self.ledgers: list[Ledger] = []
         self._reader = sqlite3.connect(file, isolation_level=None)
 
     def close(self) -> None:
         """Close the file."""
+        for ledger in self.ledgers:
+            ledger.close()
         self._reader.close()
 
     def lock(self, process: Process) -> None:
@@ -106,6 +110,7 @@ class SimulatedLedger(Ledger):
         self._writer: Connection | None = None
         process.at_end.append(self._break_off)
         super().__init__(URL.create("sqlite", database=str(database.file)), process.machine)
+        database.ledgers.append(self)
 
     def _engine(self, limits: Limits) -> Engine:
         return _sharing(super()._engine(limits))

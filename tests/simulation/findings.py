@@ -102,7 +102,7 @@ def evidence(play: Play, account: int) -> Evidence:
         window=WINDOW if "window" in plan else None,
         volume=plan.get("max_per_day"),
         again=_again(play, requests, resends=plan.get("on_unknown") == "resend"),
-        retried=play.retried,
+        retried=play.watch.retried,
         unfinished=frozenset(
             TEMPLATES[n] for n in campaigns if n in play.cancelled or play.found[TEMPLATES[n]].is_purged
         ),
@@ -115,10 +115,13 @@ def evidence(play: Play, account: int) -> Evidence:
 def _again(play: Play, requests: Iterable[Request], *, resends: bool) -> Counter[tuple[int, str]]:
     """Return how often more than once recipients may be billed."""
     if not resends:
-        return play.again
+        return play.watch.again
     asked = Counter((one.template, one.number) for one in requests)
     # Once more for each time that it was asked for in earnest.
-    return Counter({key: 1 + 2 * play.again[key] for key, times in asked.items() if times > 1}) | play.again
+    return (
+        Counter({key: 1 + 2 * play.watch.again[key] for key, times in asked.items() if times > 1})
+        | play.watch.again
+    )
 
 
 def _struck(play: Play) -> Iterator[tuple[int, str]]:

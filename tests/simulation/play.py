@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
-from unittest.mock import patch
 
 from airflow_provider_caixin.audience import Classifier, audience_from
 from airflow_provider_caixin.campaign import (
@@ -21,42 +18,26 @@ from airflow_provider_caixin.campaign import (
     CampaignStopped,
     OutsideWindow,
     Plan,
-    answers,
-    claiming,
-    health,
 )
-from airflow_provider_caixin.campaign.senders import CATCH_UP, LATE_SECONDS, STALL_SECONDS
 from airflow_provider_caixin.ledger import Ledger, LedgerError
 from airflow_provider_caixin.ledger.errors import CampaignPurged
-from airflow_provider_caixin.ledger.queue import sorting
 from airflow_provider_caixin.ledger.views import checks
 from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 from tests.faults.invariants import broken
 from tests.simulation import acts
 from tests.simulation.database import Database, SimulatedLedger
-from tests.simulation.findings import STEP_SEEN_SECONDS, Finding, evidence, find, slots_not_kept
-from tests.simulation.gateway import Gateway, Request, client_of
+from tests.simulation.findings import Finding, evidence, find, slots_not_kept
+from tests.simulation.gateway import Gateway, client_of
 from tests.simulation.process import ConnectionLost, Fault, Lock, Process
 from tests.simulation.scenario import LEASE_SECONDS, TEMPLATES, TIMEOUT_SECONDS, Act, Post, Scenario
+from tests.simulation.shorter import shorter
+from tests.simulation.watch import Watch
 from tests.simulation.world import Host, Stuck, World
 
-#: What takes minutes otherwise; and a batch that an audience of this size fills.
-SHORTER: Final = (
-    (answers, "BUSY_DELAY_SECONDS", (0.5, 1.0, 2.0)),
-    (health, "BUSY_DELAY_SECONDS", (0.5, 1.0, 2.0)),
-    (health, "FAILING_FOR_SECONDS", 3.0),
-    (health, "SLOWEST_FOR_SECONDS", 10.0),
-    (claiming, "RESEND_AFTER_SECONDS", 6.0),
-    (claiming, "RESEND_LOOK_SECONDS", 1.0),
-    (sorting, "BATCH_ROWS", 20),
-)
 SENDERS: Final = 40
-# A claim that was committed before leaves within its reach, which is 1.04 s at the most, and a little late.
-REACH_SECONDS: Final = 1.2
 STOP_SECONDS: Final = 4.0
 MOST_STARTS: Final = 80
 FLAKY_STARTS: Final = 3
-ROUNDING: Final = 1e-6
 PATIENCE_SECONDS: Final = 20 * 86_400.0
 # One for all: to make it is most of the work of a short campaign.
 _CLASSIFIER: Final = Classifier()
@@ -105,6 +86,7 @@ class Play:
         self.hosts = [Host(self.world, f"host {n}", off) for n, off in enumerate(scenario.hosts)]
         seed = str(scenario.seed)
         self.database = Database(self.world, file, empty, self.hosts[-1], seed, self._wrong)
+        self.watch = Watch(scenario, self.world, self.database, self._wrong)
         self.gateway = Gateway(
             self.world,
             seed,
@@ -113,21 +95,18 @@ class Play:
             began=scenario.begins,
             quota=scenario.quota,
             accounts={TEMPLATES[n]: account for n, account in enumerate(scenario.accounts)},
-            leaves=self._leaves,
-            arrives=self._arrives,
+            leaves=self.watch.leaves,
+            arrives=self.watch.arrives,
         )
         self.wrong: list[str] = []
         #: Whose turn it is to do something: everybody sees what others did.
         self.turns = Lock(self.world)
-        self.retried: Counter[tuple[int, str]] = Counter()
         self.cancelled: set[int] = set()
-        self.again: Counter[tuple[int, str]] = Counter()
+        #: When somebody made recipients of a campaign pending again for the last time.
+        self.reopened: dict[int, float] = {}
         self._places = [Place(post, number) for number, post in enumerate(scenario.posts)]
         self.results: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-        self._forbidden: dict[tuple[object, ...], float] = {}
         self.processes: dict[str, Process] = {}
-        self._stops: dict[str, threading.Event] = {}
-        self._last_left: dict[str, float] = {}
         self._acts_left = len(scenario.acts)
         self.found: dict[int, Finding] = {}
         self.remembered: dict[int, Finding] = {}
@@ -152,17 +131,10 @@ class Play:
         """Return the chance of an act: the same one whatever else happens."""
         return Random(f"{self.scenario.seed}/{act}")
 
-    def forbid(self, what: tuple[object, ...]) -> None:
-        """Note that from now on, but for what was claimed already, something must not be sent to."""
-        self._forbidden[what] = self.world.now
-
-    def allow(self, what: tuple[object, ...]) -> None:
-        """Note that it may be sent to again."""
-        self._forbidden.pop(what, None)
-
-    def asked_again(self, template: int, number: str) -> None:
-        """Note that somebody said of a recipient that it was not billed."""
-        self.again[template, number] += 1
+    def act_done(self) -> None:
+        """Note that somebody has done something."""
+        self._acts_left -= 1
+        self._look_for_end()
 
     def remember(self, ledger: Ledger) -> None:
         """Write down what campaigns are, because their recipients may be forgotten."""
@@ -229,7 +201,7 @@ class Play:
         process.killed = lambda: self._killed(place, process)
         self.processes[name] = place.process = process
         place.stop = threading.Event()
-        self._stops[name] = place.stop
+        self.watch.stops[name] = place.stop
         self.world.spawn(process, lambda: self._run(place, process, place.stop))
 
     def _killed(self, place: Place, process: Process) -> None:
@@ -239,7 +211,7 @@ class Play:
 
     def _run(self, place: Place, process: Process, stop: threading.Event) -> None:
         """Do what a task does."""
-        campaign = place.post.campaign
+        campaign, began = place.post.campaign, self.world.now
 
         def give_up() -> bool:
             try:
@@ -261,7 +233,11 @@ class Play:
             audience = audience_from(list(self.scenario.numbers[campaign]))
             run.load(audience, place.post.source, give_up)
             run.send(stop)
-            self.results[self.template(campaign)].append(run.counts().as_result())
+            result = run.counts().as_result()
+            if self.reopened.get(campaign, began - 1) >= began:
+                # Whoever was made pending while a run ends is the next run's.
+                result["pending"] = 0
+            self.results[self.template(campaign)].append(result)
         except (CampaignError, LedgerError) as ended:
             error = ended
         process.tell(f"ends: {type(error).__name__ if error else 'well'}")
@@ -299,7 +275,6 @@ class Play:
     # ------------------------------------------------------------------ what happens from outside
 
     def _act(self, act: Act, number: int) -> None:
-        self._acts_left -= 1
         if act.what == "step":
             self.hosts[act.of].step(act.amount)
         elif act.what == "suspend":
@@ -311,7 +286,8 @@ class Play:
                 self._stop(place)
         else:
             acts.act(self, act, number)
-        self._look_for_end()
+            return
+        self.act_done()
 
     def _stop(self, place: Place) -> None:
         process, asked_at = place.process, self.world.now
@@ -332,53 +308,6 @@ class Play:
             if process.host is host:
                 process.freeze(seconds, "with its host")
         self.world.at(self.world.now + seconds, lambda: host.was_suspended(seconds))
-
-    def _leaves(self, request: Request) -> None:
-        now = self.world.now
-        account = self.scenario.accounts[TEMPLATES.index(request.template)]
-        stop = self._stops[request.process]
-        if stop.is_set():
-            self._wrong(f"{request} leaves although its process was told to stop")
-        for what in (
-            (request.template,),
-            (request.template, "for good"),
-            ("account", account),
-            ("number", request.number),
-        ):
-            since = self._forbidden.get(what)
-            if since is not None and now - since > REACH_SECONDS:
-                self._wrong(f"{request} leaves although {what} was forbidden at {since:.3f}")
-        self._check_slot(request)
-
-    def _check_slot(self, request: Request) -> None:
-        """Check that a request is recorded and leaves at its slot, and that its process keeps the rate."""
-        now, clock, rate = self.world.now, self.hosts[-1], dict(self.scenario.plan)["rate"]
-        slot = self.database.slot_of(request.template, request.number)
-        if slot is None:
-            if not self.again[request.template, request.number]:
-                self._wrong(f"{request} leaves, and no row knows of it")
-        elif not clock.stepped_within(now - STEP_SEEN_SECONDS, now):
-            late = clock.clock() - slot
-            if not -ROUNDING <= late <= max(LATE_SECONDS, 0.5 / rate) + ROUNDING:
-                self._wrong(f"{request} leaves {late:.3f} s behind its slot")
-        since = now - self._last_left.get(request.process, float("-inf"))
-        self._last_left[request.process] = now
-        if since < 1 / (CATCH_UP * rate) - STALL_SECONDS - ROUNDING:
-            self._wrong(f"{request} leaves {since:.4f} s after another one of its process")
-
-    def _arrives(self, request: Request, others: list[Request]) -> None:
-        """Check a request against those for the same number that are still open."""
-        capped = "cap" in dict(self.scenario.plan)
-        for other in others:
-            is_same = other.template == request.template
-            account, another = (
-                self.scenario.accounts[TEMPLATES.index(one.template)] for one in (request, other)
-            )
-            resends = dict(self.scenario.plan).get("on_unknown") == "resend"
-            if self.again[request.template, request.number] or self.again[other.template, other.number]:
-                continue
-            if (is_same and not resends) or (not is_same and capped and account == another):
-                self._wrong(f"{request} arrives while {other} is open")
 
     # ------------------------------------------------------------------ the end
 
@@ -426,39 +355,6 @@ class Play:
         self.world.spawn(process, work)
 
 
-class _Defects(logging.Handler):
-    """Collects what the package logs as an error: a defect that it survived."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-@contextmanager
-def shorter() -> Iterator[Callable[[], list[str]]]:
-    """Play with shorter waits; gives what the package logged as errors since it was asked last."""
-    logger, handler = logging.getLogger("airflow_provider_caixin"), _Defects()
-    level = logger.level
-    with ExitStack() as stack:
-        for module, name, value in SHORTER:
-            stack.enter_context(patch.object(module, name, value))
-        logger.addHandler(handler)
-        logger.setLevel(logging.ERROR)
-
-        def logged() -> list[str]:
-            lines, handler.lines = handler.lines, []
-            return lines
-
-        try:
-            yield logged
-        finally:
-            logger.setLevel(level)
-            logger.removeHandler(handler)
-
-
 def play(scenario: Scenario, folder: Path, empty: Path, *, keep: bool = False) -> Played:
     """Play a scenario.
 
@@ -467,9 +363,9 @@ def play(scenario: Scenario, folder: Path, empty: Path, *, keep: bool = False) -
     :param keep: whether the story is kept.
     """
     file = folder / "ledger.db"
-    with shorter() as logged:
+    with shorter() as errors:
         played = Play(scenario, file, empty, keep=keep).play()
-        played.wrong += [f"logged: {line}" for line in logged()]
+        played.wrong += [f"logged: {line}" for line in errors]
     for left in folder.glob("ledger.db*"):
         left.unlink()
     return played

@@ -79,6 +79,10 @@ class Scenario:
     quota: int | None = None
     flaky: float = 0.0
 
+    def account_of(self, template: int) -> int:
+        """Return the account of a template's campaign."""
+        return self.accounts[TEMPLATES.index(template)]
+
     @property
     def size(self) -> tuple[int, int]:
         """How much there is to read: what happens, and to how many."""
