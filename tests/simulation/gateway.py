@@ -27,13 +27,13 @@ class Reply:
     :param code: the ``error_code``; None: no envelope.
     :param fault: of an answer without envelope, as the sandbox numbers it.
     :param billed: whether the message is billed.
-    :param status: the HTTP status; 0: no answer comes at all, or only a part.
+    :param status: the HTTP status; None: the connection ends, perhaps in the middle of the answer; 0: silence.
     """
 
     code: int | None
     fault: int = 0
     billed: bool = False
-    status: int = 200
+    status: int | None = 200
 
 
 def _code(code: int, *, billed: bool = False) -> Reply:
@@ -44,9 +44,9 @@ ACCEPTED: Final = _code(0, billed=True)
 REPLIES: Final[Mapping[str, Reply]] = {
     "silence": Reply(None, 99001, status=0),
     "silence, billed": Reply(None, 99002, billed=True, status=0),
-    "reset": Reply(None, 99003, status=0),
-    "reset, billed": Reply(None, 99004, billed=True, status=0),
-    "half an answer": Reply(None, 99006, billed=True, status=0),
+    "reset": Reply(None, 99003, status=None),
+    "reset, billed": Reply(None, 99004, billed=True, status=None),
+    "half an answer": Reply(None, 99006, billed=True, status=None),
     "page 500": Reply(None, 99010, status=500),
     "page 502, billed": Reply(None, 99011, billed=True, status=502),
     "page 503": Reply(None, 99012, status=503),
@@ -108,7 +108,6 @@ class Request:
     left: float
     moment: float = 0.0
     reply: Reply = ACCEPTED
-    arrived: bool = False
     lost: bool = True
     is_broken: bool = False
     sid: str = ""
@@ -211,11 +210,11 @@ class Gateway:
     def _arrive(self, request: Request, reply: Reply, held: float, back: float, sleeper: Sleeper) -> None:
         now, account = self.world.now, self._accounts[request.template]
         for spell in self._now():
-            reply = SPELLS[spell.name] or Reply(None, 99003, status=0)
+            reply = SPELLS[spell.name] or REPLIES["reset"]
         day = (account, (now + CHINA) // DAY_SECONDS)
         if reply.billed and self._quota is not None and self._billed[day] >= self._quota:
             reply = _code(10012)
-        request.arrived, request.moment, request.reply = True, now - held, reply
+        request.moment, request.reply = now - held, reply
         others = [one for one in self._open[request.number] if one.open_until > now]
         self._open[request.number].append(request)
         self.requests.append(request)
@@ -229,18 +228,20 @@ class Gateway:
             f"{', billed' * reply.billed}"
         )
         self._arrives(request, others)
-        if reply.status:
-            request.open_until = now + back
+        # Whoever waits in silence is not known to the gateway any more.
+        request.open_until = now + back if reply.status != 0 else now
+        if reply.status != 0:
             self.world.at(request.open_until, lambda: self._answer(request, sleeper))
-        else:
-            request.open_until = now + 0.01
 
     def _answer(self, request: Request, sleeper: Sleeper) -> None:
         reply, body = request.reply, b"<html></html>"
+        if reply.status is None:
+            sleeper.wake()
+            return
         if reply.code is not None:
             result = {"sid": request.sid} if reply.code == 0 else None
             body = json.dumps({"error_code": reply.code, "reason": "reason", "result": result}).encode()
-        sleeper.wake((request, Answer(reply.status, "", body)))
+        sleeper.wake(Answer(reply.status, "", body))
 
 
 class SimulatedTransport:
@@ -276,15 +277,15 @@ class SimulatedTransport:
             process.point("write")
             sleeper = Sleeper(world)
             gateway.post(request, world.now - request.left, sleeper)
-            found = sleeper.wait(self._timeout)
+            answer: Answer | None = sleeper.wait(self._timeout)
             process.point("answer")
         except ConnectionLost:
             request.is_broken = True
             raise OutcomeUnknown("the connection broke") from None
-        if found is None:
-            raise OutcomeUnknown("no answer came in time")
+        if answer is None:
+            raise OutcomeUnknown("no answer came")
         request.lost = False
-        return found[1]  # type: ignore[no-any-return]  # what a sleeper is woken with
+        return answer
 
 
 def client_of(gateway: Gateway, process: Process, timeout: float) -> JuheClient:

@@ -153,6 +153,8 @@ class Process:
 
     def _thaw(self) -> None:
         self.is_frozen = False
+        if self.is_dead:
+            return
         self.tell("goes on")
         deferred, self._deferred = self._deferred, []
         for resume in deferred:
