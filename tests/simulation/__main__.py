@@ -62,19 +62,24 @@ def main() -> int:
 
 def _played(seeds: range, jobs: int, place: Path, empty: Path, *, only_first: bool) -> list[int]:
     """Play seeds side by side, and return those that did not hold."""
-    began, number, requests, failed = time.monotonic(), 0, 0, []
+    began, scenarios, campaigns, requests, failed = time.monotonic(), 0, 0, 0, []
     sys.stdout.write(f"Seeds {seeds[0]} to {seeds[-1]}\n")
     with multiprocessing.get_context("fork").Pool(jobs, _begin, (place, empty)) as pool:
-        for seed, played, wrong in pool.imap(_play, seeds, chunksize=1 if only_first else 4):
-            number, requests = number + 1, requests + played
-            if wrong:
+        for seed, played in zip(
+            seeds, pool.imap(_play, seeds, chunksize=1 if only_first else 4), strict=False
+        ):
+            scenarios += 1
+            campaigns += played[0]
+            requests += played[1]
+            if played[2]:
                 failed.append(seed)
-                sys.stdout.write(f"Seed {seed}: {wrong}\n")
+                sys.stdout.write(f"Seed {seed}: {played[2]}\n")
                 sys.stdout.flush()
                 if only_first:
                     break
     sys.stdout.write(
-        f"{number} scenarios, {requests} requests, {time.monotonic() - began:.0f} s: {len(failed)} did not hold.\n"
+        f"{scenarios} scenarios, {campaigns} campaigns, {requests} requests, {time.monotonic() - began:.0f} s: "
+        f"{len(failed)} did not hold.\n"
     )
     return failed
 
@@ -97,8 +102,9 @@ def _begin(place: Path, empty: Path) -> None:
 
 
 def _play(seed: int) -> tuple[int, int, list[str]]:
+    """Return how many campaigns and requests there were, and what did not hold."""
     played = play(draw(seed), _place, _empty)
-    return seed, played.requests, played.wrong
+    return len(played.scenario.numbers), played.requests, played.wrong
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Reply:
     :param code: the ``error_code``; None: no envelope.
     :param fault: of an answer without envelope, as the sandbox numbers it.
     :param billed: whether the message is billed.
-    :param status: the HTTP status; None: the connection ends, perhaps in the middle of the answer; 0: silence.
+    :param status: the HTTP status; None: the connection ends, perhaps within the answer; 0: silence.
     """
 
     code: int | None
