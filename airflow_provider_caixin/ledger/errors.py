@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from airflow_provider_caixin.errors import CaixinProviderError
 
 
@@ -15,6 +17,9 @@ class LedgerUnavailable(LedgerError):
 
 class NoSuchCampaign(LedgerError):
     """The ledger has no campaign of that name."""
+
+
+PURGED_MEANWHILE: Final = "The campaign's recipients were purged meanwhile; it sends nothing any more."
 
 
 class CampaignPurged(LedgerError):

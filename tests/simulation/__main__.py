@@ -86,8 +86,10 @@ def _played(seeds: range, jobs: int, place: Path, empty: Path, *, only_first: bo
 
 def shortest(scenario: Scenario, place: Path, empty: Path) -> Played:
     """Return the story of a shorter scenario that does not hold either."""
-    small = shrink(scenario, lambda one: bool(play(one, place, empty).wrong))
-    return play(small, place, empty, keep=True)
+    kinds = play(scenario, place, empty).kinds
+    return play(
+        shrink(scenario, lambda one: bool(kinds & play(one, place, empty).kinds)), place, empty, keep=True
+    )
 
 
 def _told(played: Played) -> int:

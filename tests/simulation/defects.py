@@ -25,7 +25,7 @@ class Defect:
     file: str
     right: str
     wrong: str
-    seeds: int = 100
+    seeds: int = 300
     also: tuple[str, str] | None = None
 
 

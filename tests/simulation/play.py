@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -57,6 +58,11 @@ class Played:
     story: list[str]
     visits: Counter[str]
     requests: int
+
+    @property
+    def kinds(self) -> set[str]:
+        """What did not hold, without who and when: two scenarios may fail for the same reason."""
+        return {re.sub(r"[(\[{].*|\d", "", sentence.partition(": ")[0]) for sentence in self.wrong}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.simulation.scenario import Scenario
 
-MOST_PLAYS: Final = 400
+MOST_PLAYS: Final = 250
 
 
 def shrink(scenario: Scenario, fails: Callable[[Scenario], bool]) -> Scenario:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from airflow_provider_caixin.ledger import schema
 from airflow_provider_caixin.ledger.database import Ledger
 from airflow_provider_caixin.ledger.errors import (
+    PURGED_MEANWHILE,
     CampaignMismatch,
     CampaignPurged,
     CancelledForGood,
@@ -88,9 +89,7 @@ class CampaignRow:
         :raises CampaignPurged: when they were forgotten, also while this transaction waited for the lock.
         """
         if self.purged_at is not None:
-            raise CampaignPurged(
-                "The campaign's recipients were purged meanwhile; it sends nothing any more."
-            )
+            raise CampaignPurged(PURGED_MEANWHILE)
 
     def refuse_if_over(self, instead: str) -> None:
         """Check that the campaign may yet send something.

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from airflow_provider_caixin.ledger import schema
+from airflow_provider_caixin.ledger.errors import PURGED_MEANWHILE, CampaignPurged
 from airflow_provider_caixin.ledger.schema import FAR_AHEAD_SECONDS, digest
 from airflow_provider_caixin.vocabulary import State
 
@@ -66,8 +67,14 @@ def is_unfinished(connection: Connection, campaign_key: int) -> bool:
 
 
 def skipped_by_load(connection: Connection, campaign_key: int, source: str) -> dict[str, int]:
-    """Return how many recipients a complete load skipped, by reason."""
-    first, last = positions_of(connection.execute(_of_source(campaign_key, source)).scalar_one())
+    """Return how many recipients a complete load skipped, by reason.
+
+    :raises CampaignPurged: when they were forgotten since it was complete.
+    """
+    load_key = connection.execute(_of_source(campaign_key, source)).scalar_one_or_none()
+    if load_key is None:
+        raise CampaignPurged(PURGED_MEANWHILE)
+    first, last = positions_of(load_key)
     per_reason = (
         sa.select(_recipient.c.reason, sa.func.count())
         .where(_recipient.c.campaign == campaign_key, _recipient.c.state == State.SKIPPED.value)

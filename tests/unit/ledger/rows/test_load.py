@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from airflow_provider_caixin.ledger import Ledger
+from airflow_provider_caixin.ledger.admin import retention
+from airflow_provider_caixin.ledger.errors import CampaignPurged
 from airflow_provider_caixin.ledger.queue import draw as drawing
 from airflow_provider_caixin.ledger.rows import load as load_rows
 from airflow_provider_caixin.ledger.rows.load import visible_ranges
@@ -56,3 +62,14 @@ def test_positions_of_complete_loads(ledger: Ledger) -> None:
         )
         assert inside == (load_key in complete or load_key > max(complete))
     assert ranges[-1][1] == last
+
+
+def test_a_campaign_that_is_purged_right_after_a_load(ledger: Ledger) -> None:
+    """Its loader, suspended meanwhile, is told so when it asks whom the load skipped."""
+    campaign = make(ledger)
+    assert load(ledger, campaign, "s", [("x", "invalid_number")])
+    with ledger.reading() as connection:
+        assert load_rows.skipped_by_load(connection, campaign, "s") == {"invalid_number": 1}
+    assert len(list(retention.purge(ledger, time.time() + 60))) == 1
+    with ledger.reading() as connection, pytest.raises(CampaignPurged, match="purged meanwhile"):
+        load_rows.skipped_by_load(connection, campaign, "s")
