@@ -18,15 +18,15 @@ class Defect:
     :param file: where, within the package.
     :param right: the text there, which stands there once.
     :param wrong: what it becomes.
-    :param seeds: within how many seeds, from 1 on, it is found.
     :param also: another text of that file and what it becomes: some rules are looked at twice.
+    :param first: the seed from which on it is looked for; later than 1 where that takes many.
     """
 
     file: str
     right: str
     wrong: str
-    seeds: int = 300
     also: tuple[str, str] | None = None
+    first: int = 1
 
 
 DEFECTS: Final[dict[str, Defect]] = {
@@ -42,7 +42,8 @@ DEFECTS: Final[dict[str, Defect]] = {
     ),
     "one claim id for all": Defect("campaign/dispatcher.py", 'mark=f"{self._id}-{self._ticks}"', 'mark="claim"'),
     "no last look at stop and endings": Defect(
-        "campaign/dispatcher.py", "return not self._is_ending() and clocks.are_near and", "return clocks.are_near and"
+        "campaign/dispatcher.py", "return not self._is_ending() and clocks.are_near and", "return clocks.are_near and",
+        first=125,
     ),
     "no look at the slot": Defect(
         "campaign/senders.py",
@@ -68,7 +69,8 @@ DEFECTS: Final[dict[str, Defect]] = {
         "states[one.id] == State.SKIPPED",
     ),
     "an answer to an older claim counts": Defect(
-        "ledger/queue/settle.py", "row.claim != one.claim or ", ""
+        "ledger/queue/settle.py", "row.claim != one.claim or ", "",
+        first=64,
     ),
     "counts moved twice": Defect(
         "ledger/queue/settle.py",
@@ -116,6 +118,7 @@ DEFECTS: Final[dict[str, Defect]] = {
         "is_stopped = row.paused or row.cancelled or account.paused",
         "is_stopped = row.cancelled",
         also=("paused=row.paused or account.paused,", "paused=False,"),
+        first=193,
     ),
     "clocks far apart are borne": Defect(
         "campaign/clocks.py", "return abs(self.apart) <= MOST_SECONDS_APART", "return True"
@@ -123,7 +126,7 @@ DEFECTS: Final[dict[str, Defect]] = {
     "the window by the host's clock alone": Defect(
         "campaign/plan.py", "max(self.plan.seconds_to_post(moment) for moment in moments)", "self.plan.seconds_to_post(moments.host)"
     ),
-    "no guard at the closing": Defect("rules/window.py", "CLOSING_GUARD_SECONDS = 5.0", "CLOSING_GUARD_SECONDS = 0.0"),
+    "no guard at the closing": Defect("rules/window.py", "CLOSING_GUARD_SECONDS = 5.0", "CLOSING_GUARD_SECONDS = 0.0", first=62),
     "each process has its own slots": Defect(
         "ledger/queue/pacer.py", "first = max(self.account.next_slot, now + lead)", "first = now + lead"
     ),
@@ -131,19 +134,22 @@ DEFECTS: Final[dict[str, Defect]] = {
         "campaign/endings.py", "if not more and not seen.counts[State.IN_FLIGHT]:", "if not more:"
     ),
     "a load is visible before it is complete": Defect(
-        "ledger/rows/load.py", "    unfinished = sa.select(_load.c.id).where(_load.c.campaign == campaign_key, ~_load.c.done)\n    ranges", "    unfinished = sa.select(_load.c.id).where(_load.c.campaign == campaign_key, _load.c.id < 0)\n    ranges"
+        "ledger/rows/load.py", "    unfinished = sa.select(_load.c.id).where(_load.c.campaign == campaign_key, ~_load.c.done)\n    ranges", "    unfinished = sa.select(_load.c.id).where(_load.c.campaign == campaign_key, _load.c.id < 0)\n    ranges",
+        first=92,
     ),
     "a load that died keeps its rows": Defect(
         "ledger/queue/loader.py", "{one.id for one in others} - earlier", "set()"
     ),
     "a load does not wait for an earlier one": Defect(
-        "ledger/queue/loader.py", "            if earlier:\n", "            if False:\n"
+        "ledger/queue/loader.py", "            if earlier:\n", "            if False:\n",
+        first=70,
     ),
     "a purge does not look for what is pending": Defect(
         "ledger/admin/retention.py",
         "if row.counts[State.PENDING] or row.counts[State.IN_FLIGHT] or row.purged_at is not None:",
         "if row.purged_at is not None:",
         also=("none_left = sa.or_(_campaign.c.pending == 0, _campaign.c.cancelled)", "none_left = sa.true()"),
+        first=85,
     ),
 }  # fmt: skip
 """Each with its name; the right text stands once in its file."""

@@ -97,7 +97,7 @@ def evidence(play: Play, account: int) -> Evidence:
         rate=plan["rate"],
         timeout=TIMEOUT_SECONDS,
         # What was purged a moment ago counts for no cap: the command asks for 7 days or more.
-        cap=None if play.remembered else plan.get("cap"),
+        cap=None if any(found.is_purged for found in play.found.values()) else plan.get("cap"),
         budget=plan.get("max_messages"),
         window=WINDOW if "window" in plan else None,
         volume=plan.get("max_per_day"),

@@ -7,6 +7,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -156,7 +157,7 @@ class Play:
         for place in self._places:
             self._start_in(place, place.post.begins)
         for number, act in enumerate(scenario.acts):
-            world.at(scenario.begins + act.moment, lambda act=act, number=number: self._act(act, number))  # type: ignore[misc]
+            world.at(scenario.begins + act.moment, partial(self._act, act, number))
         try:
             world.run(lambda: self._is_over, scenario.begins + PATIENCE_SECONDS)
         except Stuck as stuck:
