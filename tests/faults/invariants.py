@@ -135,7 +135,7 @@ def nobody_asked_again_in_doubt(of: Evidence) -> Iterator[str]:
         key = int(request["tpl_id"]), request["mobile"]
         last = before.get(key)
         if last and (last["lost"] or (last["fault"] or last["code"]) not in AGAIN):
-            if not excused[key]:
+            if excused[key] <= 0:
                 yield f"{key} was asked for by {request['key']} after {last}"
             excused[key] -= 1
         before[key] = request

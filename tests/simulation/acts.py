@@ -67,8 +67,8 @@ def _resume_account(play: Play, ledger: Ledger, act: Act) -> None:
 
 
 def _cancel(play: Play, ledger: Ledger, act: Act) -> None:
-    play.cancelled.add(act.of)
     controls.cancel_campaign(ledger, play.campaign_id(act.of))
+    play.cancelled.add(act.of)
     play.watch.forbid("template", play.template(act.of), "for good")
 
 

@@ -90,11 +90,14 @@ class Database:
 
     def check_counts(self) -> None:
         """Check that campaigns count their rows, of which complete loads are all that there is."""
-        for _, *counts, state, number in self._reader.execute(_COUNTS):
-            if state is not None and counts[_STATES.index(state)] != number:
-                self._wrong(f"{number} rows are {state}, the campaign counts {counts}")
-            if state is None and any(counts):
-                self._wrong(f"no row is there, the campaign counts {counts}")
+        counted: dict[tuple[int, ...], dict[str, int]] = {}
+        for *campaign, state, number in self._reader.execute(_COUNTS):
+            counted.setdefault(tuple(campaign), {})[state] = number
+        for (_, *counts), rows in counted.items():
+            if counts != [rows.get(state, 0) for state in _STATES]:
+                self._wrong(
+                    f"rows: {rows}, and the campaign counts {dict(zip(_STATES, counts, strict=True))}"
+                )
 
     def slot_of(self, template: int, number: str) -> float | None:
         """Return the slot, by the ledger's clock, of a request that is recorded; None: none is."""
@@ -131,8 +134,9 @@ class SimulatedLedger(Ledger):
     def writing(self) -> Iterator[Connection]:
         """Open a transaction that may write; its commit takes a while."""
         database, process = self._database, self._process
-        if self._writer is not None or process.world.is_over:
+        if process.world.is_over:
             raise GreenletExit
+        assert self._writer is None, "a process writes twice at once"
         with self._struck():
             process.point("begin")
         database.lock(process)

@@ -16,7 +16,7 @@ from airflow_provider_caixin.ledger.rows.load import visible
 from airflow_provider_caixin.vocabulary import State
 from tests.faults.invariants import Evidence, Row
 from tests.simulation.gateway import Request
-from tests.simulation.scenario import TEMPLATES, TIMEOUT_SECONDS
+from tests.simulation.scenario import NO_NUMBER, OTHER_CARRIER, TEMPLATES, TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from tests.simulation.play import Play
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Within it a request may go by a clock before it was set; longer than a claim's way to the gateway.
 STEP_SEEN_SECONDS: Final = 1.5
 WINDOW: Final = (9 * 3600, 18 * 3600)
+UNCLEAR: Final = 10014
 
 
 @dataclass
@@ -41,7 +42,10 @@ class Finding:
     def skipping_pending(self) -> list[Row]:
         """Return the rows as they are when whoever is pending is skipped."""
         pending = State.PENDING.value
-        return [replace(row, state="skipped") if row.state == pending else row for row in self.rows]
+        return [
+            replace(row, state="skipped", reason="cancelled") if row.state == pending else row
+            for row in self.rows
+        ]
 
 
 def find(ledger: Ledger) -> dict[int, Finding]:
@@ -82,8 +86,9 @@ def evidence(play: Play, account: int) -> Evidence:
     return Evidence(
         # Of one that was purged before its audience was loaded there is none.
         audiences={
-            TEMPLATES[n]: list(scenario.numbers[n]) if play.found[TEMPLATES[n]].rows else []
+            TEMPLATES[n]: list(scenario.numbers[n]) if found.rows or not found.is_purged else []
             for n in campaigns
+            for found in [play.found[TEMPLATES[n]]]
         },
         rows={template: play.found[template].rows for template in templates},
         counts={template: play.found[template].counts for template in templates},
@@ -101,7 +106,7 @@ def evidence(play: Play, account: int) -> Evidence:
         budget=plan.get("max_messages"),
         window=WINDOW if "window" in plan else None,
         volume=plan.get("max_per_day"),
-        again=_again(play, requests, resends=plan.get("on_unknown") == "resend"),
+        again=Counter({key: number for key, number in _again(play, requests).items() if key[0] in templates}),
         retried=play.watch.retried,
         unfinished=frozenset(
             TEMPLATES[n] for n in campaigns if n in play.cancelled or play.found[TEMPLATES[n]].is_purged
@@ -112,16 +117,17 @@ def evidence(play: Play, account: int) -> Evidence:
     )
 
 
-def _again(play: Play, requests: Iterable[Request], *, resends: bool) -> Counter[tuple[int, str]]:
+def _again(play: Play, requests: Iterable[Request]) -> Counter[tuple[int, str]]:
     """Return how often more than once recipients may be billed."""
-    if not resends:
+    if dict(play.scenario.plan).get("on_unknown") != "resend":
         return play.watch.again
-    asked = Counter((one.template, one.number) for one in requests)
-    # Once more for each time that it was asked for in earnest.
-    return (
-        Counter({key: 1 + 2 * play.watch.again[key] for key, times in asked.items() if times > 1})
-        | play.watch.again
-    )
+    # Once more for each time that it was asked for in earnest, where the outcome of a request may be unknown.
+    unclear = {
+        (one.template, one.number)
+        for one in requests
+        if one.lost or one.reply.fault or one.reply.code == UNCLEAR or play.processes[one.process].is_struck
+    }
+    return Counter({key: 1 + 2 * play.watch.again[key] for key in unclear}) | play.watch.again
 
 
 def _struck(play: Play) -> Iterator[tuple[int, str]]:
@@ -153,3 +159,28 @@ def slots_not_kept(of: Evidence) -> Iterator[str]:
             yield f"a request left {latest - behind:.3f} s before its slot at {moment:.3f}"
             return
         latest, before = max(latest, behind), moment
+
+
+def ends_without_reason(play: Play, of: Evidence) -> Iterator[str]:
+    """Yield whom nothing in the scenario allows to be skipped or rejected as they are."""
+    plan = dict(play.scenario.plan)
+    allowed = {
+        "over_budget": "max_messages" in plan,
+        "expired": "expires_at" in plan,
+        "frequency_cap": "cap" in plan,
+        "suppressed": any(act.what == "suppress" for act in play.scenario.acts),
+    }
+    answered = {(int(one["tpl_id"]), one["mobile"]) for one in of.requests if one["code"]}
+    for template, rows in of.rows.items():
+        is_cancelled = TEMPLATES.index(template) in play.cancelled
+        for row in rows:
+            of_row = {
+                "invalid_number": row.mobile == NO_NUMBER,
+                "not_china_mobile": row.mobile == OTHER_CARRIER,
+                "duplicate": row.occurrence > 1,
+                "cancelled": is_cancelled,
+            }
+            if row.state == "skipped" and not (allowed | of_row).get(row.reason or "", False):
+                yield f"{template}: nothing allows {row}"
+            if row.state == "rejected" and (template, row.mobile) not in answered:
+                yield f"{template}: no answer rejects {row}"

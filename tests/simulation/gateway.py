@@ -17,8 +17,6 @@ from airflow_provider_caixin.juhe.transport import Answer
 from tests.simulation.process import ConnectionLost, Process
 from tests.simulation.world import Sleeper, World
 
-CHINA: Final = 8 * 3600
-
 
 @dataclass(frozen=True)
 class Reply:
@@ -211,7 +209,7 @@ class Gateway:
         now, account = self.world.now, self._accounts[request.template]
         for spell in self._now():
             reply = SPELLS[spell.name] or REPLIES["reset"]
-        day = (account, (now + CHINA) // DAY_SECONDS)
+        day = (account, now // DAY_SECONDS)
         if reply.billed and self._quota is not None and self._billed[day] >= self._quota:
             reply = _code(10012)
         request.moment, request.reply = now - held, reply

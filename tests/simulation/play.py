@@ -28,7 +28,7 @@ from airflow_provider_caixin.rules import FrequencyCap, SendWindow
 from tests.faults.invariants import broken
 from tests.simulation import acts
 from tests.simulation.database import Database, SimulatedLedger
-from tests.simulation.findings import Finding, evidence, find, slots_not_kept
+from tests.simulation.findings import Finding, ends_without_reason, evidence, find, slots_not_kept
 from tests.simulation.gateway import Gateway, client_of
 from tests.simulation.process import ConnectionLost, Fault, Lock, Process
 from tests.simulation.scenario import LEASE_SECONDS, TEMPLATES, TIMEOUT_SECONDS, Act, Post, Scenario
@@ -63,7 +63,9 @@ class Played:
     @property
     def kinds(self) -> set[str]:
         """What did not hold, without who and when: two scenarios may fail for the same reason."""
-        return {re.sub(r"[(\[{].*|\d", "", sentence.partition(": ")[0]) for sentence in self.wrong}
+        # A sentence about a request begins with it.
+        told = (re.sub(r"^Request\(.*\) (?=leaves|arrives)", "", sentence) for sentence in self.wrong)
+        return {re.sub(r"[(\[{].*|\d", "", sentence.partition(": ")[0]) for sentence in told}
 
 
 @dataclass
@@ -167,7 +169,7 @@ class Play:
         else:
             for account in sorted(set(scenario.accounts)) if self.found else ():
                 known = evidence(self, account)
-                self.wrong += [*broken(known), *slots_not_kept(known)]
+                self.wrong += [*broken(known), *slots_not_kept(known), *ends_without_reason(self, known)]
         for found in self.found.values():
             for row in found.rows:
                 world.tell(f"at the end {row}")

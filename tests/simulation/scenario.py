@@ -12,6 +12,8 @@ from tests.simulation.gateway import REPLIES, SPELLS, Spell
 from tests.simulation.process import POINTS, Fault, Kind
 
 RECIPIENTS: Final = 50
+NO_NUMBER: Final = "x"
+OTHER_CARRIER: Final = "13012345678"
 TEMPLATES: Final = (65535, 65536)
 LEASE_SECONDS: Final = 4.0
 TIMEOUT_SECONDS: Final = 1.0
@@ -190,7 +192,7 @@ def draw(seed: int) -> Scenario:
 def _audience(chance: Random, first: int) -> tuple[str, ...]:
     rows = [str(first + number) for number in range(RECIPIENTS - 3)]
     # Rows that no rule lets pass, and one that is there twice.
-    rows += ["x", "13012345678", rows[5]]
+    rows += [NO_NUMBER, OTHER_CARRIER, rows[5]]
     chance.shuffle(rows)
     return tuple(rows)
 

@@ -11,7 +11,7 @@ from airflow_provider_caixin.campaign.senders import CATCH_UP, LATE_SECONDS, STA
 from tests.simulation.database import Database
 from tests.simulation.findings import STEP_SEEN_SECONDS
 from tests.simulation.gateway import Request
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import NO_NUMBER, OTHER_CARRIER, Scenario
 from tests.simulation.world import World
 
 # A claim that was committed before leaves within its reach, which is 1.04 s at the most, and a little late.
@@ -54,6 +54,8 @@ class Watch:
         """Check a request as it leaves."""
         if self.stops[request.process].is_set():
             self._wrong(f"{request} leaves although its process was told to stop")
+        if request.number in (NO_NUMBER, OTHER_CARRIER):
+            self._wrong(f"{request} leaves although no rule lets it pass")
         account = self._scenario.account_of(request.template)
         for what in (
             ("template", request.template),
